@@ -1,0 +1,169 @@
+//! Leaving a position: one exit at a time for what is held, retried by bounded rules, in every halted mode.
+//!
+//! Exits are sized from the fold alone; they need no snapshot, no confidence and no limit.
+
+use crate::Engine;
+use aegis_model::event::{AlarmKind, Blocks, CancelIntended, OrderIntended, OrderResent};
+use aegis_model::input::Place;
+use aegis_model::order::{OrderStatus, RejectClass};
+use aegis_model::protection::ExitReason;
+use aegis_model::text::Label;
+use aegis_model::{
+    Effect, InstrumentId, OrderId, OrderKind, Price, Purpose, Quantity, Rounding, Side, Timestamp,
+};
+
+impl Engine {
+    /// An exit is wanted for a reason: the working entry is cancelled first, then what is held is sold. If an exit
+    /// is wanted already, nothing more happens: one exit, however many ticks follow.
+    pub(crate) fn want_exit(&mut self, id: InstrumentId, reason: ExitReason, others: u8) {
+        let Some(instrument) = self.state.instrument(id) else { return };
+        if instrument.exit_wanted.is_some() {
+            return;
+        }
+        if let Some(entry) = instrument.live_entry(&self.state) {
+            self.cancel(entry, "exit wanted");
+        }
+        self.send_exit(id, reason, others, OrderId(0));
+    }
+
+    /// Goes on with an exit that is wanted and has no live order, when its time has come.
+    pub(crate) fn drive_exit(&mut self, id: InstrumentId) {
+        let Some(instrument) = self.state.instrument(id) else { return };
+        if !instrument.is_open() {
+            return;
+        }
+        let (reason, replaces) = match instrument.exit_wanted {
+            Some((reason, first)) => (reason, instrument.exit_failed.map_or(first, |f| f.order)),
+            None if self.state.trading.flatten.is_some() => (ExitReason::Command, OrderId(0)),
+            None => return,
+        };
+        if instrument.exit_wanted.is_some() && self.exit_due(id).is_none_or(|due| due > self.turn.now) {
+            return;
+        }
+        self.send_exit(id, reason, 0, replaces);
+    }
+
+    /// When a wanted exit without a live order is tried (again); none while a person must decide.
+    pub(crate) fn exit_due(&self, id: InstrumentId) -> Option<Timestamp> {
+        let instrument = self.state.instrument(id)?;
+        instrument.exit_wanted?;
+        let Some(failed) = instrument.exit_failed else { return Some(self.turn.now) };
+        match failed.class {
+            Some(RejectClass::Permanent) if instrument.exit_failures > 0 => None,
+            _ if instrument.exit_failures == 0 => Some(failed.at.after(self.settings.exit_retry_ns)),
+            _ if instrument.exit_failures < self.settings.exit_tries => {
+                Some(failed.at.after(self.settings.exit_retry_ns))
+            }
+            _ => Some(failed.at.after(self.settings.exit_slow_ns)),
+        }
+    }
+
+    pub(crate) fn send_exit(&mut self, id: InstrumentId, reason: ExitReason, others: u8, replaces: OrderId) {
+        let Some(instrument) = self.state.instrument(id) else { return };
+        // Only an exit proven ended frees its quantity (semantics rules 30 and 33).
+        let in_exits = instrument.live_exits_quantity(&self.state);
+        let tick = instrument.spec.quantity_tick;
+        let quantity = self
+            .coverable(id)
+            .minus(in_exits)
+            .and_then(|q| q.to_tick(tick, Rounding::Floor))
+            .unwrap_or(Quantity::ZERO);
+        let reference = self
+            .market
+            .reference(id, self.turn.now, &self.settings)
+            .or_else(|| self.market.value_price(id))
+            .unwrap_or(Price::ZERO);
+        if !quantity.is_positive() {
+            return;
+        }
+        // A remainder beside a live exit that could not be sold by itself waits for that exit's end.
+        if in_exits.is_positive() && !instrument.spec.sellable(quantity, reference) {
+            return;
+        }
+        let order = OrderId(self.state.last_order.0 + 1);
+        let intended = OrderIntended {
+            order,
+            run: self.state.journal.run,
+            instrument: id,
+            side: Side::Sell,
+            kind: OrderKind::Market,
+            quantity,
+            purpose: Purpose::Exit { reason, others },
+            valid_until: Timestamp(i64::MAX),
+            cancel_at: None,
+            replaces,
+            plan: None,
+            reference,
+        };
+        self.send(intended);
+    }
+
+    /// Records an intent and asks for it to be sent.
+    pub(crate) fn send(&mut self, intended: OrderIntended) {
+        let place = Place {
+            client: intended.client_id(self.state.journal.installation),
+            instrument: intended.instrument,
+            side: intended.side,
+            kind: intended.kind,
+            quantity: intended.quantity,
+        };
+        self.emit(intended);
+        self.ask(Effect::Place(place));
+    }
+
+    /// Sends the same order again under its own id, since absence is proven and it is still wanted.
+    pub(crate) fn resend(&mut self, order: OrderId) {
+        let Some(known) = self.state.order(order) else { return };
+        let place = Place {
+            client: known.client,
+            instrument: known.instrument,
+            side: known.side,
+            kind: known.kind,
+            quantity: known.quantity,
+        };
+        let attempt = known.attempts + 1;
+        self.emit(OrderResent { order, attempt });
+        self.ask(Effect::Place(place));
+    }
+
+    /// Decides to cancel an order, once.
+    pub(crate) fn cancel(&mut self, order: OrderId, reason: &'static str) {
+        let Some(known) = self.state.order(order) else { return };
+        if known.cancel.is_some() {
+            return;
+        }
+        let effect =
+            Effect::Cancel { client: known.client, venue_order: known.venue_order, instrument: known.instrument };
+        let unknown = known.status == OrderStatus::Unknown;
+        let cause = known.intended;
+        self.emit_because(cause, CancelIntended { order, reason: Label::literal(reason) });
+        // An order whose outcome is unknown is looked up first; the cancel goes out when it proves to be open.
+        if !unknown {
+            self.ask(effect);
+        }
+    }
+
+    /// After an exit failed: nothing, or an alarm when its fast tries are used up or a person must decide.
+    pub(crate) fn exit_alarm(&mut self, id: InstrumentId) {
+        let Some(instrument) = self.state.instrument(id) else { return };
+        let Some(failed) = instrument.exit_failed else { return };
+        let failures = instrument.exit_failures;
+        if instrument.is_open() && failed.class == Some(RejectClass::Permanent) {
+            self.raise(
+                AlarmKind::ExitFailing,
+                Some(id),
+                Blocks::InstrumentEntries,
+                "the venue refuses the exit for good; close it by command or by hand",
+            );
+        } else if instrument.is_open() && failures >= self.settings.exit_tries {
+            self.raise(
+                AlarmKind::ExitFailing,
+                Some(id),
+                Blocks::InstrumentEntries,
+                "the exit keeps failing and is tried slowly from here on",
+            );
+        } else if failures == 0 {
+            self.clear(AlarmKind::ExitFailing, Some(id));
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Comparing the fold with what the venue says: pure functions of (state, snapshot), nothing emitted here.
+//!
+//! A failed or missing answer yields no finding about what it would have told, never "empty". Two steps, since the
+//! second rests on what the first mended: executions and orders, then quantities. The same snapshot compared again
+//! after its findings were recorded yields nothing.
+
+use crate::settings::{HoldingPolicy, Settings};
+use aegis_model::event::CorrectionKind;
+use aegis_model::input::{OrderRow, RowStatus, Trade, VenueBalance, VenueFlow, VenueSnapshot};
+use aegis_model::order::OrderStatus;
+use aegis_model::{
+    AssetId, ClientOrderId, InstrumentId, Label, OrderId, Quantity, Side, Text, Timestamp, TradeId, VenueOrderId,
+};
+use aegis_projection::State;
+use alloc::vec::Vec;
+
+/// One difference between fold and venue, and what the evidence makes of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Finding {
+    /// An execution of an order of ours that is not booked.
+    MissedFill(OrderId, Trade),
+    /// An execution in our account that no order of ours made.
+    ExternalFill(Trade),
+    /// An execution of an id of our installation that this journal never intended.
+    ForeignIntent(ClientOrderId),
+    /// The venue's row of an order of ours says more than the fold knows.
+    Row(OrderId, OrderRow),
+    /// An order of ours that the listings do not show, or whose outcome is unknown: to be looked up.
+    LookUp(OrderId),
+    /// A deposit, withdrawal or adjustment.
+    Flow(VenueFlow),
+    /// A sell still waits for its buys although every trade is known now.
+    Excess(InstrumentId, Quantity),
+}
+
+/// What the balances say beyond executions and flows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BalanceFinding {
+    /// The recorded balance is not the venue's any more although nothing is unexplained.
+    Fresh(AssetId, VenueBalance),
+    /// A difference seen for the first time, or with another figure than before.
+    Drift {
+        /// The asset.
+        asset: AssetId,
+        /// The venue's total.
+        venue: Quantity,
+        /// What the fold expects.
+        expected: Quantity,
+        /// Which agreeing look this is.
+        look: u8,
+    },
+    /// An earlier difference is gone.
+    Settled(AssetId),
+    /// Confirmed: the venue has less of an instrument's base and nothing explains it.
+    Missing {
+        /// The instrument whose position falls.
+        instrument: InstrumentId,
+        /// By how much.
+        quantity: Quantity,
+        /// What the venue showed.
+        evidence: Text,
+    },
+    /// Confirmed: the venue has more and nothing explains it; the quarantine is to hold this much.
+    Quarantine {
+        /// The asset.
+        asset: AssetId,
+        /// All of the unexplained excess.
+        quantity: Quantity,
+        /// What the venue showed.
+        evidence: Text,
+    },
+    /// Confirmed: an asset that is no instrument's base differs; the venue's figure is taken, the difference noted.
+    Accepted {
+        /// The asset.
+        asset: AssetId,
+        /// Venue less expected.
+        difference: Quantity,
+    },
+}
+
+/// Looks of the same figure that confirm a difference.
+const LOOKS: u8 = 2;
+
+/// Step one: executions, orders and flows that the fold does not know.
+pub fn executions(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(flows) = snapshot.flows.complete() {
+        let new = flows.iter().filter(|flow| !state.flows.contains_key(&flow.id.0));
+        findings.extend(new.copied().map(Finding::Flow));
+    }
+    if let Some(trades) = snapshot.trades.complete() {
+        let mut new: Vec<&Trade> =
+            trades.iter().filter(|t| state.knows_trade(t.instrument, &t.trade).is_none_or(|e| fee_is_new(e, t))).collect();
+        new.sort_by_key(|t| (t.executed, t.side, t.trade));
+        findings.extend(new.into_iter().filter_map(|trade| execution(state, trade)));
+    }
+    for rows in [snapshot.open_orders.complete(), snapshot.ended_orders.complete()].into_iter().flatten() {
+        findings.extend(rows.iter().filter_map(|row| row_finding(state, row)));
+    }
+    findings.extend(unlisted(state, snapshot));
+    if snapshot.trades.complete().is_some() && snapshot.trades_from <= state.walked {
+        for (at, instrument) in state.instruments.iter().enumerate() {
+            let waiting = instrument.book.now.waiting;
+            let known = instrument.book.now.last < snapshot.trades_through;
+            if waiting.is_positive() && known && findings.is_empty() {
+                findings.push(Finding::Excess(InstrumentId(u32::try_from(at).unwrap_or(u32::MAX)), waiting));
+            }
+        }
+    }
+    findings
+}
+
+fn fee_is_new(entry: &aegis_projection::book::Entry, trade: &Trade) -> bool {
+    use aegis_projection::book::Change;
+    matches!(entry.change, Change::Buy(x) | Change::Sell(x) if x.fee.is_none() && trade.fee.is_some())
+}
+
+fn execution(state: &State, trade: &Trade) -> Option<Finding> {
+    let Some(client) = trade.client else {
+        return Some(match by_venue_order(state, trade.venue_order?, trade.instrument) {
+            Some(order) => Finding::MissedFill(order, *trade),
+            None => Finding::ExternalFill(*trade),
+        });
+    };
+    if state.any_order(client.order).is_some_and(|o| o.client == client) {
+        return Some(Finding::MissedFill(client.order, *trade));
+    }
+    Some(if client.installation == state.journal.installation {
+        Finding::ForeignIntent(client)
+    } else {
+        Finding::ExternalFill(*trade)
+    })
+}
+
+fn by_venue_order(state: &State, venue_order: VenueOrderId, instrument: InstrumentId) -> Option<OrderId> {
+    let named = |o: &aegis_projection::state::Order| {
+        o.venue_order == Some(venue_order) && o.instrument == instrument
+    };
+    let open = state.orders.iter().find(|(_, o)| named(o)).map(|(n, _)| *n);
+    open.or_else(|| state.ended.iter().rev().find(|(_, e)| named(&e.order)).map(|(n, _)| *n))
+}
+
+fn row_finding(state: &State, row: &OrderRow) -> Option<Finding> {
+    let client = row.client?;
+    match state.any_order(client.order).filter(|o| o.client == client) {
+        Some(_) => {
+            let open = state.order(client.order)?;
+            let news = open.status == OrderStatus::Intended
+                || open.status == OrderStatus::Unknown
+                || row.status != RowStatus::Open
+                || row.cumulative > open.cumulative.max(open.filled)
+                || row.quantity != open.quantity
+                || open.absent > 0;
+            news.then_some(Finding::Row(client.order, *row))
+        }
+        None => (client.installation == state.journal.installation).then_some(Finding::ForeignIntent(client)),
+    }
+}
+
+/// Our open orders that neither listing shows, as far as both were asked after the intent.
+fn unlisted(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
+    let (Some(open), Some(ended)) = (snapshot.open_orders.complete(), snapshot.ended_orders.complete()) else {
+        return Vec::new();
+    };
+    let shown = |client: ClientOrderId| open.iter().chain(ended).any(|row| row.client == Some(client));
+    state
+        .orders
+        .iter()
+        .filter(|(_, o)| o.intended_at < snapshot.requested && o.changed_at < snapshot.requested)
+        .filter(|(_, o)| !shown(o.client))
+        .map(|(n, _)| Finding::LookUp(*n))
+        .collect()
+}
+
+/// Step two: quantities, once step one's findings are recorded. Needs complete balances and trades; an asset that
+/// something moved since the question was asked, or that an unknown order touches, is left for the next look.
+pub fn balances(state: &State, snapshot: &VenueSnapshot, settings: &Settings) -> Vec<BalanceFinding> {
+    let (Some(balances), Some(_)) = (snapshot.balances.complete(), snapshot.trades.complete()) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for (at, asset) in state.assets.iter().enumerate() {
+        let id = AssetId(u16::try_from(at).unwrap_or(u16::MAX));
+        if asset.touched >= snapshot.requested && asset.touched > Timestamp::EPOCH && in_flight(state, id) {
+            continue;
+        }
+        if in_flight(state, id) {
+            continue;
+        }
+        let venue = balances.iter().find(|b| b.asset == asset.name).copied().unwrap_or(VenueBalance {
+            asset: asset.name,
+            total: Quantity::ZERO,
+            reserved: Quantity::ZERO,
+        });
+        findings.extend(asset_findings(state, id, &venue, settings));
+    }
+    findings
+}
+
+/// Whether an unknown or unanswered order could still move the asset.
+fn in_flight(state: &State, asset: AssetId) -> bool {
+    state.orders.values().any(|o| {
+        matches!(o.status, OrderStatus::Unknown | OrderStatus::Intended)
+            && state.instrument(o.instrument).is_some_and(|i| i.spec.base == asset || i.spec.quote == asset)
+    })
+}
+
+fn asset_findings(
+    state: &State,
+    id: AssetId,
+    venue: &VenueBalance,
+    settings: &Settings,
+) -> Vec<BalanceFinding> {
+    let Some(asset) = state.asset(id) else { return Vec::new() };
+    let base_of = base_instruments(state, id);
+    let tick = base_of
+        .first()
+        .and_then(|i| state.instrument(*i))
+        .map_or(Quantity::ZERO, |i| i.spec.quantity_tick);
+    let expected = match expectation(state, id, &base_of) {
+        Some(expected) => expected,
+        // Nothing is known of it yet: the first look is the beginning.
+        None => return alloc::vec![BalanceFinding::Fresh(id, *venue)],
+    };
+    let difference = venue.total.minus(expected).unwrap_or(Quantity::ZERO);
+    if difference.abs() <= tick && (!base_of.is_empty() || difference.is_zero()) {
+        let mut findings = Vec::new();
+        if asset.drift.is_some() {
+            findings.push(BalanceFinding::Settled(id));
+        }
+        let recorded = asset.balance.map(|b| (b.total.plus(asset.since).unwrap_or(b.total), b.reserved));
+        if recorded != Some((venue.total, venue.reserved)) {
+            findings.push(BalanceFinding::Fresh(id, *venue));
+        }
+        return findings;
+    }
+    let agreeing = asset.drift.is_some_and(|d| d.venue == venue.total && d.expected == expected);
+    let look = if agreeing { asset.drift.map_or(1, |d| d.look.saturating_add(1)) } else { 1 };
+    if look < LOOKS {
+        return alloc::vec![BalanceFinding::Drift { asset: id, venue: venue.total, expected, look }];
+    }
+    let evidence = Text::new(&alloc::format!(
+        "the venue's {} balance is {} where {expected} is expected; {look} agreeing reads around an unchanged trade set",
+        asset.name, venue.total
+    ));
+    // The flow that an accepted difference becomes comes before the balance that already contains it.
+    let mut findings = alloc::vec![BalanceFinding::Settled(id)];
+    if base_of.is_empty() {
+        findings.push(BalanceFinding::Accepted { asset: id, difference });
+    }
+    findings.push(BalanceFinding::Fresh(id, *venue));
+    if base_of.is_empty() {
+        return findings;
+    }
+    if difference.is_positive() {
+        if settings.policy_for(&asset.name) != HoldingPolicy::Ignore {
+            let quantity = asset.quarantined.plus(difference).unwrap_or(difference);
+            findings.push(BalanceFinding::Quarantine { asset: id, quantity, evidence });
+        }
+    } else {
+        findings.extend(shortfall(state, id, &base_of, difference.negated(), &evidence));
+    }
+    findings
+}
+
+/// Less than expected: the quarantine gives first, then dust is left alone and positions fall.
+fn shortfall(
+    state: &State,
+    id: AssetId,
+    base_of: &[InstrumentId],
+    missing: Quantity,
+    evidence: &Text,
+) -> Vec<BalanceFinding> {
+    let mut findings = Vec::new();
+    let mut rest = missing;
+    let quarantined = state.asset(id).map_or(Quantity::ZERO, |a| a.quarantined);
+    if quarantined.is_positive() {
+        let taken = quarantined.min(rest);
+        let quantity = quarantined.minus(taken).unwrap_or(Quantity::ZERO);
+        findings.push(BalanceFinding::Quarantine { asset: id, quantity, evidence: evidence.clone() });
+        rest = rest.minus(taken).unwrap_or(Quantity::ZERO);
+    }
+    for instrument in base_of {
+        let held = state.instrument(*instrument).map_or(Quantity::ZERO, |i| i.held());
+        let quantity = held.min(rest);
+        if quantity.is_positive() {
+            findings.push(BalanceFinding::Missing {
+                instrument: *instrument,
+                quantity,
+                evidence: evidence.clone(),
+            });
+            rest = rest.minus(quantity).unwrap_or(Quantity::ZERO);
+        }
+    }
+    findings
+}
+
+/// Instruments whose base this asset is.
+pub fn base_instruments(state: &State, asset: AssetId) -> Vec<InstrumentId> {
+    let all = state.instruments.iter().enumerate();
+    all.filter(|(_, i)| i.spec.base == asset)
+        .map(|(at, _)| InstrumentId(u32::try_from(at).unwrap_or(u32::MAX)))
+        .collect()
+}
+
+/// The total that the fold expects at the venue: for a base asset what is held, dust and quarantine (less sells
+/// that wait for their buys); for others the recorded balance and what our fills changed since. None when nothing
+/// is known yet.
+pub fn expectation(state: &State, id: AssetId, base_of: &[InstrumentId]) -> Option<Quantity> {
+    let asset = state.asset(id)?;
+    if base_of.is_empty() {
+        return asset.balance?.total.plus(asset.since).ok();
+    }
+    let mut sum = asset.quarantined;
+    for instrument in base_of {
+        let i = state.instrument(*instrument)?;
+        sum = sum.plus(i.held()).ok()?.plus(i.dust.quantity).ok()?.minus(i.book.now.waiting).ok()?;
+    }
+    // An ignored holding is part of the first balance and of no position.
+    Some(sum)
+}
+
+/// The id of a correction: a function of its content, so that the same one is never booked twice (rule 43).
+/// FNV-1a over its parts, twice with different beginnings: an index, not a proof against malice.
+pub fn correction_id(
+    instrument: InstrumentId,
+    kind: CorrectionKind,
+    quantity: Quantity,
+    lot: Option<TradeId>,
+    at: Timestamp,
+) -> [u8; 16] {
+    let words = alloc::format!("{}/{}/{quantity}/{}/{}", instrument.0, kind, lot.unwrap_or_default().0, at.0);
+    let hash = |seed: u64| {
+        words.bytes().fold(seed, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    };
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&hash(0xcbf2_9ce4_8422_2325).to_le_bytes());
+    id[8..].copy_from_slice(&hash(0x8422_2325_cbf2_9ce4).to_le_bytes());
+    id
+}
+
+/// Which queries of a full snapshot failed, in words; empty when all succeeded.
+pub fn failed_queries(snapshot: &VenueSnapshot) -> Vec<(&'static str, Text)> {
+    use aegis_model::Answer::Failed;
+    let mut failed = Vec::new();
+    if let Failed(why) = &snapshot.balances {
+        failed.push(("balances", why.clone()));
+    }
+    if let Failed(why) = &snapshot.open_orders {
+        failed.push(("open orders", why.clone()));
+    }
+    if let Failed(why) = &snapshot.ended_orders {
+        failed.push(("ended orders", why.clone()));
+    }
+    if let Failed(why) = &snapshot.trades {
+        failed.push(("trades", why.clone()));
+    }
+    if let Failed(why) = &snapshot.flows {
+        failed.push(("flows", why.clone()));
+    }
+    failed
+}
+
+/// Whether an external execution is a buy that the policy keeps out of positions.
+pub fn kept_out(settings: &Settings, asset: &Label, side: Side) -> bool {
+    side == Side::Buy && settings.policy_for(asset) != HoldingPolicy::Adopt
+}

@@ -1,0 +1,219 @@
+//! What time alone brings about: days, freshness, unanswered questions, retries, time exits, comparisons.
+//!
+//! Time is the `now` of the input; a bound on the next due moment spares every other input the work.
+
+use crate::Engine;
+use aegis_model::event::{AlarmKind, BlindStarted, Blocks, DayStarted, Refusal};
+use aegis_model::order::{OrderStatus, UnknownCause};
+use aegis_model::protection::ExitReason;
+use aegis_model::{InstrumentId, Lsn, OrderId, Timestamp};
+
+impl Engine {
+    /// Runs after every input.
+    pub(crate) fn run_timers(&mut self) {
+        self.day();
+        self.freshness();
+        let decided = !self.turn.out.events.is_empty() || !self.turn.out.effects.is_empty();
+        if decided || self.asks.next_timer.is_some_and(|due| due <= self.turn.now) || self.asks.reconcile_wanted {
+            self.due_work();
+            self.asks.next_timer = self.next_due();
+        }
+    }
+
+    /// The first input of a UTC day records the equity that the day's loss is counted from (semantics rule 38).
+    fn day(&mut self) {
+        let number = self.turn.now.utc_day();
+        if self.state.day.is_some_and(|day| day.number >= number) || self.state.journal.started == Lsn::NONE {
+            return;
+        }
+        if let Some(equity) = self.equity() {
+            self.emit_because(Lsn::NONE, DayStarted { day: number, equity });
+        }
+    }
+
+    /// Open positions whose reference is missing or stale become blind: no stop move, no price-based exit.
+    fn freshness(&mut self) {
+        if self.asks.freshness_due.is_some_and(|due| due > self.turn.now) {
+            return;
+        }
+        let mut due = None;
+        for at in 0..self.state.instruments.len() {
+            let id = InstrumentId(u32::try_from(at).unwrap_or(u32::MAX));
+            if !self.state.instruments[at].is_open() || self.state.instruments[at].blind.is_some() {
+                continue;
+            }
+            self.look_at_freshness(id);
+            let ends = self.market.freshness(id, &self.settings).map(|(_, ends)| ends.after(1));
+            due = [due, ends.filter(|ends| *ends > self.turn.now)].into_iter().flatten().min();
+        }
+        // Nothing open: looked at again when something opens (a decision resets the bound).
+        self.asks.freshness_due = due.or(Some(Timestamp(i64::MAX)));
+    }
+
+    pub(crate) fn look_at_freshness(&mut self, id: InstrumentId) {
+        let blind = self.market.reference(id, self.turn.now, &self.settings).is_none();
+        let known = self.state.instrument(id).is_some_and(|i| i.blind.is_some());
+        if blind && !known && self.state.journal.started != Lsn::NONE {
+            let since = self.market.freshness(id, &self.settings).map_or(self.turn.now, |(at, _)| at);
+            self.emit(BlindStarted { instrument: id, since });
+            let reason = "no fresh reference price: stops neither move nor fire until one comes";
+            self.raise(AlarmKind::Blind, Some(id), Blocks::InstrumentEntries, reason);
+        }
+    }
+
+    /// Everything whose time has come, in a fixed order.
+    fn due_work(&mut self) {
+        let orders: alloc::vec::Vec<OrderId> = self.state.orders.keys().copied().collect();
+        for order in orders {
+            self.order_due(order);
+        }
+        for at in 0..self.state.instruments.len() {
+            self.instrument_due(InstrumentId(u32::try_from(at).unwrap_or(u32::MAX)));
+        }
+        self.compare_due();
+        // Something may have opened: its freshness is looked at anew.
+        if self.asks.freshness_due == Some(Timestamp(i64::MAX)) {
+            self.asks.freshness_due = None;
+        }
+    }
+
+    fn order_due(&mut self, order: OrderId) {
+        let now = self.turn.now;
+        let Some(known) = self.state.order(order) else { return };
+        if self.order_due_at(order).is_none_or(|due| due > now) {
+            return;
+        }
+        match known.status {
+            OrderStatus::Intended => {
+                if known.put_off {
+                    // Refused for now: the same order goes out again under its own id.
+                    self.resend(order);
+                } else {
+                    self.unknown(order, UnknownCause::Timeout);
+                }
+            }
+            OrderStatus::Unknown => {
+                self.asks.lookups.remove(&order);
+                self.look_up(order);
+            }
+            OrderStatus::Acknowledged | OrderStatus::PartiallyFilled => {
+                if known.cancel.is_some() {
+                    self.unknown(order, UnknownCause::CancelUnanswered);
+                } else if known.absent > 0 {
+                    self.asks.lookups.remove(&order);
+                    self.look_up(order);
+                } else if self.asks.lookups.contains_key(&order) {
+                    self.asks.lookups.remove(&order);
+                    self.look_up(order);
+                } else {
+                    self.cancel(order, "lifetime over");
+                }
+            }
+        }
+    }
+
+    /// When an open order needs attention next.
+    fn order_due_at(&self, order: OrderId) -> Option<Timestamp> {
+        let known = self.state.order(order)?;
+        let asked = self.asks.lookups.get(&order).copied();
+        let answer = self.settings.answer_ns;
+        match known.status {
+            OrderStatus::Intended if known.put_off => {
+                Some(known.changed_at.after(self.settings.exit_retry_ns))
+            }
+            OrderStatus::Intended => Some(known.changed_at.after(answer)),
+            OrderStatus::Unknown => match asked {
+                Some(asked) => Some(asked.after(answer)),
+                None => Some(known.looked_at.max(known.changed_at).after(self.settings.lookup_ns)),
+            },
+            OrderStatus::Acknowledged | OrderStatus::PartiallyFilled => {
+                if known.cancel.is_some() {
+                    return Some(known.cancel_intended_at.after(answer));
+                }
+                if let Some(asked) = asked {
+                    return Some(asked.after(answer));
+                }
+                if known.absent > 0 {
+                    return Some(known.looked_at.after(self.settings.lookup_ns));
+                }
+                known.cancel_at
+            }
+        }
+    }
+
+    fn instrument_due(&mut self, id: InstrumentId) {
+        let now = self.turn.now;
+        let Some(instrument) = self.state.instrument(id) else { return };
+        if let Some(prepared) = &instrument.prepared {
+            let (until, lsn) = (prepared.entry.until, prepared.lsn);
+            if until < now {
+                self.refuse(id, crate::gate::Refused::by(Refusal::BalanceStale, lsn));
+            } else if self.asks.snapshot.is_none() {
+                let entry = prepared.entry.clone();
+                let number = self.ask_snapshot(aegis_model::input::Scope::Balances);
+                self.emit(aegis_model::event::EntryPrepared { snapshot: number, requested: now, ..entry });
+            }
+        }
+        let Some(instrument) = self.state.instrument(id) else { return };
+        let time_exit = instrument.protection.as_ref().and_then(|p| p.time_exit);
+        if instrument.is_open() && time_exit.is_some_and(|time| time <= now) && instrument.exit_wanted.is_none() {
+            // Time exits need no price (semantics rule 19).
+            self.want_exit(id, ExitReason::Time, 0);
+        }
+        let unprotected = self.state.alarms.contains_key(&(AlarmKind::Unprotected, Some(id)));
+        if unprotected {
+            self.cover(id);
+        }
+        if self.exit_due(id).is_some_and(|due| due <= now) {
+            self.settle(id);
+        }
+    }
+
+    fn compare_due(&mut self) {
+        let now = self.turn.now;
+        if let Some((_, full, asked)) = self.asks.snapshot {
+            // A question that was never answered is asked again, as what it was.
+            if now.since(asked) >= self.settings.answer_ns {
+                self.asks.snapshot = None;
+                self.asks.reconcile_wanted |= full;
+            }
+        }
+        let period = self.settings.reconcile_ns;
+        let due = period > 0 && self.asks.compared.is_some_and(|at| now.since(at) >= period);
+        let unreconciled = self.state.journal.started != Lsn::NONE
+            && self.state.journal.reconciled.is_none()
+            && !self.state.instruments.is_empty()
+            && self.asks.compared.is_some_and(|at| now.since(at) >= self.settings.lookup_ns);
+        if due || unreconciled || self.asks.reconcile_wanted {
+            self.ask_full();
+        }
+    }
+
+    /// The next moment at which [`Engine::due_work`] has something to do.
+    fn next_due(&self) -> Option<Timestamp> {
+        let orders = self.state.orders.keys().filter_map(|o| self.order_due_at(*o)).min();
+        let instruments = (0..self.state.instruments.len())
+            .filter_map(|at| {
+                let instrument = &self.state.instruments[at];
+                let id = InstrumentId(u32::try_from(at).unwrap_or(u32::MAX));
+                let time = instrument.protection.as_ref().and_then(|p| p.time_exit);
+                let time = time.filter(|_| instrument.is_open() && instrument.exit_wanted.is_none());
+                let exit = if instrument.is_open() && instrument.live_exits_quantity(&self.state).is_zero() {
+                    self.exit_due(id)
+                } else {
+                    None
+                };
+                let prepared = instrument.prepared.as_ref().map(|p| p.entry.until.after(1));
+                [time, exit, prepared].into_iter().flatten().min()
+            })
+            .min();
+        let asked = self.asks.snapshot.map(|(_, _, at)| at.after(self.settings.answer_ns));
+        let period = (self.settings.reconcile_ns > 0 && self.asks.snapshot.is_none())
+            .then(|| self.asks.compared.map(|at| at.after(self.settings.reconcile_ns)))
+            .flatten();
+        let unreconciled = (self.state.journal.reconciled.is_none() && self.asks.snapshot.is_none())
+            .then(|| self.asks.compared.map(|at| at.after(self.settings.lookup_ns)))
+            .flatten();
+        [orders, instruments, asked, period, unreconciled].into_iter().flatten().min()
+    }
+}

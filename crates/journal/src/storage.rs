@@ -1,0 +1,140 @@
+//! What the journal asks of a directory on a disk, in steps small enough that a test can stop between any two.
+//!
+//! Two implementers: [`DirStorage`] (real files) and [`MemStorage`] (a simulated disk that lies, tears and
+//! fails on demand). The order of steps, which is what makes a crash harmless, lives in the journal's own
+//! code and is therefore the same on both. Nothing here knows what a record is.
+
+mod dir;
+mod mem;
+mod mmap;
+
+use std::io;
+
+pub use dir::{DirReader, DirStorage};
+pub use mem::{MemFile, MemReader, MemSource, MemStorage, PowerCut};
+
+/// Name of the file the next segment is made ready under.
+pub(crate) const SPARE: &str = "spare.tmp";
+/// Name of the file a checkpoint or a copy is written under before it is renamed.
+pub(crate) const TEMP: &str = "write.tmp";
+/// Name of the lock file.
+pub(crate) const LOCK: &str = "lock";
+/// Name of the file the writer publishes its durable end in.
+pub(crate) const LIVE: &str = "live";
+
+/// One file of the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// File name without directory.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// Where the durable end of the journal is, published by a live writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Number of the segment the writer appends to.
+    pub segment: u64,
+    /// Offset in that segment behind the last durable byte.
+    pub offset: u64,
+    /// Highest durable LSN.
+    pub durable_lsn: u64,
+}
+
+/// Why the writer's lock was not taken.
+#[derive(Debug)]
+pub enum LockError {
+    /// Another process holds it; its process id when the lock file names one.
+    Held {
+        /// Process id of the holder.
+        pid: Option<u32>,
+    },
+    /// The lock file could not be opened or locked.
+    Io(io::Error),
+}
+
+/// How far the next segment is.
+pub enum Spare<F> {
+    /// Nobody asked for one.
+    None,
+    /// Still being made.
+    Making,
+    /// Ready under its temporary name: allocated in full and synced.
+    Ready(F),
+    /// It could not be made.
+    Failed(io::Error),
+}
+
+/// The reading side of a directory; any number may exist beside one writer.
+pub trait StorageRead: Send + 'static {
+    /// An open file.
+    type Source: Source;
+    /// All regular files.
+    fn list(&self) -> io::Result<Vec<Entry>>;
+    /// Opens a file for reading.
+    fn open(&self, name: &str) -> io::Result<Self::Source>;
+    /// The writer's published durable end; `None` unless a writer holds the lock right now.
+    fn live(&self) -> io::Result<Option<Live>>;
+    /// Whether a writer holds the lock right now.
+    fn writer_is_alive(&self) -> io::Result<bool>;
+}
+
+/// A file open for positioned reads.
+pub trait Source: Send + 'static {
+    /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Length in bytes.
+    fn bytes(&self) -> io::Result<u64>;
+    /// Makes what the cache holds durable and then drops the cache, so that the next read is what the
+    /// device really has. Without this, a page whose write once failed would still be read as if it had
+    /// landed.
+    fn settle(&self) -> io::Result<()>;
+}
+
+/// The writing side of a directory.
+pub trait Storage: Send + 'static {
+    /// The reading side of the same directory.
+    type Read: StorageRead;
+    /// A file open for writing.
+    type File: StorageFile;
+    /// A reading handle on the same directory.
+    fn reader(&self) -> Self::Read;
+    /// Takes the writer's lock; it is held until this value is dropped.
+    fn lock(&mut self) -> Result<(), LockError>;
+    /// Creates an empty file, replacing one of the same name.
+    fn create(&mut self, name: &str) -> io::Result<Self::File>;
+    /// Opens an existing file for writing.
+    fn open_file(&mut self, name: &str) -> io::Result<Self::File>;
+    /// Renames a file, replacing the target.
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&mut self, name: &str) -> io::Result<()>;
+    /// Makes creations, renames and removals durable.
+    fn sync_dir(&mut self) -> io::Result<()>;
+    /// Begins to make a file of `bytes` ready as the next segment, in the background where there is one.
+    fn spare_begin(&mut self, bytes: u64);
+    /// Takes the result of `spare_begin`; waits for it if asked to.
+    fn spare_take(&mut self, wait: bool) -> Spare<Self::File>;
+    /// Publishes the durable end for readers. Never synced, and never an error: readers who cannot see it
+    /// see less, not something wrong.
+    fn publish(&mut self, live: Live);
+}
+
+/// A file open for writing. `store` works between `map` and `unmap`, within the mapped length.
+pub trait StorageFile: Send + 'static {
+    /// Gives the file `bytes` of real disk space, all zero.
+    fn allocate(&mut self, bytes: u64) -> io::Result<()>;
+    /// Writes through the file descriptor.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts the file; never while it is mapped.
+    fn truncate(&mut self, bytes: u64) -> io::Result<()>;
+    /// Maps the first `bytes` of the file.
+    fn map(&mut self, bytes: u64) -> io::Result<()>;
+    /// Copies `bytes` into the map.
+    fn store(&mut self, offset: u64, bytes: &[u8]);
+    /// Removes the map; what was stored stays in the file.
+    fn unmap(&mut self);
+    /// Makes all of the file's content durable. A failure must never be followed by another attempt.
+    fn sync(&mut self) -> io::Result<()>;
+}

@@ -1,0 +1,395 @@
+//! Real files: one directory of mode 0700, files of mode 0600, every name opened relative to the directory
+//! and never through a symbolic link. The next segment is made on a thread of its own.
+//!
+//! Never reads through a map, never follows a link, never removes a file it was not asked to remove.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+use rustix::fs::{self as rfs, AtFlags, FallocateFlags, FileType, Mode, OFlags};
+
+use super::mmap::Map;
+use super::{
+    Entry, LIVE, LOCK, Live, LockError, SPARE, Source, Spare, Storage, StorageFile, StorageRead,
+};
+use crate::layout::{crc32, u32_at, u64_at};
+
+const LIVE_BYTES: usize = 32;
+const LIVE_FILE_BYTES: u64 = 4096;
+/// How often a reader looks again when it met the live file in the middle of a store.
+const LIVE_TRIES: usize = 1000;
+/// A reader that asks whether a writer lives holds the lock for a microsecond; a starting writer tries
+/// again this often, a millisecond apart, before it believes that another writer is there.
+const LOCK_TRIES: usize = 50;
+
+/// The writing side of a journal directory.
+#[derive(Debug)]
+pub struct DirStorage {
+    reader: DirReader,
+    lock: Option<File>,
+    live: Option<LiveMap>,
+    spare: Option<mpsc::Receiver<io::Result<DirFile>>>,
+}
+
+/// The reading side of a journal directory.
+#[derive(Debug)]
+pub struct DirReader {
+    path: PathBuf,
+    dir: OwnedFd,
+}
+
+/// An open file of a journal directory.
+pub struct DirFile {
+    file: File,
+    map: Option<Map>,
+}
+
+struct LiveMap(Map);
+
+impl std::fmt::Debug for LiveMap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LiveMap")
+    }
+}
+
+impl DirStorage {
+    /// Opens the directory at `path`, creating it (mode 0700) if it is missing.
+    ///
+    /// # Errors
+    /// When the directory cannot be created or opened, is a symbolic link, or may be written by others.
+    pub fn new(path: impl Into<PathBuf>) -> io::Result<DirStorage> {
+        let path = path.into();
+        match rfs::mkdir(&path, Mode::RWXU) {
+            Ok(()) => {
+                // The new name must outlive a power cut as well, or the journal inside it would not.
+                let parent = match path.parent() {
+                    Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+                    Some(_) | None => PathBuf::from("."),
+                };
+                File::open(parent)?.sync_all()?;
+            }
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        Ok(DirStorage { reader: DirReader::new(path)?, lock: None, live: None, spare: None })
+    }
+}
+
+impl DirReader {
+    /// Opens an existing journal directory for reading.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened, is a symbolic link, or may be written by others.
+    pub fn new(path: impl Into<PathBuf>) -> io::Result<DirReader> {
+        let path = path.into();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = rfs::open(&path, flags, Mode::empty())?;
+        if rfs::fstat(&dir)?.st_mode & 0o022 != 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("{} may be written by others; run chmod go-w on it", path.display()),
+            ));
+        }
+        Ok(DirReader { path, dir })
+    }
+
+    fn open_at(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let fd = rfs::openat(
+            &self.dir,
+            name,
+            flags | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::RUSR | Mode::WUSR,
+        )?;
+        Ok(File::from(fd))
+    }
+
+    fn duplicate(&self) -> io::Result<DirReader> {
+        Ok(DirReader { path: self.path.clone(), dir: self.dir.try_clone()? })
+    }
+}
+
+impl StorageRead for DirReader {
+    type Source = DirFile;
+
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in rfs::Dir::read_from(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name == "." || name == ".." {
+                continue;
+            }
+            let stat = match rfs::statat(&self.dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(rustix::io::Errno::NOENT) => continue, // renamed or removed while we listed
+                Err(errno) => return Err(errno.into()),
+            };
+            if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+                entries.push(Entry { name, bytes: stat.st_size as u64 });
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn open(&self, name: &str) -> io::Result<DirFile> {
+        Ok(DirFile { file: self.open_at(name, OFlags::RDONLY)?, map: None })
+    }
+
+    fn live(&self) -> io::Result<Option<Live>> {
+        if !self.writer_is_alive()? {
+            return Ok(None);
+        }
+        let file = match self.open_at(LIVE, OFlags::RDONLY) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        for _ in 0..LIVE_TRIES {
+            let mut bytes = [0u8; LIVE_BYTES];
+            if file.read_at(&mut bytes, 0)? == LIVE_BYTES
+                && let Some(live) = decode_live(&bytes)
+            {
+                return Ok(Some(live));
+            }
+            std::thread::yield_now();
+        }
+        Ok(None)
+    }
+
+    fn writer_is_alive(&self) -> io::Result<bool> {
+        let file = match self.open_at(LOCK, OFlags::RDONLY) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(e),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(true),
+            Err(std::fs::TryLockError::Error(e)) => Err(e),
+        }
+    }
+}
+
+fn encode_live(live: &Live) -> [u8; LIVE_BYTES] {
+    let mut bytes = [0u8; LIVE_BYTES];
+    bytes[0..8].copy_from_slice(&live.segment.to_le_bytes());
+    bytes[8..16].copy_from_slice(&live.offset.to_le_bytes());
+    bytes[16..24].copy_from_slice(&live.durable_lsn.to_le_bytes());
+    let crc = crc32(0, &bytes[..24]);
+    bytes[24..28].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+fn decode_live(bytes: &[u8; LIVE_BYTES]) -> Option<Live> {
+    (crc32(0, &bytes[..24]) == u32_at(bytes, 24) && u64_at(bytes, 0) != 0).then(|| Live {
+        segment: u64_at(bytes, 0),
+        offset: u64_at(bytes, 8),
+        durable_lsn: u64_at(bytes, 16),
+    })
+}
+
+impl Storage for DirStorage {
+    type Read = DirReader;
+    type File = DirFile;
+
+    fn reader(&self) -> DirReader {
+        self.reader.duplicate().expect("the directory's descriptor can be duplicated")
+    }
+
+    fn lock(&mut self) -> Result<(), LockError> {
+        let mut file = self.reader.open_at(LOCK, OFlags::RDWR | OFlags::CREATE).map_err(LockError::Io)?;
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(std::fs::TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    let mut text = String::new();
+                    let pid = match file.read_to_string(&mut text) {
+                        Ok(_) => text.trim().parse().ok(),
+                        Err(_) => None,
+                    };
+                    return Err(LockError::Held { pid });
+                }
+                Err(std::fs::TryLockError::Error(e)) => return Err(LockError::Io(e)),
+            }
+        }
+        let named = (|| {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}", std::process::id())?;
+            // What an earlier writer published must not be taken for ours.
+            let live = self.reader.open_at(LIVE, OFlags::RDWR | OFlags::CREATE)?;
+            rfs::fallocate(&live, FallocateFlags::empty(), 0, LIVE_FILE_BYTES)?;
+            live.write_all_at(&[0; LIVE_BYTES], 0)?;
+            Map::new(&live, LIVE_FILE_BYTES)
+        })();
+        self.live = Some(LiveMap(named.map_err(LockError::Io)?));
+        self.lock = Some(file);
+        Ok(())
+    }
+
+    fn create(&mut self, name: &str) -> io::Result<DirFile> {
+        create_at(&self.reader, name)
+    }
+
+    fn open_file(&mut self, name: &str) -> io::Result<DirFile> {
+        Ok(DirFile { file: self.reader.open_at(name, OFlags::RDWR)?, map: None })
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rfs::renameat(&self.reader.dir, from, &self.reader.dir, to)?)
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        Ok(rfs::unlinkat(&self.reader.dir, name, AtFlags::empty())?)
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        Ok(rfs::fsync(&self.reader.dir)?)
+    }
+
+    fn spare_begin(&mut self, bytes: u64) {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.spare = Some(receiver);
+        let failed = sender.clone();
+        let spawned = self.reader.duplicate().and_then(|dir| {
+            std::thread::Builder::new().name("journal-spare".into()).spawn(move || {
+                // The writer may have gone away; then nobody needs the result.
+                let _ = sender.send(make_spare(&dir, bytes));
+            })
+        });
+        if let Err(e) = spawned {
+            let _ = failed.send(Err(e));
+        }
+    }
+
+    fn spare_take(&mut self, wait: bool) -> Spare<DirFile> {
+        let Some(receiver) = &self.spare else { return Spare::None };
+        let result = if wait {
+            receiver.recv().map_err(|_| mpsc::TryRecvError::Disconnected)
+        } else {
+            receiver.try_recv()
+        };
+        let result = match result {
+            Ok(result) => result,
+            Err(mpsc::TryRecvError::Empty) => return Spare::Making,
+            Err(mpsc::TryRecvError::Disconnected) => {
+                Err(io::Error::other("the thread that makes the next segment ended without a result"))
+            }
+        };
+        self.spare = None;
+        match result {
+            Ok(file) => Spare::Ready(file),
+            Err(e) => Spare::Failed(e),
+        }
+    }
+
+    fn publish(&mut self, live: Live) {
+        if let Some(map) = &mut self.live {
+            map.0.store(0, &encode_live(&live));
+        }
+    }
+}
+
+impl Drop for DirStorage {
+    fn drop(&mut self) {
+        // Wait for the thread: a spare being made must not outlive the lock.
+        let _ = self.spare_take(true);
+    }
+}
+
+fn create_at(dir: &DirReader, name: &str) -> io::Result<DirFile> {
+    match rfs::unlinkat(&dir.dir, name, AtFlags::empty()) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let file = dir.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
+    Ok(DirFile { file, map: None })
+}
+
+fn make_spare(dir: &DirReader, bytes: u64) -> io::Result<DirFile> {
+    let mut file = create_at(dir, SPARE)?;
+    let made = file.allocate(bytes).and_then(|()| file.sync());
+    if let Err(e) = made {
+        // Give the space back; a full disk needs it. The failure to report is the first one.
+        let _ = rfs::unlinkat(&dir.dir, SPARE, AtFlags::empty());
+        return Err(e);
+    }
+    Ok(file)
+}
+
+impl Source for DirFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match self.file.read_at(&mut buffer[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        Ok(rfs::fadvise(&self.file, 0, None, rfs::Advice::DontNeed)?)
+    }
+}
+
+impl StorageFile for DirFile {
+    fn allocate(&mut self, bytes: u64) -> io::Result<()> {
+        rfs::fallocate(&self.file, FallocateFlags::empty(), 0, bytes)?;
+        // Writing the zeros, in pages, turns unwritten extents into written ones, so that no later sync has
+        // to commit the file system's own journal; and in pages, so that the cache holds pages and not large
+        // folios, of which one store would dirty the whole.
+        let page = [0u8; 4096];
+        for offset in (0..bytes).step_by(page.len()) {
+            self.file.write_all_at(&page, offset)?;
+        }
+        Ok(())
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        assert!(self.map.is_none(), "a mapped file is never cut");
+        self.file.set_len(bytes)
+    }
+
+    fn map(&mut self, bytes: u64) -> io::Result<()> {
+        self.map = Some(Map::new(&self.file, bytes)?);
+        Ok(())
+    }
+
+    fn store(&mut self, offset: u64, bytes: &[u8]) {
+        self.map.as_mut().expect("a file is mapped before it is stored into").store(offset, bytes);
+    }
+
+    fn unmap(&mut self) {
+        self.map = None;
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! The bytes of stored values: the only place that names `bincode`.
+//!
+//! bincode 2.0.1 with fixed-width little-endian integers (`legacy()`), its own derive, a byte limit, and a check
+//! that every byte was consumed. Numbers, labels, texts and small enums have spellings of their own, each value
+//! exactly one; a decoder refuses any other. See journal-format.md, *Payloads*.
+
+use crate::fixed::{Fixed, SCALE};
+use crate::text::{LABEL_MAX, Label, TEXT_MAX, Text};
+use alloc::vec::Vec;
+use bincode::de::read::Reader;
+use bincode::enc::write::Writer;
+use bincode::error::{DecodeError as Refused, EncodeError as Unwritable};
+use core::fmt;
+
+/// Bytes that one payload may have at most.
+pub const PAYLOAD_MAX: usize = 1 << 20;
+
+/// Set in the scale byte when the mantissa needs 128 bits.
+const WIDE: u8 = 0x80;
+
+fn config() -> bincode::config::Configuration<
+    bincode::config::LittleEndian,
+    bincode::config::Fixint,
+    bincode::config::Limit<PAYLOAD_MAX>,
+> {
+    bincode::config::legacy().with_limit::<PAYLOAD_MAX>()
+}
+
+/// Why stored bytes are not a value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// A record kind this version does not know.
+    Kind(u16),
+    /// A record version this version does not know.
+    Version {
+        /// The record's kind.
+        kind: u16,
+        /// The version found.
+        version: u8,
+    },
+    /// The body does not follow its table in journal-format.md.
+    Body {
+        /// The record's kind; 0 outside records.
+        kind: u16,
+        /// What the decoder met.
+        what: alloc::string::String,
+    },
+    /// Bytes were left over after the value.
+    Trailing {
+        /// The record's kind; 0 outside records.
+        kind: u16,
+        /// How many.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::Kind(kind) => {
+                write!(f, "record kind {kind} is unknown to this version: read it with a newer aegis")
+            }
+            DecodeError::Version { kind, version } => {
+                write!(f, "version {version} of record kind {kind} is unknown: read it with a newer aegis")
+            }
+            DecodeError::Body { kind, what } => {
+                write!(f, "the body of record kind {kind} is not spelled as documented: {what}")
+            }
+            DecodeError::Trailing { kind, bytes } => {
+                write!(f, "{bytes} bytes are left over after the body of record kind {kind}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// Appends the bytes of a value.
+///
+/// # Panics
+/// Never for the types of this crate: their sizes are bounded and their writer is a vector.
+pub fn encode<T: bincode::Encode>(value: &T, out: &mut Vec<u8>) {
+    struct Out<'a>(&'a mut Vec<u8>);
+    impl Writer for Out<'_> {
+        fn write(&mut self, bytes: &[u8]) -> Result<(), Unwritable> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+    let written = bincode::encode_into_writer(value, Out(out), config());
+    assert!(written.is_ok(), "a value of the model is always encodable");
+}
+
+/// Reads exactly one value from all of `bytes`.
+///
+/// # Errors
+/// [`DecodeError::Body`] for a spelling that `encode` would not write, [`DecodeError::Trailing`] for bytes left.
+pub fn decode<T: bincode::Decode<()>>(kind: u16, bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, used) = bincode::decode_from_slice(bytes, config())
+        .map_err(|e| DecodeError::Body { kind, what: alloc::format!("{e:?}") })?;
+    if used == bytes.len() { Ok(value) } else { Err(DecodeError::Trailing { kind, bytes: bytes.len() - used }) }
+}
+
+/// As [`encode`], for a whole folded state: no byte limit.
+pub fn encode_state<T: bincode::Encode>(value: &T) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode(value, &mut out);
+    out
+}
+
+/// As [`decode`], for a whole folded state: bounded by the bytes given instead of by the payload limit.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_state<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, used) = bincode::decode_from_slice(bytes, bincode::config::legacy())
+        .map_err(|e| DecodeError::Body { kind: 0, what: alloc::format!("{e:?}") })?;
+    if used == bytes.len() {
+        Ok(value)
+    } else {
+        Err(DecodeError::Trailing { kind: 0, bytes: bytes.len() - used })
+    }
+}
+
+/// A refusal by a spelling rule of this module.
+pub fn refused(what: &'static str) -> Refused {
+    Refused::Other(what)
+}
+
+impl bincode::Encode for Fixed {
+    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), Unwritable> {
+        let (mantissa, scale) = self.shortest();
+        let scale = scale as u8;
+        match i64::try_from(mantissa) {
+            Ok(narrow) => {
+                let mut bytes = [scale; 9];
+                bytes[1..].copy_from_slice(&narrow.to_le_bytes());
+                encoder.writer().write(&bytes)
+            }
+            Err(_) => {
+                let mut bytes = [scale | WIDE; 17];
+                bytes[1..].copy_from_slice(&mantissa.to_le_bytes());
+                encoder.writer().write(&bytes)
+            }
+        }
+    }
+}
+
+impl<Context> bincode::Decode<Context> for Fixed {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(decoder: &mut D) -> Result<Fixed, Refused> {
+        decoder.claim_bytes_read(9)?;
+        let mut head = [0; 9];
+        decoder.reader().read(&mut head)?;
+        let [scale, narrow @ ..] = head;
+        let wide = scale & WIDE != 0;
+        let scale = u32::from(scale & !WIDE);
+        if scale > SCALE {
+            return Err(refused("a number's scale is above 18"));
+        }
+        let mantissa = i64::from_le_bytes(narrow);
+        if !wide {
+            if mantissa % 10 == 0 && scale != 0 {
+                return Err(refused("a number's mantissa has a trailing zero"));
+            }
+            return Fixed::from_parts(i128::from(mantissa), scale)
+                .ok_or(refused("a number is beyond the range"));
+        }
+        decoder.claim_bytes_read(8)?;
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&narrow);
+        decoder.reader().read(&mut bytes[8..])?;
+        let mantissa = i128::from_le_bytes(bytes);
+        if i64::try_from(mantissa).is_ok() {
+            return Err(refused("a number is spelled wide where 64 bits hold it"));
+        }
+        if mantissa % 10 == 0 && scale != 0 {
+            return Err(refused("a number's mantissa has a trailing zero"));
+        }
+        Fixed::from_parts(mantissa, scale).ok_or(refused("a number is beyond the range"))
+    }
+}
+
+impl bincode::Encode for Label {
+    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), Unwritable> {
+        let text = self.as_bytes();
+        let mut bytes = [0; LABEL_MAX + 1];
+        bytes[0] = text.len() as u8;
+        bytes[1..=text.len()].copy_from_slice(text);
+        encoder.writer().write(&bytes[..=text.len()])
+    }
+}
+
+impl<Context> bincode::Decode<Context> for Label {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(decoder: &mut D) -> Result<Label, Refused> {
+        let len = usize::from(u8::decode(decoder)?);
+        let mut bytes = [0; LABEL_MAX];
+        let text = bytes.get_mut(..len).ok_or(refused("a label is longer than 36 bytes"))?;
+        decoder.claim_bytes_read(len)?;
+        decoder.reader().read(text)?;
+        Label::from_bytes(text).map_err(|_| refused("a label holds a byte outside printable ASCII"))
+    }
+}
+
+impl bincode::Encode for Text {
+    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), Unwritable> {
+        let text = self.as_str().as_bytes();
+        (text.len() as u16).encode(encoder)?;
+        encoder.writer().write(text)
+    }
+}
+
+impl<Context> bincode::Decode<Context> for Text {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(decoder: &mut D) -> Result<Text, Refused> {
+        let len = usize::from(u16::decode(decoder)?);
+        if len > TEXT_MAX {
+            return Err(refused("a text is longer than 1024 bytes"));
+        }
+        decoder.claim_bytes_read(len)?;
+        let mut bytes = alloc::vec![0; len];
+        decoder.reader().read(&mut bytes)?;
+        let text = core::str::from_utf8(&bytes).map_err(|_| refused("a text is not UTF-8"))?;
+        Ok(Text::new(text))
+    }
+}
+
+/// Defines an enum whose stored spelling is one byte; numbers are frozen, 0 is reserved, any other is refused.
+#[macro_export]
+macro_rules! byte_enum {
+    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[repr(u8)]
+        pub enum $name { $($(#[$vdoc])* $variant = $number,)+ }
+
+        impl $name {
+            /// Every value, in the order of its number.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
+
+            /// The stored number.
+            pub const fn number(self) -> u8 {
+                self as u8
+            }
+
+            /// The value with a stored number.
+            pub const fn from_number(number: u8) -> Option<$name> {
+                match number {
+                    $($number => Some($name::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            /// The variant's name in lower case with spaces.
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                let name = match self { $($name::$variant => stringify!($variant),)+ };
+                $crate::wire::spaced(name, f)
+            }
+        }
+
+        impl bincode::Encode for $name {
+            fn encode<E: bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> Result<(), bincode::error::EncodeError> {
+                bincode::Encode::encode(&self.number(), encoder)
+            }
+        }
+
+        impl<Context> bincode::Decode<Context> for $name {
+            fn decode<D: bincode::de::Decoder<Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<$name, bincode::error::DecodeError> {
+                let number = <u8 as bincode::Decode<Context>>::decode(decoder)?;
+                $name::from_number(number)
+                    .ok_or($crate::wire::refused(concat!("unknown number of ", stringify!($name))))
+            }
+        }
+        bincode::impl_borrow_decode!($name);
+    };
+}
+pub use byte_enum;
+
+bincode::impl_borrow_decode!(Fixed);
+bincode::impl_borrow_decode!(Label);
+bincode::impl_borrow_decode!(Text);
+
+/// `CamelCase` as `camel case`.
+pub fn spaced(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut text = alloc::string::String::with_capacity(name.len() + 4);
+    for (i, c) in name.chars().enumerate() {
+        if c.is_ascii_uppercase() && i > 0 {
+            text.push(' ');
+        }
+        text.push(c.to_ascii_lowercase());
+    }
+    f.pad(&text)
+}
+
+
+

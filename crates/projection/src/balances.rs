@@ -1,0 +1,106 @@
+//! Balances per asset: what the venue said last, and what our own executions changed since it was asked.
+
+use crate::state::{Balance, State};
+use aegis_model::event::{AnomalyKind, BalanceRecorded, CashFlowRecorded};
+use aegis_model::{AssetId, InstrumentId, Money, Quantity, Side, Timestamp};
+
+/// Changes remembered one by one at most; older ones are only in the sum.
+const RECENT_MAX: usize = 256;
+
+impl State {
+    /// Both legs of an execution.
+    pub(crate) fn move_balances(
+        &mut self,
+        base: AssetId,
+        quote: AssetId,
+        side: Side,
+        quantity: Quantity,
+        value: Money,
+        time: Timestamp,
+    ) {
+        let value = Quantity(value.0);
+        let (into_base, into_quote) = match side {
+            Side::Buy => (quantity, value.negated()),
+            Side::Sell => (quantity.negated(), value),
+        };
+        self.move_balance(base, into_base, time);
+        self.move_balance(quote, into_quote, time);
+    }
+
+    /// A change that the recorded balance does not contain, unless it happened before that was asked for.
+    pub(crate) fn move_balance(&mut self, id: AssetId, change: Quantity, time: Timestamp) {
+        let (lsn, now) = (self.lsn, self.time);
+        let Some(asset) = self.assets.get_mut(usize::from(id.0)) else { return };
+        asset.touched = asset.touched.max(now);
+        asset.touched_lsn = lsn;
+        if asset.balance.is_some_and(|b| time < b.requested) {
+            return;
+        }
+        match asset.since.plus(change) {
+            Ok(since) => asset.since = since,
+            Err(_) => {
+                self.anomaly(AnomalyKind::Overflow);
+                return;
+            }
+        }
+        if asset.recent.len() >= RECENT_MAX {
+            asset.recent.remove(0);
+        }
+        asset.recent.push((time, change));
+    }
+
+    /// An intent touches both assets of its instrument.
+    pub(crate) fn touch_instrument(&mut self, id: InstrumentId) {
+        let (lsn, now) = (self.lsn, self.time);
+        let Some(spec) = self.instruments.get(id.0 as usize).map(|i| i.spec) else { return };
+        for asset in [spec.base, spec.quote] {
+            if let Some(asset) = self.assets.get_mut(usize::from(asset.0)) {
+                asset.touched = asset.touched.max(now);
+                asset.touched_lsn = lsn;
+            }
+        }
+    }
+
+    pub(crate) fn balance_recorded(&mut self, f: &BalanceRecorded) {
+        let lsn = self.lsn;
+        self.last_snapshot = self.last_snapshot.max(f.snapshot);
+        let Some(asset) = self.assets.get_mut(usize::from(f.asset.0)) else {
+            self.anomaly(AnomalyKind::OutOfOrder);
+            return;
+        };
+        let balance = Balance {
+            total: f.total,
+            reserved: f.reserved,
+            requested: f.requested,
+            lsn,
+            snapshot: f.snapshot,
+        };
+        asset.first = asset.first.or(Some(balance));
+        asset.balance = Some(balance);
+        // What was executed after the question may be missing from the answer.
+        asset.recent.retain(|(time, _)| *time > f.requested);
+        let later = asset.recent.iter().try_fold(Quantity::ZERO, |sum, (_, change)| sum.plus(*change));
+        asset.since = later.unwrap_or(Quantity::ZERO);
+    }
+
+    pub(crate) fn cash_flow(&mut self, f: &CashFlowRecorded) {
+        if self.flows.contains_key(&f.id.0) {
+            self.anomaly(AnomalyKind::OutOfOrder);
+            return;
+        }
+        self.flows.insert(f.id.0, self.lsn);
+        let quote = self.find_asset(&self.journal.quote);
+        let first = self.assets.get(usize::from(f.asset.0)).and_then(|a| a.first);
+        if first.is_some_and(|first| f.time >= first.requested) {
+            if let Some(asset) = self.assets.get_mut(usize::from(f.asset.0)) {
+                asset.net_flows = asset.net_flows.plus(f.quantity).unwrap_or(asset.net_flows);
+            }
+            if quote == Some(f.asset)
+                && let Some(day) = self.day.as_mut()
+            {
+                day.net_flows = day.net_flows.plus(Money(f.quantity.0)).unwrap_or(day.net_flows);
+            }
+        }
+        self.move_balance(f.asset, f.quantity, f.time);
+    }
+}

@@ -1,0 +1,281 @@
+//! The life of orders: from the intent through what the venue says to an end that is never undone.
+//!
+//! Late fills still count after the end; nothing ever opens an ended order again.
+
+use crate::state::{EndedOrder, ExitFailure, MEMORY_NS, MEMORY_ORDERS, Order, State};
+use aegis_model::event::{
+    AnomalyKind, CancelIntended, OrderAcknowledged, OrderAmended, OrderEnded, OrderIntended, OrderLookedUp,
+    OrderRejected, OrderResent, OrderUnknown,
+};
+use aegis_model::order::{OrderStatus, RejectClass};
+use aegis_model::protection::ExitReason;
+use aegis_model::{
+    ClientOrderId, InstrumentId, Money, OrderEnd, OrderId, OrderKind, Purpose, Quantity, Timestamp, VenueOrderId,
+};
+
+/// Exits by stop remembered for the stop-out pause.
+const STOP_OUTS_MAX: usize = 64;
+
+impl State {
+    pub(crate) fn intended(&mut self, f: &OrderIntended) {
+        let known = self.instruments.get(f.instrument.0 as usize).is_some();
+        if f.order.0 <= self.last_order.0 || !known {
+            self.anomaly(AnomalyKind::OutOfOrder);
+            return;
+        }
+        let (lsn, at) = (self.lsn, self.time);
+        self.last_order = f.order;
+        let order = Order {
+            client: ClientOrderId {
+                installation: self.journal.installation,
+                run: f.run,
+                order: f.order,
+            },
+            instrument: f.instrument,
+            side: f.side,
+            kind: f.kind,
+            quantity: f.quantity,
+            purpose: f.purpose,
+            status: OrderStatus::Intended,
+            filled: Quantity::ZERO,
+            value: Money::ZERO,
+            inferred: Quantity::ZERO,
+            cumulative: Quantity::ZERO,
+            venue_order: None,
+            valid_until: f.valid_until,
+            cancel_at: f.cancel_at,
+            intended_at: at,
+            intended: lsn,
+            changed: lsn,
+            changed_at: at,
+            attempts: 1,
+            looks: 0,
+            absent: 0,
+            looked_at: Timestamp::EPOCH,
+            cancel: None,
+            cancel_intended_at: Timestamp::EPOCH,
+            replaces: f.replaces,
+            reference: f.reference,
+            put_off: false,
+        };
+        self.orders.insert(f.order, order);
+        self.touch_instrument(f.instrument);
+        match f.purpose {
+            Purpose::Entry => self.totals.entries += 1,
+            Purpose::Exit { .. } => self.totals.exits += 1,
+        }
+        self.on(f.instrument, |i| {
+            i.live.push(f.order);
+            match f.purpose {
+                Purpose::Entry => {
+                    i.prepared = None;
+                    i.plan = f.plan.clone();
+                }
+                Purpose::Exit { reason, .. } => {
+                    if i.exit_wanted.is_none() {
+                        i.exit_wanted = Some((reason, f.order));
+                    }
+                }
+            }
+        });
+    }
+
+    fn open_order(&mut self, order: OrderId) -> Option<&mut Order> {
+        let (lsn, at) = (self.lsn, self.time);
+        let found = self.orders.get_mut(&order);
+        if let Some(o) = found {
+            o.changed = lsn;
+            o.changed_at = at;
+            return Some(o);
+        }
+        let kind = if self.ended.contains_key(&order) {
+            AnomalyKind::EndedReported
+        } else {
+            AnomalyKind::OrderUnknown
+        };
+        *self.totals.anomalies.entry(kind).or_default() += 1;
+        None
+    }
+
+    pub(crate) fn resent(&mut self, f: &OrderResent) {
+        let Some(order) = self.open_order(f.order) else { return };
+        order.status = OrderStatus::Intended;
+        order.attempts = order.attempts.saturating_add(1);
+        order.absent = 0;
+        order.put_off = false;
+        self.totals.resends += 1;
+    }
+
+    pub(crate) fn acknowledged(&mut self, f: &OrderAcknowledged) {
+        let Some(order) = self.open_order(f.order) else { return };
+        order.status =
+            if order.filled.is_positive() { OrderStatus::PartiallyFilled } else { OrderStatus::Acknowledged };
+        if f.venue_order != VenueOrderId::default() {
+            order.venue_order = Some(f.venue_order);
+        }
+        order.absent = 0;
+        order.put_off = false;
+    }
+
+    pub(crate) fn rejected(&mut self, f: &OrderRejected) {
+        let at = self.time;
+        let Some(order) = self.open_order(f.order) else { return };
+        let (instrument, purpose) = (order.instrument, order.purpose);
+        if f.class == RejectClass::Later {
+            order.status = OrderStatus::Intended;
+            order.put_off = true;
+        }
+        if let Purpose::Exit { .. } = purpose {
+            self.on(instrument, |i| {
+                i.exit_failures = i.exit_failures.saturating_add(1);
+                i.exit_failed = Some(ExitFailure { order: f.order, at, class: Some(f.class) });
+            });
+        }
+    }
+
+    pub(crate) fn became_unknown(&mut self, f: &OrderUnknown) {
+        if let Some(order) = self.open_order(f.order) {
+            order.status = OrderStatus::Unknown;
+            order.put_off = false;
+        }
+    }
+
+    pub(crate) fn looked_up(&mut self, f: &OrderLookedUp) {
+        let at = self.time;
+        if let Some(order) = self.orders.get_mut(&f.order) {
+            order.looks = order.looks.saturating_add(1);
+            order.absent = f.absent;
+            order.looked_at = at;
+        }
+    }
+
+    pub(crate) fn cancel_intended(&mut self, f: &CancelIntended) {
+        let (lsn, at) = (self.lsn, self.time);
+        if let Some(order) = self.orders.get_mut(&f.order) {
+            order.cancel = Some(lsn);
+            order.cancel_intended_at = at;
+        }
+    }
+
+    pub(crate) fn amended(&mut self, f: &OrderAmended) {
+        let Some(order) = self.open_order(f.order) else { return };
+        order.quantity = f.quantity.max(order.filled);
+        if let (OrderKind::Limit { price, .. }, Some(new)) = (&mut order.kind, f.price) {
+            *price = new;
+        }
+    }
+
+    pub(crate) fn order_ended(&mut self, f: &OrderEnded) {
+        let Some(mut order) = self.orders.remove(&f.order) else {
+            let kind = if self.ended.contains_key(&f.order) {
+                AnomalyKind::EndedReported
+            } else {
+                AnomalyKind::OrderUnknown
+            };
+            self.anomaly(kind);
+            return;
+        };
+        let (lsn, at) = (self.lsn, self.time);
+        order.changed = lsn;
+        order.changed_at = at;
+        order.cumulative = order.cumulative.max(f.cumulative.unwrap_or(Quantity::ZERO));
+        let instrument = order.instrument;
+        let any_fill = order.filled.is_positive() || order.inferred.is_positive();
+        *self.totals.ended.entry(f.end).or_default() += 1;
+        if let Purpose::Exit { reason, .. } = order.purpose {
+            if reason == ExitReason::Stop && any_fill {
+                self.stop_outs.push(at);
+                if self.stop_outs.len() > STOP_OUTS_MAX {
+                    self.stop_outs.remove(0);
+                }
+            }
+            self.on(instrument, |i| {
+                let counted = i.exit_failed.is_some_and(|failed| failed.order == f.order);
+                if !any_fill && !counted {
+                    i.exit_failures = i.exit_failures.saturating_add(1);
+                    i.exit_failed = Some(ExitFailure { order: f.order, at, class: None });
+                } else if any_fill {
+                    i.exit_failures = 0;
+                    i.exit_failed = None;
+                }
+            });
+        }
+        self.on(instrument, |i| i.live.retain(|o| *o != f.order));
+        self.ended.insert(f.order, EndedOrder { order, end: f.end, at, lsn });
+        self.forget_orders();
+        self.forget_exit_when_flat(instrument);
+    }
+
+    /// The bounded memory of ended orders.
+    fn forget_orders(&mut self) {
+        let cutoff = self.time.after(-MEMORY_NS);
+        while let Some((_, first)) = self.ended.first_key_value() {
+            if self.ended.len() <= MEMORY_ORDERS && first.at >= cutoff {
+                break;
+            }
+            self.ended.pop_first();
+        }
+    }
+
+    /// A fill of one of our orders: counted whether the order is open or has ended.
+    pub(crate) fn count_fill(&mut self, id: OrderId, quantity: Quantity, value: Money, venue: Option<VenueOrderId>) {
+        let (lsn, at) = (self.lsn, self.time);
+        let ended = &mut self.ended;
+        let open = self.orders.get_mut(&id);
+        let is_open = open.is_some();
+        let Some(order) = open.or_else(|| ended.get_mut(&id).map(|e| &mut e.order)) else {
+            self.anomaly(AnomalyKind::OrderUnknown);
+            return;
+        };
+        let sums = (order.filled.plus(quantity), order.value.plus(value));
+        let (Ok(filled), Ok(value)) = sums else {
+            self.anomaly(AnomalyKind::Overflow);
+            return;
+        };
+        order.filled = filled;
+        order.value = value;
+        order.cumulative = order.cumulative.max(filled);
+        order.venue_order = order.venue_order.or(venue);
+        order.absent = 0;
+        let (instrument, purpose, complete) = (order.instrument, order.purpose, filled >= order.quantity);
+        if is_open {
+            // A fill implies acceptance (semantics rule 8), whatever was known before.
+            order.status = OrderStatus::PartiallyFilled;
+            order.put_off = false;
+            order.changed = lsn;
+            order.changed_at = at;
+        }
+        if let Purpose::Exit { .. } = purpose {
+            self.on(instrument, |i| {
+                i.exit_failures = 0;
+                i.exit_failed = None;
+            });
+        }
+        if !is_open && complete {
+            let ended = self.ended.get_mut(&id).filter(|e| e.end != OrderEnd::Filled);
+            if let Some(ended) = ended {
+                let old = core::mem::replace(&mut ended.end, OrderEnd::Filled);
+                if let Some(count) = self.totals.ended.get_mut(&old) {
+                    *count = count.saturating_sub(1);
+                }
+                *self.totals.ended.entry(OrderEnd::Filled).or_default() += 1;
+            }
+        }
+    }
+
+    /// An exit is wanted until the position is closed.
+    pub(crate) fn forget_exit_when_flat(&mut self, id: InstrumentId) {
+        let at = self.time;
+        self.on(id, |i| {
+            if i.is_open() {
+                return;
+            }
+            if let Some(since) = i.blind.take() {
+                i.blind_ns = i.blind_ns.saturating_add(at.since(since));
+            }
+            i.exit_wanted = None;
+            i.exit_failed = None;
+            i.exit_failures = 0;
+        });
+    }
+}

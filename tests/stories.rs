@@ -1,0 +1,13 @@
+//! The acceptance scenarios that need no disk and no process: each test is named after its S-number.
+//!
+//! Crash, restart and replay here are whole batches on an in-memory log; cuts inside a batch are the journal's
+//! tests, real processes are `process.rs`.
+
+mod stories {
+    mod amnesia;
+    mod cascade;
+    mod controls;
+    mod phantom;
+    mod reconciling;
+    mod support;
+}

@@ -1,0 +1,142 @@
+//! D: comparing with the venue (S17, S20, S21, and the laws S18 and S22 that need no wire).
+
+use super::support::*;
+use aegis_model::event::{AlarmKind, Refusal};
+use aegis_model::{Fact, Side};
+use aegis_tests::exchange::Fills;
+use aegis_tests::world::{id, story_settings};
+use aegis_tests::{World, money, quantity, rate};
+
+fn corrections(world: &World) -> usize {
+    world.count(|f| {
+        matches!(
+            f,
+            Fact::CorrectionBooked(_) | Fact::HoldingQuarantined(_) | Fact::DriftSeen(_) | Fact::CashFlowRecorded(_)
+        )
+    })
+}
+
+#[test]
+fn s17_no_open_orders_is_not_no_positions() {
+    let mut world = World::new();
+    buy_at(&mut world, "BTC_USDT", "0.0001", "50000");
+    buy_at(&mut world, "ETH_USDT", "0.01", "3000");
+    buy_at(&mut world, "SOL_USDT", "0.5", "100");
+    world.restart();
+    assert_eq!(corrections(&world), 0);
+    let open = world.state().instruments.iter().filter(|i| i.is_open()).count();
+    assert_eq!(open, 3);
+}
+
+#[test]
+fn s18_exchange_down() {
+    let mut world = holding("BTC_USDT", "0.001", "50000");
+    world.exchange.failing = vec!["balances", "open", "ended", "trades", "flows", "lookup"];
+    for _ in 0..3 {
+        world.restart();
+        assert_eq!(corrections(&world), 0);
+        assert_eq!(world.held("BTC_USDT"), quantity("0.001"));
+    }
+    assert!(world.state().alarms.contains_key(&(AlarmKind::VenueUnanswered, None)));
+    world.tick("ETH_USDT", "3000");
+    up(&mut world, "ETH_USDT", "0.90");
+    assert_eq!(refusals(&world).len(), 1, "entries are blocked");
+    world.exchange.failing.clear();
+    world.wait(600);
+    assert_eq!(corrections(&world), 0, "clean after the return");
+    assert!(world.state().alarms.is_empty(), "{:?}", world.state().alarms);
+    world.tick("BTC_USDT", "49000");
+    assert_eq!(world.exchange.sides(Side::Sell).len(), 1);
+}
+
+#[test]
+fn s20_quantity_differs() {
+    let mut world = holding("BTC_USDT", "0.0002", "50000");
+    world.exchange.set_total("BTC", "0.0001");
+    world.restart();
+    world.wait(30);
+    let booked: Vec<_> = world
+        .events()
+        .into_iter()
+        .filter_map(|e| match e.fact {
+            Fact::CorrectionBooked(c) => Some(c),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(booked.len(), 1);
+    assert_eq!(booked[0].quantity, quantity("0.0001"));
+    assert_eq!(booked[0].lot.map(|t| t.0), Some(l("t1")), "the oldest lot is named");
+    let btc = world.instrument("BTC_USDT");
+    assert_eq!((btc.held(), btc.book.now.cost), (quantity("0.0001"), money("5")), "cost leaves at the average");
+    assert_eq!(realised(&world), money("0"));
+    assert_eq!(btc.protection.as_ref().map(|p| p.quantity), Some(quantity("0.0001")), "the stop is resized");
+    let (left, right) = world.state().conservation().expect("in range");
+    assert_eq!(left, right);
+    assert!(btc.blocked.is_some());
+    world.tick("BTC_USDT", "48000");
+    up(&mut world, "BTC_USDT", "0.9");
+    assert_ne!(refusals(&world), vec![], "entries are blocked until released");
+    world.command(aegis_model::Command::Release { instrument: l("BTC_USDT") });
+    up(&mut world, "BTC_USDT", "0.9");
+    assert!(world.held("BTC_USDT").is_positive());
+}
+
+#[test]
+fn s21_fee_in_the_base_coin() {
+    let mut settings = story_settings();
+    settings.taker_fee = rate("0.0025");
+    let mut world = World::with(settings);
+    world.exchange.fee = rate("0.0025");
+    world.tick("BTC_USDT", "50000");
+    world.buy("BTC_USDT", "0.0001");
+    assert_eq!(world.held("BTC_USDT"), quantity("0.00009975"));
+    world.restart();
+    assert_eq!(corrections(&world), 0, "reconcile is clean");
+    world.tick("BTC_USDT", "49000");
+    let sells = world.exchange.sides(Side::Sell);
+    assert_eq!((sells.len(), sells[0].quantity), (1, quantity("0.00009975")));
+    assert_eq!(world.held("BTC_USDT"), quantity("0"));
+}
+
+#[test]
+fn s22_an_order_in_flight_is_not_drift() {
+    let mut world = World::new();
+    world.exchange.fills = Some(Fills::Nothing);
+    world.tick("BTC_USDT", "50000");
+    world.buy("BTC_USDT", "0.001");
+    assert_eq!(world.state().orders.len(), 1);
+    let now = world.now;
+    world.exchange.execute(0, quantity("0.001"), aegis_tests::price("50000"), now);
+    world.wait(400);
+    assert_eq!(corrections(&world), 0);
+    assert_eq!(world.count(|f| matches!(f, Fact::FillBooked(_))), 1, "one fill");
+    assert_eq!(world.held("BTC_USDT"), quantity("0.001"));
+}
+
+#[test]
+fn a_second_comparison_adds_nothing() {
+    let mut world = holding("BTC_USDT", "0.001", "50000");
+    world.wait(1_000);
+    let before = world.log.len();
+    world.wait(10_000);
+    let extra: Vec<_> = world.log[before..].iter().flatten().map(|(h, _)| h.kind).collect();
+    // Only the price going stale is worth a record while nothing changes at the venue.
+    assert!(extra.iter().all(|k| [20, 21, 110, 120, 121].contains(k)), "{extra:?}");
+}
+
+#[test]
+fn a_deposit_is_a_flow_and_an_unknown_coin_is_quarantined() {
+    let mut world = World::new();
+    world.tick("SOL_USDT", "100");
+    let now = world.now.after(1);
+    world.exchange.flow("SOL", "0.3", now);
+    world.exchange.flow("USDT", "50", now);
+    world.wait(400);
+    assert_eq!(world.count(|f| matches!(f, Fact::CashFlowRecorded(_))), 2);
+    assert_eq!(world.exchange.orders.len(), 0);
+    assert_eq!(world.held("SOL_USDT"), quantity("0"));
+    let sol = world.state().instrument(id("SOL_USDT")).map(|i| i.spec.base).expect("listed");
+    assert_eq!(world.state().asset(sol).map(|a| a.quarantined), Some(quantity("0.3")));
+    up(&mut world, "SOL_USDT", "0.9");
+    assert_eq!(refusals(&world), vec![Refusal::AlarmStanding]);
+}

@@ -1,0 +1,198 @@
+//! What the compiler does not check about the house: who may name whom, what a pure room's head says, that every
+//! file says what it is, and that no test is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rooms and the rooms that each may name. One way only.
+const GRAPH: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("journal", &[]),
+    ("projection", &["model"]),
+    ("cryptocom", &["model"]),
+    ("signal", &["model"]),
+    ("engine", &["projection", "model"]),
+    ("paper", &["model"]),
+    ("node", &["model", "journal"]),
+    ("forensics", &["projection", "model", "journal"]),
+    (
+        "aegis",
+        &[
+            "model", "journal", "projection", "cryptocom", "signal", "engine", "paper", "node", "forensics",
+        ],
+    ),
+];
+
+/// Rooms whose own code names no clock, file, thread or environment.
+const PURE: &[&str] = &["model", "projection", "cryptocom", "signal", "engine", "paper"];
+
+/// Crates that live only in the program.
+const ONLY_IN_AEGIS: &[&str] = &["tokio", "reqwest", "clap", "tracing-subscriber"];
+
+/// The one file of the product that may contain unsafe code.
+const UNSAFE_FILE: &str = "crates/journal/src/storage/mmap.rs";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_path_buf()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Every file below `dir` with this extension, build output left out.
+fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_path_buf()];
+    while let Some(dir) = open.pop() {
+        let Ok(entries) = fs::read_dir(&dir) else { continue };
+        for entry in entries {
+            let path = entry.expect("a directory entry").path();
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+            if path.is_dir() {
+                if name != "target" && !name.starts_with('.') {
+                    open.push(path);
+                }
+            } else if path.extension().is_some_and(|e| e == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rooms() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(root().join("crates"))
+        .expect("crates/")
+        .map(|e| e.expect("an entry").file_name().into_string().expect("a plain name"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Names under `[dependencies]`, and under the other dependency tables when asked for.
+fn dependencies(manifest: &Path, tables: &[&str]) -> BTreeSet<String> {
+    let parsed: toml::Table = read(manifest).parse().unwrap_or_else(|e| panic!("{}: {e}", manifest.display()));
+    tables
+        .iter()
+        .filter_map(|table| parsed.get(*table).and_then(|t| t.as_table()))
+        .flat_map(|table| table.keys().cloned())
+        .collect()
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let allowed: BTreeMap<&str, &[&str]> = GRAPH.iter().copied().collect();
+    for room in rooms() {
+        let may = allowed.get(room.as_str()).unwrap_or_else(|| panic!("crates/{room} is no room of the house"));
+        let manifest = root().join("crates").join(&room).join("Cargo.toml");
+        for name in dependencies(&manifest, &["dependencies", "build-dependencies"]) {
+            if let Some(other) = name.strip_prefix("aegis-") {
+                assert!(may.contains(&other), "crates/{room} names {other}: the arrow runs the wrong way");
+            }
+            let only = ONLY_IN_AEGIS.contains(&name.as_str()) && room != "aegis";
+            assert!(!only, "crates/{room} depends on {name}, which lives only in the program");
+        }
+    }
+}
+
+#[test]
+fn pure_rooms_say_so_and_keep_to_it() {
+    let banned = [
+        "std::", "f32", "f64", "HashMap", "HashSet", "SystemTime", "Instant::", "tokio", "thread",
+    ];
+    for room in rooms().iter().filter(|r| PURE.contains(&r.as_str())) {
+        let src = root().join("crates").join(room).join("src");
+        let head = read(&src.join("lib.rs"));
+        assert!(head.contains("#![no_std]"), "crates/{room} must be no_std");
+        assert!(head.contains("#![forbid(unsafe_code)]"), "crates/{room} must forbid unsafe code");
+        let floats = head.contains("#![deny(clippy::float_arithmetic)]");
+        assert!(floats || room == "signal", "crates/{room} must deny floats");
+        for file in files(&src, "rs") {
+            if file.ends_with("tests.rs") || file.components().any(|c| c.as_os_str() == "tests") {
+                continue;
+            }
+            for (at, line) in read(&file).lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                for word in banned {
+                    assert!(!code.contains(word), "{}:{}: `{word}` in a pure room", file.display(), at + 1);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    for dir in ["crates", "tests", "benches"] {
+        for file in files(&root().join(dir), "rs") {
+            let text = read(&file);
+            assert!(text.starts_with("//!"), "{}: no head comment", file.display());
+            assert!(!text.starts_with("//! placeholder"), "{}: still a placeholder", file.display());
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_lives_in_one_file() {
+    for file in files(&root().join("crates"), "rs") {
+        if file.ends_with(UNSAFE_FILE) || file.starts_with(root().join(UNSAFE_FILE)) {
+            continue;
+        }
+        for (at, line) in read(&file).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let found = ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| code.contains(word));
+            assert!(!found, "{}:{}: unsafe outside {UNSAFE_FILE}", file.display(), at + 1);
+        }
+    }
+    let lines = read(&root().join(UNSAFE_FILE)).lines().count();
+    assert!(lines <= 150, "{UNSAFE_FILE} has {lines} lines; 150 are allowed");
+}
+
+#[test]
+fn no_test_is_forgotten_or_skipped() {
+    for dir in ["crates", "tests", "benches"] {
+        for file in files(&root().join(dir), "rs") {
+            let text = read(&file);
+            let forbidden = ["#[ignore", "todo!(", "unimplemented!("];
+            for word in forbidden {
+                let itself = file.ends_with("tests/tidy.rs");
+                assert!(itself || !text.contains(word), "{}: {word}", file.display());
+            }
+            if file.file_name().is_some_and(|n| n == "tests.rs") {
+                let parent = file.parent().expect("a folder");
+                let owners = [parent.with_extension("rs"), parent.join("lib.rs"), parent.join("main.rs"), parent.join("mod.rs")];
+                let declared = owners
+                    .iter()
+                    .filter(|owner| owner.exists())
+                    .any(|owner| read(owner).contains("mod tests;"));
+                assert!(declared, "{}: no `mod tests;` names it", file.display());
+            }
+        }
+    }
+    for package in ["tests", "benches"] {
+        let manifest = read(&root().join(package).join("Cargo.toml"));
+        for file in files(&root().join(package), "rs") {
+            let name = file.strip_prefix(root().join(package)).expect("below").to_string_lossy().into_owned();
+            if name.contains('/') {
+                continue;
+            }
+            assert!(manifest.contains(&format!("path = \"{name}\"")), "{package}/{name} is in no [[test]] or [[bench]]");
+        }
+    }
+}
+
+#[test]
+fn readme_begins_with_what_a_newcomer_needs() {
+    let text = read(&root().join("README.md"));
+    let first: String = text.lines().take(40).collect::<Vec<_>>().join("\n");
+    for command in ["cargo run --release -- run", "cargo test --workspace"] {
+        assert!(first.contains(command), "the README's first screen must show `{command}`");
+    }
+    let ci = read(&root().join(".ci/run"));
+    for command in ["cargo test --workspace", "cargo fmt", "cargo clippy --workspace --all-targets"] {
+        assert!(ci.contains(command), ".ci/run must call `{command}`");
+    }
+}
