@@ -217,6 +217,8 @@ impl World {
             steps += 1;
             assert!(steps < 10_000, "the world never comes to rest");
         }
+        let held = self.state().totals.fills > 0;
+        self.die_if(CrashPoint::Cp6, held);
     }
 
     fn die_if(&mut self, point: CrashPoint, here: bool) -> bool {
@@ -250,7 +252,6 @@ impl World {
             }
             self.queue.extend(answers);
         }
-        self.die_if(CrashPoint::Cp6, fill && self.queue.is_empty());
     }
 
     fn store(&mut self, events: &[Event]) {

@@ -120,7 +120,7 @@ fn s04_an_intent_never_sent_that_is_still_valid_goes_out_once_under_its_own_id()
     world.tick("BTC_USDT", "50000");
     world.crash_at(CrashPoint::Cp1);
     up(&mut world, "BTC_USDT", "0.90");
-    let intended = *world.state().orders.values().next().map(|o| &o.client).expect("an intent");
+    let intended = world.state().orders.values().next().map(|o| o.client).expect("an intent");
     world.restart();
     assert_eq!(world.exchange.orders.len(), 1);
     assert_eq!(world.exchange.orders[0].client, Some(intended), "the same client order id");

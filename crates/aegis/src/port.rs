@@ -160,7 +160,8 @@ fn parse(position: u64, text: &[u8]) -> Result<SignalLine, BadLine> {
         struct Named {
             source: String,
         }
-        let named = serde_json::from_slice::<Named>(text).ok().and_then(|named| label("source", &named.source).ok());
+        let named =
+            serde_json::from_slice::<Named>(text).ok().and_then(|named| label("source", &named.source).ok());
         let reason: String = reason.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
         BadLine { position, source: named, reason: Text::new(&reason) }
     })

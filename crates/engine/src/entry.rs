@@ -156,6 +156,7 @@ impl Engine {
             Some(Refused::by(Refusal::BalanceStale, prepared.lsn))
         };
         if let Some(refused) = refused {
+            self.drop_prepared(id);
             self.refuse(id, refused);
         }
     }

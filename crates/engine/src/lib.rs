@@ -63,6 +63,12 @@ struct Asks {
     compared: Option<Timestamp>,
     /// Oddities noted already.
     noted: BTreeSet<(AnomalyKind, Text)>,
+    /// The opening of this process is recorded: decisions may be made.
+    opened: bool,
+    /// Entries proven absent that wait for the first comparison before they may go out again.
+    deferred: BTreeSet<OrderId>,
+    /// A comparison left assets out because something was in flight: compare again once it has landed.
+    recompare: bool,
     /// The process is stopping.
     stopping: bool,
     /// Only the journal's reserve is left.

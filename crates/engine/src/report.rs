@@ -447,6 +447,14 @@ impl Engine {
             }
             return;
         }
+        if known.purpose == Purpose::Entry
+            && self.state.journal.reconciled.is_none()
+            && known.valid_until >= self.turn.now
+        {
+            // Nothing passes the gate before the first comparison; asked about again right after it.
+            self.asks.deferred.insert(order);
+            return;
+        }
         let still_wanted = match known.purpose {
             Purpose::Entry => {
                 known.cancel.is_none()
@@ -472,5 +480,24 @@ impl Engine {
             self.clear(AlarmKind::UnknownOutcome, Some(instrument));
         }
         self.settle(instrument);
+        if self.asks.recompare && self.asks.lookups.is_empty() && !self.in_flight() {
+            self.asks.recompare = false;
+            self.asks.reconcile_wanted = true;
+        }
+    }
+
+    /// Whether any order's outcome is open.
+    fn in_flight(&self) -> bool {
+        let open = |o: &aegis_projection::state::Order| {
+            matches!(o.status, OrderStatus::Intended | OrderStatus::Unknown)
+        };
+        self.state.orders.values().any(open)
+    }
+
+    /// Entries that waited for the first comparison are asked about again.
+    pub(crate) fn look_up_deferred(&mut self) {
+        for order in core::mem::take(&mut self.asks.deferred) {
+            self.look_up(order);
+        }
     }
 }

@@ -15,6 +15,7 @@ impl Engine {
     /// The first input after replay.
     pub(crate) fn opened(&mut self, opened: &Opened) {
         self.turn.actor = Some(Actor::Process);
+        self.asks.opened = true;
         if let Some(created) = &opened.created {
             self.emit(created.clone());
         }

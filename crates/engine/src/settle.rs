@@ -211,13 +211,14 @@ impl Engine {
         };
         // While the entry fills the stop may rise with the entry price and never falls (semantics rule 20).
         if let Some(entry) = instrument.entry_price()
+            && entry != protection.entry
             && instrument.live_exits_quantity(&self.state).is_zero()
             && instrument.exit_wanted.is_none()
         {
             let initial = below(entry, protection.plan.initial, tick)?;
             let profit = take_profit(&protection.plan, entry, tick)?;
-            if initial > next.stop || (profit != next.take_profit && instrument.live_entry(&self.state).is_some()) {
-                next.stop = next.stop.max(initial);
+            if (initial > next.stop && initial < entry) || (profit != next.take_profit && instrument.live_entry(&self.state).is_some()) {
+                next.stop = if initial < entry { next.stop.max(initial) } else { next.stop };
                 next.take_profit = profit;
                 next.why = StopCause::EntryImproved;
             }

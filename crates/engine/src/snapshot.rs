@@ -59,7 +59,12 @@ impl Engine {
         }
         if complete && self.state.journal.reconciled.is_none() {
             self.emit(Reconciled { snapshot: snapshot.number });
+            self.look_up_deferred();
         }
+        let open = |o: &aegis_projection::state::Order| {
+            matches!(o.status, aegis_model::order::OrderStatus::Intended | aegis_model::order::OrderStatus::Unknown)
+        };
+        self.asks.recompare |= self.state.orders.values().any(open);
         if complete && self.state.lsn > before && snapshot.trades_through > self.state.walked {
             self.emit(TradesWalked { through: snapshot.trades_through });
         }

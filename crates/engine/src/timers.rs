@@ -11,6 +11,9 @@ use aegis_model::{InstrumentId, Lsn, OrderId, Timestamp};
 impl Engine {
     /// Runs after every input.
     pub(crate) fn run_timers(&mut self) {
+        if !self.asks.opened {
+            return; // the memories are being refilled: nothing is decided before the opening is recorded
+        }
         self.day();
         self.freshness();
         let decided = !self.turn.out.events.is_empty() || !self.turn.out.effects.is_empty();
@@ -147,6 +150,7 @@ impl Engine {
         if let Some(prepared) = &instrument.prepared {
             let (until, lsn) = (prepared.entry.until, prepared.lsn);
             if until < now {
+                self.drop_prepared(id);
                 self.refuse(id, crate::gate::Refused::by(Refusal::BalanceStale, lsn));
             } else if self.asks.snapshot.is_none() {
                 let entry = prepared.entry.clone();

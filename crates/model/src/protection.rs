@@ -88,6 +88,8 @@ pub struct Protection {
     pub time_exit: Option<Timestamp>,
     /// The highest fresh reference seen since the entry; starts at the entry price.
     pub mark: Price,
+    /// The position's entry price when the protection was last set.
+    pub entry: Price,
     /// How many stages of the plan have been reached; never falls.
     pub stages_reached: u8,
     /// The quantity it covers: the position's sellable quantity when it was last set.

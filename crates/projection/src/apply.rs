@@ -62,7 +62,6 @@ impl State {
             }
             Fact::EntryRefused(f) => {
                 *self.totals.refusals.entry(f.reason).or_default() += 1;
-                self.on(f.instrument, |i| i.prepared = None);
             }
             Fact::EntryPrepared(f) => {
                 let lsn = self.lsn;
@@ -103,6 +102,7 @@ impl State {
                         take_profit: f.take_profit,
                         time_exit: f.time_exit,
                         mark: f.mark,
+                        entry: i.entry_price().unwrap_or(f.mark),
                         stages_reached: 0,
                         quantity: f.quantity,
                         lsn,
@@ -112,9 +112,10 @@ impl State {
             Fact::StopMoved(f) => {
                 self.totals.stop_moves += 1;
                 let lsn = self.lsn;
-                let moved = self.instruments.get_mut(f.instrument.0 as usize).and_then(|i| i.protection.as_mut());
-                match moved {
-                    Some(p) => {
+                let instrument = self.instruments.get_mut(f.instrument.0 as usize);
+                match instrument.and_then(|i| i.protection.as_mut().map(|p| (p, i.book.now.entry_price()))) {
+                    Some((p, entry)) => {
+                        p.entry = entry.unwrap_or(p.entry);
                         p.stop = f.stop;
                         p.mark = f.mark;
                         p.quantity = f.quantity;

@@ -74,7 +74,8 @@ fn read(source: Source<'_>) -> Result<Vec<CandleRow>, FeedError> {
 fn candle(row: &Row<'_, 6>) -> Result<Candle, String> {
     let ms: i64 = row.value(0)?;
     let ns = ms.checked_mul(1_000_000).filter(|ns| *ns >= 0);
-    let open_time = Timestamp(ns.ok_or_else(|| format!("column open_time_ms: {ms} is no time from 1970 to 2262"))?);
+    let open_time =
+        Timestamp(ns.ok_or_else(|| format!("column open_time_ms: {ms} is no time from 1970 to 2262"))?);
     let [open, high, low, close]: [Price; 4] = [row.value(1)?, row.value(2)?, row.value(3)?, row.value(4)?];
     let volume: Quantity = row.value(5)?;
     if !low.is_positive() {

@@ -66,7 +66,10 @@ impl<'a> Source<'a> {
             let mut fields = [""; COLUMNS];
             let found = line.split(',').count();
             if found != COLUMNS {
-                return Err(fault(format!("{found} columns where {COLUMNS} are expected: {}", header.join(","))));
+                return Err(fault(format!(
+                    "{found} columns where {COLUMNS} are expected: {}",
+                    header.join(",")
+                )));
             }
             line.split(',').zip(&mut fields).for_each(|(field, slot)| *slot = field);
             if number == 1 {

@@ -11,7 +11,8 @@ use std::path::Path;
 /// Rows of one file that are kept in memory at most, about 600 MB.
 const ROWS_MAX: usize = 2_000_000;
 
-const L1_HEADER: [&str; 7] = ["exchange_ns", "received_ns", "symbol", "bid_px", "bid_qty", "ask_px", "ask_qty"];
+const L1_HEADER: [&str; 7] =
+    ["exchange_ns", "received_ns", "symbol", "bid_px", "bid_qty", "ask_px", "ask_qty"];
 const TRADES_HEADER: [&str; 7] = ["exchange_ns", "received_ns", "symbol", "trade_id", "side", "price", "qty"];
 
 /// 185 seconds of BTC, ETH and SOL against USDT on 2025-03-25; see fixtures/market/SOURCES.md.
@@ -147,10 +148,10 @@ fn not_negative(column: &str, quantity: Quantity) -> Result<(), String> {
 
 /// `BTCUSDT` as `BTC_USDT`; `None` when it ends in no known quote asset.
 fn instrument_name(symbol: &str) -> Option<Label> {
-    let (base, quote) = QUOTES
-        .iter()
-        .find_map(|quote| Some((symbol.strip_suffix(quote)?, *quote)))
-        .filter(|(base, _)| !base.is_empty() && base.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))?;
+    let (base, quote) =
+        QUOTES.iter().find_map(|quote| Some((symbol.strip_suffix(quote)?, *quote))).filter(|(base, _)| {
+            !base.is_empty() && base.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        })?;
     format!("{base}_{quote}").parse().ok()
 }
 

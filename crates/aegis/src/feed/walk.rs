@@ -114,7 +114,7 @@ impl Walk {
         let end = leg_end(&candle, leg);
         let passes = match j {
             END => price == end,
-            0..GUARDED_MAX if leg > 0 => between(leg_end(&candle, leg - 1), price, end),
+            _ if leg > 0 && j < GUARDED_MAX => between(leg_end(&candle, leg - 1), price, end),
             _ => return Err(nowhere),
         };
         if !passes {
@@ -157,7 +157,8 @@ impl Walk {
             return Some(Step::Closed(row.candle));
         }
         let (leg, end) = (self.leg, leg_end(&row.candle, self.leg));
-        let guarded = if leg == 0 || self.shown == GUARDED_MAX { None } else { nearest(self.price, end, levels) };
+        let guarded =
+            if leg == 0 || self.shown == GUARDED_MAX { None } else { nearest(self.price, end, levels) };
         let j = match guarded {
             Some(_) => self.shown,
             None => END,

@@ -35,8 +35,11 @@ fn with(field: &str, value: &str) -> String {
         ("source", "\"desk\""),
         ("horizon_min", "60"),
     ];
-    let mut fields: Vec<String> =
-        usual.iter().filter(|(name, _)| *name != field).map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let mut fields: Vec<String> = usual
+        .iter()
+        .filter(|(name, _)| *name != field)
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
     if value != "absent" {
         fields.push(format!("\"{field}\":{value}"));
     }
@@ -138,9 +141,20 @@ fn bad_lines_do_not_stop_the_good_ones() {
             Err(bad) => (bad.position, false),
         })
         .collect();
-    let expected = [(1, true), (4, false), (5, false), (6, false), (7, true), (8, false), (9, true), (10, false), (11, true)];
+    let expected = [
+        (1, true),
+        (4, false),
+        (5, false),
+        (6, false),
+        (7, true),
+        (8, false),
+        (9, true),
+        (10, false),
+        (11, true),
+    ];
     assert_eq!(places, expected);
-    let sources: Vec<Option<Label>> = lines.iter().filter_map(|l| l.as_ref().err()).map(|bad| bad.source).collect();
+    let sources: Vec<Option<Label>> =
+        lines.iter().filter_map(|l| l.as_ref().err()).map(|bad| bad.source).collect();
     assert_eq!(sources, [None, None, Some(Label::literal("desk")), None, None], "a readable source is kept");
     let reason = |n: usize| lines[n].as_ref().err().map(|bad| bad.reason.to_string());
     assert_eq!(reason(2).as_deref(), Some("a line longer than 64 KiB"));
@@ -175,7 +189,10 @@ fn the_signals_of_act_two() {
     let lines = read(include_bytes!("../../../../fixtures/market/act2_signals.ndjson"));
     let signals: Vec<SignalLine> = lines.into_iter().map(|line| line.expect("a committed signal")).collect();
     let points = crate::feed::ticks::embedded().expect("the embedded capture");
-    assert_eq!(signals.iter().map(|s| s.instrument.to_string()).collect::<Vec<_>>(), ["BTC_USDT", "ETH_USDT", "SOL_USDT"]);
+    assert_eq!(
+        signals.iter().map(|s| s.instrument.to_string()).collect::<Vec<_>>(),
+        ["BTC_USDT", "ETH_USDT", "SOL_USDT"]
+    );
     for signal in signals {
         assert_eq!((signal.direction, signal.confidence), (Direction::Up, Rate::new(9, 1)));
         let quoted = |p: &&crate::feed::ticks::Point| {

@@ -26,7 +26,8 @@ fn the_embedded_candles_are_as_delivered() {
 
 #[test]
 fn interval_needs_two_rows() {
-    let minutes = b"open_time_ms,open,high,low,close,volume\n60000,1,1,1,1,0\n120000,1,1,1,1,0\n300000,1,1,1,1,0\n";
+    let minutes =
+        b"open_time_ms,open,high,low,close,volume\n60000,1,1,1,1,0\n120000,1,1,1,1,0\n300000,1,1,1,1,0\n";
     let rows = from_bytes("minutes", minutes).expect("minutes");
     assert_eq!(interval_ns(&rows[..2]), Some(60 * SECOND));
     assert_eq!(interval_ns(&rows[..1]), None);
@@ -35,7 +36,10 @@ fn interval_needs_two_rows() {
 
 #[test]
 fn a_path_reads_like_bytes() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/market/binance_spot_BTCUSDT_1h_2017_2024.csv.gz");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/market/binance_spot_BTCUSDT_1h_2017_2024.csv.gz"
+    );
     if Path::new(path).exists() {
         assert_eq!(from_path(Path::new(path)).expect("the file"), embedded().expect("the bytes"));
     }

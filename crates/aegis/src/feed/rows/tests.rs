@@ -52,5 +52,8 @@ fn a_torn_gzip_file_is_an_error() {
         let said = read(&whole[..cut]).expect_err("torn");
         assert!(said.contains("cannot be read"), "{said}");
     }
-    assert!(Source::path(Path::new("/nonexistent/x.csv")).is_err_and(|e| e.to_string().contains("/nonexistent/x.csv")));
+    assert!(
+        Source::path(Path::new("/nonexistent/x.csv"))
+            .is_err_and(|e| e.to_string().contains("/nonexistent/x.csv"))
+    );
 }

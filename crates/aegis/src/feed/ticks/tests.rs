@@ -9,7 +9,8 @@ const TRADES_HEAD: &str = "exchange_ns,received_ns,symbol,trade_id,side,price,qt
 
 fn read(l1: &str, trades: &str) -> Result<Vec<Point>, String> {
     let (l1, trades) = (format!("{L1_HEAD}{l1}"), format!("{TRADES_HEAD}{trades}"));
-    let both = Source::bytes("l1", l1.as_bytes()).and_then(|l1| merge(l1, Source::bytes("trades", trades.as_bytes())?));
+    let both = Source::bytes("l1", l1.as_bytes())
+        .and_then(|l1| merge(l1, Source::bytes("trades", trades.as_bytes())?));
     both.map_err(|e| e.to_string())
 }
 
@@ -27,7 +28,10 @@ fn the_embedded_capture_is_as_delivered() {
     assert_eq!((first.name.as_str(), first.at.0), ("ETH_USDT", 1_742_944_020_773_674_205));
     let tick = first.tick(FeedId(2), InstrumentId(7));
     assert_eq!((tick.feed, tick.cursor, tick.instrument, tick.at), (FeedId(2), 1, InstrumentId(7), first.at));
-    assert_eq!((tick.bid, tick.ask, tick.last), (Some(Price::new(20_591, 1)), Some(Price::new(205_911, 2)), None));
+    assert_eq!(
+        (tick.bid, tick.ask, tick.last),
+        (Some(Price::new(20_591, 1)), Some(Price::new(205_911, 2)), None)
+    );
     assert_eq!(tick.bid_quantity, Some(Quantity::new(330_914, 4)));
 }
 

@@ -40,8 +40,16 @@ fn a_candle_is_open_low_high_close() {
     let walk = Walk::new(rows(&[(1000, [50, 60, 40, 55]), (1800, [70, 70, 70, 70])]), 400, FEED, BTC);
     let steps = all(walk.clone(), &[]);
     let expected = [
-        "1/0.15 50 @1000", "1/1.15 40 @1100", "1/2.15 60 @1200", "1/3.15 55 @1399", "closed",
-        "2/0.15 70 @1800", "2/1.15 70 @1900", "2/2.15 70 @2000", "2/3.15 70 @2199", "closed",
+        "1/0.15 50 @1000",
+        "1/1.15 40 @1100",
+        "1/2.15 60 @1200",
+        "1/3.15 55 @1399",
+        "closed",
+        "2/0.15 70 @1800",
+        "2/1.15 70 @1900",
+        "2/2.15 70 @2000",
+        "2/3.15 70 @2199",
+        "closed",
     ];
     assert_eq!(spell(steps.clone()), expected, "a gap between the candles shows nothing");
     for step in steps {
@@ -56,16 +64,26 @@ fn guarded_prices_are_met_in_the_order_of_travel() {
     let walk = Walk::new(rows(&[(1600, [50, 60, 40, 55])]), 1600, FEED, BTC);
     let expected = [
         "1/0.15 50 @1600",
-        "1/1.0 48 @1625", "1/1.1 45 @1650", "1/1.15 40 @2000",
-        "1/2.0 45 @2025", "1/2.1 48 @2050", "1/2.2 58 @2075", "1/2.15 60 @2400",
-        "1/3.0 58 @2449", "1/3.15 55 @3199", "closed",
+        "1/1.0 48 @1625",
+        "1/1.1 45 @1650",
+        "1/1.15 40 @2000",
+        "1/2.0 45 @2025",
+        "1/2.1 48 @2050",
+        "1/2.2 58 @2075",
+        "1/2.15 60 @2400",
+        "1/3.0 58 @2449",
+        "1/3.15 55 @3199",
+        "closed",
     ];
     // The ends themselves (40, 50, 60) are points anyway; 39 and 61 lie outside.
     assert_eq!(spell(all(walk.clone(), &[58, 45, 48, 48, 40, 39, 60, 61])), expected);
     let many: Vec<i64> = (41..50).chain(51..60).collect();
     let steps = spell(all(walk, &many));
     assert_eq!(steps.iter().filter(|s| s.starts_with("1/2.")).count(), 15, "14 of the 18, then the end");
-    assert!(steps.iter().any(|s| s.starts_with("1/2.13 55 ")) && steps.iter().any(|s| s.starts_with("1/2.15 60 ")));
+    assert!(
+        steps.iter().any(|s| s.starts_with("1/2.13 55 "))
+            && steps.iter().any(|s| s.starts_with("1/2.15 60 "))
+    );
 }
 
 #[test]
@@ -92,7 +110,8 @@ fn an_overlapped_candle_ends_where_the_next_opens() {
 
 #[test]
 fn warmup_reaches_as_far_back_as_asked() {
-    let walk = Walk::new(rows(&[(0, [5, 6, 4, 5]), (100, [5, 6, 4, 5]), (200, [5, 6, 4, 5])]), 100, FEED, BTC);
+    let walk =
+        Walk::new(rows(&[(0, [5, 6, 4, 5]), (100, [5, 6, 4, 5]), (200, [5, 6, 4, 5])]), 100, FEED, BTC);
     let third_open = 3 * 64 + 15;
     assert_eq!(walk.warmup(third_open, 9).count(), 11);
     assert_eq!(spell(walk.warmup(third_open, 2))[0], "2/0.15 5 @100");
@@ -106,7 +125,8 @@ fn warmup_reaches_as_far_back_as_asked() {
 #[test]
 fn other_candles_are_told_apart() {
     let walk = Walk::new(rows(&[(0, [50, 60, 40, 55])]), 100, FEED, BTC);
-    let resume = |leg: u64, j: u64, price: i64| walk.clone().resume(64 + leg * 16 + j, Price::new(price, 0)).err();
+    let resume =
+        |leg: u64, j: u64, price: i64| walk.clone().resume(64 + leg * 16 + j, Price::new(price, 0)).err();
     for (leg, j, price) in [(0, 15, 50), (1, 15, 40), (1, 0, 45), (1, 13, 41), (2, 0, 59), (3, 15, 55)] {
         assert_eq!(resume(leg, j, price), None);
     }
