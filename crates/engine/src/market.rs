@@ -3,7 +3,7 @@
 //! It never decides and is never part of a digest.
 
 use crate::settings::{HOUR, Settings};
-use aegis_model::market::{Candle, Tick};
+use aegis_model::market::{Candle, PricePath, Tick};
 use aegis_model::{FeedId, InstrumentId, Price, Rate, Rounding, Timestamp};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -60,7 +60,10 @@ impl Market {
             quotes.last = Some((last, tick.at, tick.feed));
         }
         let price = tick.last.or(tick.bid);
+        // Guarded prices inside a candle depend on what was guarded then; a memory that is to be equal after a
+        // restart keeps only points that the feed itself names.
         if let Some(price) = price
+            && tick.path == PricePath::Jump
             && price.is_positive()
             && quotes.samples.back().is_none_or(|(time, _)| tick.at.since(*time) >= SAMPLE_NS)
         {

@@ -138,9 +138,9 @@ impl<'a> RawRecord<'a> {
         Ok(Verified { size, crc, batch_end: word & FLAG_BATCH_END != 0, durable })
     }
 
-    /// For bytes behind damage: the link the first frame of a batch claims to continue, if the frame
-    /// checks out alone and its LSN lies in `lsn_first..=lsn_last`.
-    pub(crate) fn verify_alone(self, salt: u32, lsn_first: Lsn, lsn_last: Lsn) -> Option<Link> {
+    /// For bytes behind damage: the link the first frame of a batch claims to continue and the durable LSN it
+    /// carries, if the frame checks out alone and its LSN lies in `lsn_first..=lsn_last`.
+    pub(crate) fn verify_alone(self, salt: u32, lsn_first: Lsn, lsn_last: Lsn) -> Option<(Link, Lsn)> {
         if self.0.len() < FRAME_BYTES + FIRST_BYTES || u32_at(self.0, 0) & FLAG_BATCH_FIRST == 0 {
             return None;
         }
@@ -149,7 +149,7 @@ impl<'a> RawRecord<'a> {
             return None;
         }
         let link = Link { lsn, chain: u32_at(self.0, FRAME_BYTES + 4) ^ salt, salt };
-        self.verify(&link, true).ok().map(|_| link)
+        self.verify(&link, true).ok().map(|verified| (link, verified.durable.unwrap_or(0)))
     }
 
     /// The record of a frame that `verify` has accepted.

@@ -965,3 +965,8 @@ impl From<&crate::market::Tick> for TickSeen {
         }
     }
 }
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;

@@ -215,16 +215,14 @@ impl Fixed {
         if below == 0 {
             return Ok(self);
         }
-        let floor = self.0.checked_sub(below).ok_or(ArithmeticError::Overflow)?;
+        let above = step - below;
         let up = match rounding {
             Rounding::Floor => false,
             Rounding::Ceil => true,
-            Rounding::HalfEven => {
-                let above = step - below;
-                below > above || (below == above && floor.div_euclid(step) & 1 == 1)
-            }
+            Rounding::HalfEven => below > above || (below == above && self.0.div_euclid(step) & 1 == 1),
         };
-        let value = if up { floor.checked_add(step).ok_or(ArithmeticError::Overflow)? } else { floor };
+        let value = if up { self.0.checked_add(above) } else { self.0.checked_sub(below) };
+        let value = value.ok_or(ArithmeticError::Overflow)?;
         Fixed::from_units(value).ok_or(ArithmeticError::Overflow)
     }
 
@@ -461,5 +459,5 @@ impl<'de> serde::Deserialize<'de> for Fixed {
     }
 }
 
-
-
+#[cfg(test)]
+pub(crate) mod tests;

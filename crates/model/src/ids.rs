@@ -7,7 +7,17 @@ use core::str::FromStr;
 
 /// The number of a record in its journal: 1 for the first; 0 stands for none.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, bincode::Encode,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    serde::Serialize,
+    bincode::Encode,
     bincode::Decode,
 )]
 #[serde(transparent)]
@@ -31,8 +41,19 @@ impl fmt::Display for Lsn {
 
 /// Nanoseconds since 1970-01-01T00:00:00Z (UTC, leap seconds not counted). An input to the core, never read by it.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
-    bincode::Encode, bincode::Decode,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    bincode::Encode,
+    bincode::Decode,
 )]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
@@ -69,32 +90,76 @@ impl Timestamp {
 
 /// An asset by its number in the journal; its name is in its `AssetNamed` event.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
-    bincode::Encode, bincode::Decode,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    bincode::Encode,
+    bincode::Decode,
 )]
 #[serde(transparent)]
 pub struct AssetId(pub u16);
 
 /// An instrument by its number in the journal; its facts are in its `InstrumentListed` event.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
-    bincode::Encode, bincode::Decode,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    bincode::Encode,
+    bincode::Decode,
 )]
 #[serde(transparent)]
 pub struct InstrumentId(pub u32);
 
 /// A market data feed by number.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
-    bincode::Encode, bincode::Decode,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    bincode::Encode,
+    bincode::Decode,
 )]
 #[serde(transparent)]
 pub struct FeedId(pub u16);
 
 /// One of our orders by its number in the journal, counted from 1 and never reused there.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
-    bincode::Encode, bincode::Decode,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    bincode::Encode,
+    bincode::Decode,
 )]
 #[serde(transparent)]
 pub struct OrderId(pub u64);
@@ -107,16 +172,38 @@ impl fmt::Display for OrderId {
 
 /// The venue's name for an order, exactly as it spells it.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
-    bincode::Encode, bincode::Decode,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    bincode::Encode,
+    bincode::Decode,
 )]
 #[serde(transparent)]
 pub struct VenueOrderId(pub Label);
 
 /// The venue's name for one execution, unique per account and instrument.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
-    bincode::Encode, bincode::Decode,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    bincode::Encode,
+    bincode::Decode,
 )]
 #[serde(transparent)]
 pub struct TradeId(pub Label);
@@ -126,7 +213,9 @@ pub struct TradeId(pub Label);
 ///
 /// Installation (40 random bits) is drawn when the journal is created, run (32 random bits) at each opening as
 /// writer, so a journal restored from a backup never spells an id that was used after the backup.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, bincode::Encode, bincode::Decode)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, bincode::Encode, bincode::Decode,
+)]
 pub struct ClientOrderId {
     /// 40 random bits of the journal.
     pub installation: u64,
@@ -191,8 +280,7 @@ impl FromStr for ClientOrderId {
             run: u32::from_str_radix(run, 16).map_err(|_| ForeignClientId)?,
             order: OrderId(n.parse().map_err(|_| ForeignClientId)?),
         };
-        let canonical =
-            id.installation < 1 << 40 && id.order.0 <= ORDER_MAX && id.label().as_str() == text;
+        let canonical = id.installation < 1 << 40 && id.order.0 <= ORDER_MAX && id.label().as_str() == text;
         if canonical { Ok(id) } else { Err(ForeignClientId) }
     }
 }

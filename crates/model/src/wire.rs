@@ -99,7 +99,11 @@ pub fn encode<T: bincode::Encode>(value: &T, out: &mut Vec<u8>) {
 pub fn decode<T: bincode::Decode<()>>(kind: u16, bytes: &[u8]) -> Result<T, DecodeError> {
     let (value, used) = bincode::decode_from_slice(bytes, config())
         .map_err(|e| DecodeError::Body { kind, what: alloc::format!("{e:?}") })?;
-    if used == bytes.len() { Ok(value) } else { Err(DecodeError::Trailing { kind, bytes: bytes.len() - used }) }
+    if used == bytes.len() {
+        Ok(value)
+    } else {
+        Err(DecodeError::Trailing { kind, bytes: bytes.len() - used })
+    }
 }
 
 /// As [`encode`], for a whole folded state: no byte limit.
@@ -111,11 +115,22 @@ pub fn encode_state<T: bincode::Encode>(value: &T) -> Vec<u8> {
 
 /// As [`decode`], for a whole folded state: bounded by the bytes given instead of by the payload limit.
 ///
+/// A forged length must not make the decoder ask for memory without end, so what may be claimed is some hundred
+/// times the bytes given: values in memory are larger than their spelling, but never by that much.
+///
 /// # Errors
 /// As [`decode`].
 pub fn decode_state<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, used) = bincode::decode_from_slice(bytes, bincode::config::legacy())
-        .map_err(|e| DecodeError::Body { kind: 0, what: alloc::format!("{e:?}") })?;
+    fn within<T: bincode::Decode<()>, const CLAIM_MAX: usize>(bytes: &[u8]) -> Result<(T, usize), Refused> {
+        bincode::decode_from_slice(bytes, bincode::config::legacy().with_limit::<CLAIM_MAX>())
+    }
+    let decoded = match bytes.len() {
+        0..=0x1000 => within::<T, { 1 << 20 }>(bytes),
+        0x1001..=0x10_0000 => within::<T, { 1 << 28 }>(bytes),
+        0x10_0001..=0x400_0000 => within::<T, { 1 << 34 }>(bytes),
+        _ => within::<T, { 1 << 42 }>(bytes),
+    };
+    let (value, used) = decoded.map_err(|e| DecodeError::Body { kind: 0, what: alloc::format!("{e:?}") })?;
     if used == bytes.len() {
         Ok(value)
     } else {
@@ -299,5 +314,5 @@ pub fn spaced(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.pad(&text)
 }
 
-
-
+#[cfg(test)]
+mod tests;

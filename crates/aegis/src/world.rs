@@ -1,0 +1,311 @@
+//! The engine and the paper venue, each a node on a journal of its own, owned by one thread and talking until both are
+//! quiet. Every answer is durable at the venue before the engine hears it, every intent durable at the engine before
+//! the venue sees it. It never decides and never lets one point of the market overtake another.
+
+use crate::adapter::{self, Wish};
+use crate::config::{Act, Config};
+use crate::exit::{Exit, Failure};
+use crate::ids::Draw;
+use crate::market::Point;
+use aegis_engine::Engine;
+use aegis_journal::{DirStorage, Expect, Identity};
+use aegis_model::event::{ENGINE_SCHEMA, Fact, VENUE_SCHEMA, VERSION};
+use aegis_model::{Effect, Input, Label, Mode, Purpose, Timestamp};
+use aegis_node::{Node, OpenError, OpenReport};
+use aegis_paper::words::{VenueEffect, VenueInput};
+use aegis_paper::{Venue, VenueFact};
+use std::path::Path;
+
+/// Rounds of effects and answers that one input may lead to; a run on the recorded data needs about six.
+const ROUNDS_MAX: usize = 1_000;
+/// Timers that may be due before one point of the market; more would be one that never moves on.
+const TIMERS_MAX: usize = 100_000;
+
+/// A place at which a test or the demonstration makes the process kill itself, with a real SIGKILL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KillAt {
+    /// An order's intent is durable and nothing was sent.
+    Intended,
+    /// The venue has the order, durable, and its answer was not read.
+    Accepted,
+    /// The answer is durable in the engine's journal, fills and stops with it.
+    Answered,
+}
+
+/// Kill at the nth order that reaches the place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Kill {
+    /// Where.
+    pub(crate) at: KillAt,
+    /// At which order, from 1.
+    pub(crate) nth: u64,
+}
+
+impl std::str::FromStr for Kill {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Kill, String> {
+        let (at, nth) = text.split_once(':').unwrap_or((text, "1"));
+        let at = match at {
+            "after-intent" => KillAt::Intended,
+            "after-accept" => KillAt::Accepted,
+            "after-answer" => KillAt::Answered,
+            _ => return Err(format!("{at:?} is not after-intent, after-accept or after-answer")),
+        };
+        nth.parse().map(|nth| Kill { at, nth }).map_err(|_| format!("{nth:?} is not a count"))
+    }
+}
+
+/// Both nodes.
+pub(crate) struct World {
+    /// The engine on its journal.
+    pub(crate) engine: Node<Engine, DirStorage>,
+    /// The venue on its journal.
+    pub(crate) venue: Node<Venue, DirStorage>,
+    /// Market time as both have seen it.
+    pub(crate) now: Timestamp,
+    /// Orders sent by this process.
+    placed: u64,
+    kill: Option<Kill>,
+    reserve_only: bool,
+}
+
+fn knows_engine(kind: u16, version: u8) -> bool {
+    version == VERSION && Fact::KINDS.iter().any(|known| known.0 == kind)
+}
+
+fn knows_venue(kind: u16, version: u8) -> bool {
+    version == VERSION && VenueFact::KINDS.iter().any(|known| known.0 == kind)
+}
+
+/// Opens a node, or creates its journal; logs what recovery found.
+fn open_node<M: aegis_model::Machine>(
+    machine: impl Fn() -> M,
+    dir: &Path,
+    schema: u16,
+    knows: fn(u16, u8) -> bool,
+    config: &Config,
+    draw: &Draw,
+) -> Result<(Node<M, DirStorage>, Option<OpenReport>), Failure> {
+    let storage = || DirStorage::new(dir).map_err(|e| Failure::io(dir.display(), &e));
+    let journal = aegis_journal::Config { knows, ..config.journal };
+    let expect = Expect { journal_id: None, schema, mode: Mode::Paper.number() };
+    let named = |failure: Failure| Failure { text: format!("{}: {}", dir.display(), failure.text), ..failure };
+    match Node::open(machine(), storage()?, expect, journal, config.limits) {
+        Ok((node, report)) => {
+            let recovery = &report.recovery;
+            tracing::info!(
+                journal = %dir.display(), row = ?recovery.row, last = recovery.last_lsn,
+                checkpoint = ?report.checkpoint, replayed = report.replayed, "opened"
+            );
+            for (lsn, why) in &report.skipped {
+                tracing::warn!(journal = %dir.display(), %lsn, "a checkpoint was passed over: {why}");
+            }
+            if let Some(cut) = &recovery.cut {
+                tracing::warn!(
+                    journal = %dir.display(), bytes = cut.bytes, first = cut.first_lsn, copies = ?recovery.copies,
+                    "a torn tail was cut; none of it was ever acknowledged"
+                );
+            }
+            Ok((node, Some(report)))
+        }
+        Err(OpenError::Journal(aegis_journal::OpenError::NoJournal)) => {
+            let identity = Identity { journal_id: draw.journal_id(schema)?, schema, mode: Mode::Paper.number() };
+            let node = Node::create(machine(), storage()?, identity, journal, config.limits)
+                .map_err(|e| named(Failure::from(e)))?;
+            Ok((node, None))
+        }
+        Err(error) => Err(named(Failure::from(error))),
+    }
+}
+
+impl World {
+    /// Opens both journals of an act under `dir`.
+    ///
+    /// # Errors
+    /// [`Failure`], naming the journal.
+    pub(crate) fn open(
+        dir: &Path,
+        act: &Act,
+        config: &Config,
+        draw: &Draw,
+        kill: Option<Kill>,
+    ) -> Result<(World, Option<OpenReport>), Failure> {
+        let settings = act.engine.clone();
+        let engine = || Engine::new(settings.clone());
+        let (engine, report) =
+            open_node(engine, &dir.join("engine"), ENGINE_SCHEMA, knows_engine, config, draw)?;
+        let venue = || Venue::new(act.venue);
+        let (venue, venue_report) =
+            open_node(venue, &dir.join("venue"), VENUE_SCHEMA, knows_venue, config, draw)?;
+        if let Some(gap) = venue_report.and_then(|r| r.recovery.gap) {
+            return Err(Failure::new(
+                Exit::Corrupt,
+                format!(
+                    "{}: acknowledged records of the paper exchange are lost ({}, offset {}): the exchange is not \
+                     what it was; look at it with `aegis verify`, or start anew with --fresh",
+                    dir.join("venue").display(), gap.file, gap.offset
+                ),
+            ));
+        }
+        let now = engine.time().max(venue.time()).max(Timestamp::EPOCH);
+        Ok((World { engine, venue, now, placed: 0, kill, reserve_only: false }, report))
+    }
+
+    /// Gives inputs to the engine and carries effects and answers to and fro until no effect is left.
+    ///
+    /// # Errors
+    /// [`Failure`]: a fault of a journal, or the two never becoming quiet, which is a bug.
+    pub(crate) fn tell(&mut self, inputs: Vec<Input>) -> Result<(), Failure> {
+        let mut pending = inputs;
+        for _ in 0..ROUNDS_MAX {
+            if pending.is_empty() {
+                return Ok(());
+            }
+            let effects = self.engine.step(self.now, &pending)?;
+            self.kill_when(KillAt::Answered);
+            pending = self.perform(&effects)?;
+        }
+        Err(Failure::bug(format!("engine and venue are not quiet after {ROUNDS_MAX} rounds at {}", self.now.0)))
+    }
+
+    /// Does what the engine asked for and brings back the answers.
+    fn perform(&mut self, effects: &[Effect]) -> Result<Vec<Input>, Failure> {
+        let mut requests = Vec::new();
+        let mut answers = Vec::new();
+        for effect in effects {
+            match adapter::wish(self.engine.machine().state(), effect) {
+                Wish::Venue(request) => requests.push(request),
+                Wish::Notify { number, text } => {
+                    tracing::info!(number, "{text}");
+                    answers.push(Input::Delivered(number));
+                }
+                Wish::Nothing => tracing::error!(?effect, "an effect names an instrument without a name"),
+            }
+        }
+        if requests.is_empty() {
+            return Ok(answers);
+        }
+        let orders = requests.iter().filter(|r| matches!(r, VenueInput::Place(_))).count() as u64;
+        self.placed += orders;
+        if orders > 0 {
+            self.kill_when(KillAt::Intended);
+        }
+        let heard = self.venue.step(self.now, &requests)?;
+        if orders > 0 {
+            self.kill_when(KillAt::Accepted);
+        }
+        let mut inputs = self.heard(&heard);
+        inputs.append(&mut answers);
+        Ok(inputs)
+    }
+
+    fn heard(&self, effects: &[VenueEffect]) -> Vec<Input> {
+        let state = self.engine.machine().state();
+        effects.iter().filter_map(|effect| adapter::heard(state, self.now, effect)).collect()
+    }
+
+    /// Gives requests to the venue that come from no effect of the engine, and what it says of them to the engine.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn venue_hears(&mut self, requests: &[VenueInput]) -> Result<(), Failure> {
+        let heard = self.venue.step(self.now, requests)?;
+        let inputs = self.heard(&heard);
+        self.tell(inputs)
+    }
+
+    /// Timers that are due before `until` run first, each at its own time.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn clock(&mut self, until: Timestamp) -> Result<(), Failure> {
+        for _ in 0..TIMERS_MAX {
+            let Some(due) = self.engine.machine().next_timer().filter(|due| *due <= until) else { return Ok(()) };
+            self.now = self.now.max(due);
+            self.tell(vec![Input::Clock])?;
+            if self.engine.machine().next_timer().is_some_and(|next| next <= due) {
+                return Ok(());
+            }
+        }
+        Err(Failure::bug("a timer is due for ever"))
+    }
+
+    /// Shows a point of the market: to the venue first, then to the engine, both to the end.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn show(&mut self, point: &Point) -> Result<(), Failure> {
+        self.space()?;
+        self.now = self.now.max(point.now);
+        self.venue_hears(&[VenueInput::Tick(point.name, point.tick)])?;
+        self.tell(vec![Input::Tick(point.tick)])
+    }
+
+    /// Shows a point that was finished before the restart: fills memories, decides nothing.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn warm(&mut self, point: &Point, engine_too: bool) -> Result<(), Failure> {
+        let heard = self.venue.step(point.now, &[VenueInput::Warmup(point.name, point.tick)])?;
+        let effects =
+            if engine_too { self.engine.step(point.now, &[Input::Warmup(point.tick)])? } else { Vec::new() };
+        if heard.is_empty() && effects.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::bug("a point shown for memory led to an effect"))
+        }
+    }
+
+    /// Tells the engine when a journal comes to its last reserve, and when it leaves it.
+    fn space(&mut self) -> Result<(), Failure> {
+        let reserve_only = self.engine.reserve_only() || self.venue.reserve_only();
+        if reserve_only != self.reserve_only {
+            self.reserve_only = reserve_only;
+            self.tell(vec![Input::JournalSpace { reserve_only }])?;
+        }
+        Ok(())
+    }
+
+    /// The clean end: no new entries, working ones cancelled and confirmed, then everything durable and closed.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn stop(&mut self, why: Label) -> Result<(), Failure> {
+        self.tell(vec![Input::Stopping(why)])?;
+        // The paper venue answers at once, so what is not confirmed now waits for a timer; ten seconds of them.
+        let end = self.now.after(10 * aegis_model::ids::SECOND);
+        if !self.engine.machine().idle() {
+            self.clock(end)?;
+        }
+        let state = self.engine.machine().state();
+        let working = state.orders.values().filter(|o| o.purpose == Purpose::Entry).count();
+        if working > 0 {
+            tracing::warn!(working, "entries are still working after ten seconds; the next start asks about them");
+        }
+        self.tell(vec![Input::Stopped(why)])
+    }
+
+    /// Gives a command of a person to the engine.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn command(&mut self, by: Label, command: aegis_model::Command) -> Result<(), Failure> {
+        self.tell(vec![Input::Command { by, command }])
+    }
+
+    /// After a second of idleness: everything durable, and marked as such.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn mark(&mut self) -> Result<(), Failure> {
+        self.engine.mark()?;
+        self.venue.mark()?;
+        Ok(())
+    }
+
+    fn kill_when(&self, at: KillAt) {
+        if self.kill.is_some_and(|kill| kill.at == at && kill.nth <= self.placed) {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What a journal adds up to: the figures that a run ends with and `replay` shows.
+//!
+//! All of it is read from the folded state; nothing is counted twice elsewhere.
+
+use crate::words::{clock, percent};
+use aegis_model::order::OrderEnd;
+use aegis_model::{Money, Rate, Rounding};
+use aegis_projection::State;
+use serde::Serialize;
+use std::fmt;
+
+/// The figures of a folded state.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Summary {
+    /// Records folded.
+    pub events: u64,
+    /// Time of the last one.
+    pub until: String,
+    /// BLAKE3 of the state, hexadecimal.
+    pub digest: String,
+    /// Openings of the journal.
+    pub openings: u64,
+    /// Signals received, and lines refused.
+    pub signals: u64,
+    /// Signal lines that were none.
+    pub bad_signals: u64,
+    /// Refused entries, by reason.
+    pub refusals: Vec<(String, u64)>,
+    /// Orders intended: entries and exits.
+    pub entries: u64,
+    /// Exits intended.
+    pub exits: u64,
+    /// Orders by how they ended.
+    pub ended: Vec<(String, u64)>,
+    /// Orders open now.
+    pub open_orders: usize,
+    /// Fills booked.
+    pub fills: u64,
+    /// Positions closed, and how many with profit.
+    pub closed: u64,
+    /// Closed with a profit above zero.
+    pub won: u64,
+    /// Realised profit net of quote fees.
+    pub realised: Money,
+    /// Quote fees.
+    pub quote_fees: Money,
+    /// Fees by asset.
+    pub fees: Vec<(String, String)>,
+    /// Dust by instrument.
+    pub dust: Vec<(String, String)>,
+    /// Stop adjustments.
+    pub stop_moves: u64,
+    /// Blind time by instrument, seconds.
+    pub blind_s: Vec<(String, i64)>,
+    /// Balances: asset, total, record, age of the snapshot in seconds at the last record.
+    pub balances: Vec<BalanceLine>,
+    /// Open positions.
+    pub positions: Vec<PositionLine>,
+    /// Standing alarms.
+    pub alarms: Vec<String>,
+    /// Anomalies by kind.
+    pub anomalies: Vec<(String, u64)>,
+    /// Undelivered messages.
+    pub undelivered: usize,
+    /// Who halted trading, if it is halted.
+    pub halted: Option<String>,
+    /// Whether both sides of the conservation law are equal to the last digit.
+    pub conserved: bool,
+    /// Net profit / (first quote balance + net flows).
+    pub return_on_first: Option<String>,
+}
+
+/// A balance as people are shown it: never without the record it comes from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct BalanceLine {
+    /// The asset.
+    pub asset: String,
+    /// The venue's total and what our fills changed since.
+    pub total: String,
+    /// What may be spent.
+    pub available: String,
+    /// Reserved by our own working orders.
+    pub reserved: String,
+    /// The snapshot's record.
+    pub lsn: u64,
+    /// Its age at the last record, seconds.
+    pub age_s: i64,
+}
+
+/// An open position as people are shown it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct PositionLine {
+    /// The instrument.
+    pub instrument: String,
+    /// Held.
+    pub held: String,
+    /// Entry price without fees.
+    pub entry: String,
+    /// Cost.
+    pub cost: String,
+    /// The stop.
+    pub stop: Option<String>,
+    /// The take-profit.
+    pub take_profit: Option<String>,
+    /// Quantity that the stop covers.
+    pub covered: Option<String>,
+    /// Record that opened it.
+    pub opened: u64,
+}
+
+impl Summary {
+    /// Reads a state.
+    pub fn of(state: &State) -> Summary {
+        let t = &state.totals;
+        let instruments = || state.instruments.iter();
+        let positions = instruments()
+            .filter(|i| i.is_open())
+            .map(|i| PositionLine {
+                instrument: i.spec.name.to_string(),
+                held: i.held().to_string(),
+                entry: i.entry_price().map_or("-".into(), |p| format!("{:.8}", p.0)),
+                cost: i.book.now.cost.to_string(),
+                stop: i.protection.as_ref().map(|p| p.stop.to_string()),
+                take_profit: i.protection.as_ref().and_then(|p| p.take_profit).map(|p| p.to_string()),
+                covered: i.protection.as_ref().map(|p| p.quantity.to_string()),
+                opened: i.opened.0,
+            })
+            .collect();
+        let balances = state
+            .assets
+            .iter()
+            .enumerate()
+            .filter_map(|(at, a)| {
+                let balance = a.balance?;
+                let id = aegis_model::AssetId(u16::try_from(at).ok()?);
+                Some(BalanceLine {
+                    asset: a.name.to_string(),
+                    total: balance.total.plus(a.since).ok()?.to_string(),
+                    available: state.available(id)?.to_string(),
+                    reserved: state.reserved(id).to_string(),
+                    lsn: balance.lsn.0,
+                    age_s: state.time.since(balance.requested) / 1_000_000_000,
+                })
+            })
+            .collect();
+        let alarms = state
+            .alarms
+            .iter()
+            .map(|((kind, about), alarm)| {
+                let name = about.and_then(|id| state.instrument(id)).map_or(String::new(), |i| format!(" {}", i.spec.name));
+                format!("{kind}{name} since {}: {} (blocks {})", clock(alarm.since), alarm.reason, alarm.blocks)
+            })
+            .collect();
+        Summary {
+            events: state.lsn.0,
+            until: clock(state.time),
+            digest: hex(&state.digest()),
+            openings: state.journal.openings,
+            signals: t.signals,
+            bad_signals: t.bad_signals,
+            refusals: t.refusals.iter().map(|(k, n)| (k.to_string(), *n)).collect(),
+            entries: t.entries,
+            exits: t.exits,
+            ended: t.ended.iter().map(|(k, n): (&OrderEnd, &u64)| (k.to_string(), *n)).collect(),
+            open_orders: state.orders.len(),
+            fills: t.fills,
+            closed: t.closed,
+            won: t.won,
+            realised: t.realised,
+            quote_fees: t.quote_fees,
+            fees: state.assets.iter().filter(|a| !a.fees.is_zero()).map(|a| (a.name.to_string(), a.fees.to_string())).collect(),
+            dust: instruments()
+                .filter(|i| i.dust.quantity.is_positive())
+                .map(|i| (i.spec.name.to_string(), i.dust.quantity.to_string()))
+                .collect(),
+            stop_moves: t.stop_moves,
+            blind_s: instruments()
+                .filter(|i| i.blind_ns > 0)
+                .map(|i| (i.spec.name.to_string(), i.blind_ns / 1_000_000_000))
+                .collect(),
+            balances,
+            positions,
+            alarms,
+            anomalies: t.anomalies.iter().map(|(k, n)| (k.to_string(), *n)).collect(),
+            undelivered: state.outbox.len(),
+            halted: state.trading.halted.as_ref().map(|h| format!("by {} since {}: {}", h.by, clock(h.at), h.reason)),
+            conserved: state.conservation().is_ok_and(|(left, right)| left == right),
+            return_on_first: return_on_first(state).map(percent),
+        }
+    }
+}
+
+/// ROI = net profit / (first snapshot + net flows); there is no configured balance.
+fn return_on_first(state: &State) -> Option<Rate> {
+    let quote = state.find_asset(&state.journal.quote)?;
+    let asset = state.asset(quote)?;
+    let base = Money(asset.first?.total.0).plus(Money(asset.net_flows.0)).ok()?;
+    if !base.is_positive() {
+        return None;
+    }
+    state.totals.realised.ratio(base, Rounding::HalfEven).ok()
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn list(pairs: &[(String, u64)]) -> String {
+    if pairs.is_empty() {
+        return "none".into();
+    }
+    pairs.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ")
+}
+
+fn texts(pairs: &[(String, String)]) -> String {
+    if pairs.is_empty() {
+        return "none".into();
+    }
+    pairs.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Lines wrapped to fit 80 columns behind their heads.
+fn row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
+    let mut line = String::new();
+    let mut first = true;
+    for word in text.split(' ') {
+        if line.len() + word.len() > 60 && !line.is_empty() {
+            writeln!(f, "  {:<17} {line}", if first { head } else { "" })?;
+            first = false;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(f, "  {:<17} {line}", if first { head } else { "" })
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "signals", &format!("{}, lines refused {}", self.signals, self.bad_signals))?;
+        row(f, "entries refused", &list(&self.refusals))?;
+        row(f, "orders", &format!("{} entries, {} exits; ended: {}; open {}", self.entries, self.exits, list(&self.ended), self.open_orders))?;
+        row(f, "fills", &self.fills.to_string())?;
+        row(f, "positions closed", &format!("{}, with profit {}", self.closed, self.won))?;
+        row(f, "profit net of fees", &format!("{:.8}{}", self.realised, self.return_on_first.as_ref().map_or(String::new(), |r| format!(" ({r} of the first balance)"))))?;
+        row(f, "fees", &texts(&self.fees))?;
+        row(f, "dust", &texts(&self.dust))?;
+        row(f, "stop adjustments", &self.stop_moves.to_string())?;
+        let blind: Vec<String> = self.blind_s.iter().map(|(n, s)| format!("{n} {}h{:02}m{:02}s", s / 3600, s / 60 % 60, s % 60)).collect();
+        row(f, "blind time", &if blind.is_empty() { "none".into() } else { blind.join(", ") })?;
+        for b in &self.balances {
+            row(f, "balance", &format!("{} {}, available {} (record {}, {} s old)", b.total, b.asset, b.available, b.lsn, b.age_s))?;
+        }
+        for p in &self.positions {
+            row(f, "position", &format!(
+                "{} {} at {}, stop {} covers {} (opened by record {})", p.instrument, p.held, p.entry,
+                p.stop.as_deref().unwrap_or("none"), p.covered.as_deref().unwrap_or("nothing"), p.opened
+            ))?;
+        }
+        if let Some(halted) = &self.halted {
+            row(f, "trading halted", halted)?;
+        }
+        for alarm in &self.alarms {
+            row(f, "ALARM", alarm)?;
+        }
+        if !self.anomalies.is_empty() {
+            row(f, "anomalies", &list(&self.anomalies))?;
+        }
+        if self.undelivered > 0 {
+            row(f, "undelivered", &self.undelivered.to_string())?;
+        }
+        row(f, "money adds up", if self.conserved { "yes, to the last digit" } else { "NO" })?;
+        row(f, "events", &format!("{} until {}, {} openings", self.events, self.until, self.openings))?;
+        row(f, "digest", &self.digest)
+    }
+}

@@ -1,0 +1,417 @@
+//! Reading one segment in order, batch by batch, and finding valid batches again behind damage.
+//!
+//! Reads with `pread` into one buffer and verifies there; a batch is handed out only when all its records
+//! verified. A page the device cannot read becomes a flaw, never a panic. Nothing here decides what damage
+//! means.
+
+use crate::frame::{Flaw, Link, RawRecord};
+use crate::layout::{
+    BATCH_BYTES_MAX, DeclaredGap, FIRST_BYTES, FRAME_BYTES, Header, PAGE_BYTES, SEAL_BYTES, Seal, u64_at,
+};
+use crate::storage::Source;
+use crate::{Lsn, Record};
+
+/// Bytes read at a time: large enough to amortise the call, small enough to stay in a core's cache.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// A sliding window over a file.
+struct Window<F> {
+    source: F,
+    /// Nothing at or behind this offset is looked at.
+    end: u64,
+    at: u64,
+    bytes: Vec<u8>,
+    filled: usize,
+    unreadable: Vec<u64>,
+}
+
+impl<F: Source> Window<F> {
+    /// The buffered bytes from `from` on, at least up to `until` if the file reaches that far. What lies
+    /// before `keep` may be dropped.
+    #[inline]
+    fn from(&mut self, keep: u64, from: u64, until: u64) -> &[u8] {
+        if from < self.at || until.min(self.end) > self.at + self.filled as u64 {
+            self.fill(keep, until);
+        }
+        let start = ((from - self.at) as usize).min(self.filled);
+        &self.bytes[start..self.filled]
+    }
+
+    #[cold]
+    fn fill(&mut self, keep: u64, until: u64) {
+        let wanted = ((until - keep) as usize).max(WINDOW_BYTES);
+        if self.bytes.len() < wanted {
+            self.bytes.resize(wanted.next_multiple_of(WINDOW_BYTES), 0);
+        }
+        let buffered_end = self.at + self.filled as u64;
+        if keep >= self.at && keep <= buffered_end {
+            self.bytes.copy_within((keep - self.at) as usize..self.filled, 0);
+            self.filled = (buffered_end - keep) as usize;
+        } else {
+            self.filled = 0;
+        }
+        self.at = keep;
+        let from = self.at + self.filled as u64;
+        let room = (self.bytes.len() - self.filled).min(self.end.saturating_sub(from) as usize);
+        let target = &mut self.bytes[self.filled..self.filled + room];
+        match self.source.read_at(from, target) {
+            Ok(n) => self.filled += n,
+            Err(_) => self.fill_by_pages(from, room),
+        }
+    }
+
+    /// After a failed read: page by page, so that one bad page does not hide its neighbours.
+    fn fill_by_pages(&mut self, from: u64, room: usize) {
+        let mut at = from;
+        let end = from + room as u64;
+        while at < end {
+            let page = at / PAGE_BYTES * PAGE_BYTES;
+            let n = (page + PAGE_BYTES).min(end) - at;
+            let target = &mut self.bytes[self.filled..self.filled + n as usize];
+            match self.source.read_at(at, target) {
+                Ok(read) => {
+                    self.filled += read;
+                    if (read as u64) < n {
+                        return;
+                    }
+                }
+                Err(_) => {
+                    target.fill(0xff);
+                    self.filled += n as usize;
+                    if !self.unreadable.contains(&page) {
+                        self.unreadable.push(page);
+                    }
+                }
+            }
+            at += n;
+        }
+    }
+
+    fn is_unreadable(&self, from: u64, until: u64) -> bool {
+        self.unreadable.iter().any(|page| *page < until && page + PAGE_BYTES > from)
+    }
+}
+
+/// What comes next in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A whole, verified batch.
+    Batch(Batch),
+    /// The seal; nothing follows it.
+    Sealed(Seal),
+    /// No verified batch begins at the scan's position.
+    Stop(Flaw),
+}
+
+/// A verified batch in the scan's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) last_lsn: Lsn,
+    /// The durable LSN its first record carries.
+    pub(crate) durable: Lsn,
+}
+
+/// A valid batch found behind damage.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) offset: u64,
+    pub(crate) lsn: Lsn,
+    pub(crate) chain: u32,
+}
+
+/// What lies behind a place where no batch begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Behind {
+    /// The next whole batch.
+    pub(crate) found: Option<Found>,
+    /// The highest durable LSN claimed by a valid first frame up to and including that batch, even by one
+    /// whose batch has no end.
+    pub(crate) claimed: Lsn,
+}
+
+/// A cursor over one segment.
+pub(crate) struct SegmentScan<F> {
+    window: Window<F>,
+    pub(crate) number: u64,
+    epoch: u64,
+    first_lsn: Lsn,
+    /// Where the next batch begins, and what it must continue.
+    pub(crate) offset: u64,
+    pub(crate) link: Link,
+    root: Option<blake3::Hasher>,
+}
+
+impl<F: Source> SegmentScan<F> {
+    /// A scan from the first record of the segment with this header.
+    pub(crate) fn new(source: F, header: &Header, file_bytes: u64) -> SegmentScan<F> {
+        SegmentScan {
+            window: Window {
+                source,
+                end: file_bytes,
+                at: PAGE_BYTES,
+                bytes: Vec::new(),
+                filled: 0,
+                unreadable: Vec::new(),
+            },
+            number: header.number,
+            epoch: header.epoch,
+            first_lsn: header.first_lsn,
+            offset: PAGE_BYTES,
+            link: Link { lsn: header.first_lsn, chain: header.seed(), salt: header.salt() },
+            root: None,
+        }
+    }
+
+    /// From here on every accepted batch is also taken into the segment's root.
+    pub(crate) fn with_root(mut self, hasher: blake3::Hasher) -> Self {
+        self.root = Some(hasher);
+        self
+    }
+
+    /// The root over all that was accepted; the scan goes on without one.
+    pub(crate) fn root(&self) -> Option<blake3::Hasher> {
+        self.root.clone()
+    }
+
+    /// End of what is looked at.
+    pub(crate) fn file_end(&self) -> u64 {
+        self.window.end
+    }
+
+    /// Looks no further than `end`, and forgets what was buffered: a live file has grown in place.
+    pub(crate) fn look_again(&mut self, end: u64) {
+        self.window.end = end;
+        self.window.filled = 0;
+        self.window.at = self.offset;
+        self.window.unreadable.clear();
+    }
+
+    /// Moves to a batch found behind damage.
+    pub(crate) fn jump(&mut self, found: Found) {
+        self.offset = found.offset;
+        self.link.lsn = found.lsn;
+        self.link.chain = found.chain;
+        self.root = None;
+    }
+
+    /// Verifies the next batch and moves behind it; on anything else the position stays.
+    pub(crate) fn next_batch(&mut self) -> Step {
+        let start = self.offset;
+        let mut at = start;
+        let mut link = self.link;
+        let mut durable = 0;
+        loop {
+            let head_until = at + (FRAME_BYTES + FIRST_BYTES) as u64;
+            let mut bytes = self.window.from(start, at, head_until);
+            let size = match RawRecord(bytes).size() {
+                Ok(size) => size,
+                Err(Flaw::Seal) if at == start => return self.seal(start),
+                Err(flaw) => return self.stop(at, flaw),
+            };
+            if at + size as u64 - start > BATCH_BYTES_MAX {
+                return self.stop(at, Flaw::Length);
+            }
+            if bytes.len() < size {
+                bytes = self.window.from(start, at, at + size as u64);
+            }
+            let verified = match RawRecord(bytes).verify(&link, at == start) {
+                Ok(verified) => verified,
+                Err(flaw) => return self.stop(at, flaw),
+            };
+            durable = verified.durable.unwrap_or(durable);
+            at += verified.size as u64;
+            link.chain = verified.crc;
+            link.lsn += 1;
+            if verified.batch_end {
+                break;
+            }
+        }
+        if self.root.is_some() {
+            self.hash(start, at);
+        }
+        self.offset = at;
+        self.link = link;
+        Step::Batch(Batch { start, end: at, last_lsn: link.lsn - 1, durable })
+    }
+
+    fn hash(&mut self, start: u64, end: u64) {
+        let from = (start - self.window.at) as usize;
+        let until = (end - self.window.at) as usize;
+        if let Some(root) = &mut self.root {
+            root.update(&self.window.bytes[from..until]);
+        }
+    }
+
+    fn stop(&mut self, at: u64, flaw: Flaw) -> Step {
+        // A frame is judged by its first bytes; if the device failed within its first page or two, that is
+        // the cause and not what the filler bytes look like.
+        if self.window.is_unreadable(at, at + (FRAME_BYTES + FIRST_BYTES) as u64)
+            || (flaw == Flaw::Checksum && self.frame_is_unreadable(at))
+        {
+            return Step::Stop(Flaw::Unreadable);
+        }
+        Step::Stop(flaw)
+    }
+
+    fn frame_is_unreadable(&mut self, at: u64) -> bool {
+        let bytes = self.window.from(at, at, at + 4);
+        match RawRecord(bytes).size() {
+            Ok(size) => self.window.is_unreadable(at, at + size as u64),
+            Err(_) => false,
+        }
+    }
+
+    fn seal(&mut self, at: u64) -> Step {
+        let bytes = self.window.from(at, at, at + SEAL_BYTES);
+        match Seal::decode(bytes) {
+            Some(seal)
+                if seal.epoch == self.epoch
+                    && seal.chain == self.link.chain
+                    && seal.last_lsn + 1 == self.link.lsn
+                    && seal.count == self.link.lsn - self.first_lsn =>
+            {
+                Step::Sealed(seal)
+            }
+            Some(_) | None => self.stop(at, Flaw::Seal),
+        }
+    }
+
+    /// The records of a batch that `next_batch` has just returned.
+    pub(crate) fn records(&self, batch: Batch) -> Records<'_> {
+        let from = (batch.start - self.window.at) as usize;
+        let until = (batch.end - self.window.at) as usize;
+        Records { bytes: &self.window.bytes[from..until], segment: self.number, offset: batch.start }
+    }
+
+    /// The one record at `offset`, which lies in the batch that `next_batch` returned last.
+    pub(crate) fn record_at(&self, offset: u64) -> (Record<'_>, u64) {
+        let from = (offset - self.window.at) as usize;
+        let (record, size) =
+            RawRecord(&self.window.bytes[from..self.window.filled]).view(self.number, offset);
+        (record, offset + size as u64)
+    }
+
+    /// Whether every byte from the position to the end of the file is zero and readable.
+    pub(crate) fn rest_is_zero(&mut self) -> bool {
+        self.zeros_until() >= self.window.end
+    }
+
+    /// Offset of the first non-zero byte from the position on, or the end of the file.
+    pub(crate) fn zeros_until(&mut self) -> u64 {
+        let mut at = self.offset;
+        while at < self.window.end {
+            let bytes = self.window.from(at, at, at + 1);
+            if bytes.is_empty() {
+                return self.window.end;
+            }
+            match bytes.iter().position(|b| *b != 0) {
+                Some(n) => return at + n as u64,
+                None => at += bytes.len() as u64,
+            }
+        }
+        self.window.end
+    }
+
+    /// Offset behind the last non-zero byte at or behind the position.
+    pub(crate) fn content_end(&mut self) -> u64 {
+        let mut at = self.offset;
+        let mut last = at;
+        while at < self.window.end {
+            let bytes = self.window.from(at, at, at + 1);
+            if bytes.is_empty() {
+                break;
+            }
+            if let Some(n) = bytes.iter().rposition(|b| *b != 0) {
+                last = at + n as u64 + 1;
+            }
+            at += bytes.len() as u64;
+        }
+        last
+    }
+
+    /// Searches from the position on for the first whole batch that checks out alone, with an LSN that this
+    /// segment could hold. The position stays.
+    pub(crate) fn find_behind(&mut self) -> Behind {
+        let (offset, link) = (self.offset, self.link);
+        let root = self.root.take();
+        let lsn_last = link.lsn + (self.window.end.saturating_sub(offset)) / FRAME_BYTES as u64;
+        let mut behind = Behind { found: None, claimed: 0 };
+        let mut at = offset;
+        while let Some(candidate) = self.next_candidate(at, link.lsn, lsn_last) {
+            at = candidate;
+            let bytes = self.window.from(at, at, at + (FRAME_BYTES + FIRST_BYTES) as u64);
+            if let Ok(size) = RawRecord(bytes).size() {
+                let bytes = self.window.from(at, at, at + size as u64);
+                let alone = RawRecord(bytes).verify_alone(link.salt, link.lsn, lsn_last);
+                if let Some((claim, durable)) = alone {
+                    behind.claimed = behind.claimed.max(durable);
+                    let found = Found { offset: at, lsn: claim.lsn, chain: claim.chain };
+                    self.jump(found);
+                    if matches!(self.next_batch(), Step::Batch(_)) {
+                        behind.found = Some(found);
+                        break;
+                    }
+                }
+            }
+            at += 8;
+        }
+        self.offset = offset;
+        self.link = link;
+        self.root = root;
+        behind
+    }
+
+    /// The next 8-byte boundary at or behind `at` whose bytes could be a frame with an LSN in the range: a
+    /// cheap test that lets a long search run at the speed of reading.
+    fn next_candidate(&mut self, at: u64, lsn_first: Lsn, lsn_last: Lsn) -> Option<u64> {
+        const HEAD: usize = FRAME_BYTES + FIRST_BYTES;
+        let mut at = at;
+        loop {
+            let bytes = self.window.from(at, at, at + HEAD as u64);
+            if bytes.len() < HEAD {
+                return None;
+            }
+            let mut n = 0;
+            while n + HEAD <= bytes.len() {
+                let lsn = u64_at(bytes, n + 8);
+                if lsn >= lsn_first && lsn <= lsn_last && RawRecord(&bytes[n..]).size().is_ok() {
+                    return Some(at + n as u64);
+                }
+                n += 8;
+            }
+            at += n as u64;
+        }
+    }
+}
+
+/// Iterator over the records of one verified batch.
+pub(crate) struct Records<'a> {
+    bytes: &'a [u8],
+    segment: u64,
+    offset: u64,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Record<'a>> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        let (record, size) = RawRecord(self.bytes).view(self.segment, self.offset);
+        self.bytes = &self.bytes[size..];
+        self.offset += size as u64;
+        Some(record)
+    }
+}
+
+/// Whether `lsn` of segment `number` is declared as not folded by a later segment.
+pub(crate) fn is_declared(gaps: &[(u64, DeclaredGap)], number: u64, lsn: Lsn) -> bool {
+    gaps.iter().any(|(by, gap)| *by > number && gap.first_lsn <= lsn && lsn <= gap.through_lsn)
+}
+
+#[cfg(test)]
+mod tests;

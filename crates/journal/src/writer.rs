@@ -1,0 +1,545 @@
+//! The writer: batches are stored into the map of the newest segment, made durable by one sync for all that
+//! wait, and followed by the next segment when the room ends.
+//!
+//! ```text
+//! append*  ──► map          nothing is durable
+//! sync     ──► fdatasync    all of it is, or the writer latches
+//! rotate   ──► sync, seal, trim, sync │ header into the spare, sync, rename, sync directory │ next spare
+//! ```
+//!
+//! The first failure is the last: every later call returns the same [`Fault::Latched`]. The writer never
+//! reads the segment it writes, and never stores into a segment before all of the one before it, and its
+//! seal, are durable.
+
+use std::io;
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::error::{Fault, IoFacts, OpenError, Refusal};
+use crate::frame::{self, Link};
+use crate::layout::{
+    BATCH_BYTES_MAX, DeclaredGap, FRAME_BYTES, GAPS_MAX, Header, Mark, PAGE_BYTES, SEAL_BYTES, Seal,
+};
+use crate::storage::{Live, SPARE, Spare, Storage, StorageFile};
+use crate::survey::GapEvidence;
+use crate::{Config, Identity, Lsn, NewRecord, Room};
+
+/// Records the reserve is meant to hold.
+const RESERVE_RECORDS: u64 = 10_000;
+/// Bytes a record in the reserve is taken to need.
+const RESERVE_RECORD_BYTES: u64 = 256;
+/// Appended bytes are taken into the segment's root in portions of about this size: BLAKE3 is an order of
+/// magnitude faster over many chunks at once than over single records.
+const ROOT_PORTION_BYTES: usize = 64 << 10;
+
+/// File name of segment `number`.
+pub(crate) fn segment_name(number: u64) -> String {
+    format!("{number:010}.seg")
+}
+
+/// The number in a segment's file name.
+pub(crate) fn segment_number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".seg")?;
+    (digits.len() == 10).then(|| digits.parse().ok()).flatten().filter(|n| *n > 0)
+}
+
+/// How much room is left for batches that may not use the reserve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// As much as the disk has.
+    Normal,
+    /// The next segment cannot be made: only [`Room::Reserve`] is left.
+    ReserveOnly {
+        /// About how many more records it holds.
+        records_left: u64,
+    },
+}
+
+/// Counters since this writer began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Records appended.
+    pub records: u64,
+    /// Batches appended.
+    pub batches: u64,
+    /// Bytes appended, frames and padding included.
+    pub bytes: u64,
+    /// Syncs for commits.
+    pub syncs: u64,
+    /// Changes of segment.
+    pub rotations: u64,
+    /// Appends that had to wait because the next segment was not ready yet.
+    pub segment_waits: u64,
+}
+
+#[derive(Debug)]
+enum SpareState<F> {
+    Making,
+    Ready(F),
+    Failed,
+}
+
+/// Where a new segment begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub(crate) number: u64,
+    pub(crate) epoch: u64,
+    pub(crate) first_lsn: Lsn,
+    pub(crate) chain: u32,
+    pub(crate) root_before: [u8; 32],
+    pub(crate) gaps: Vec<DeclaredGap>,
+    /// Checkpoints that earlier declared gaps depend on.
+    pub(crate) pinned: Vec<Lsn>,
+}
+
+/// The one writer of a journal.
+pub struct Writer<S: Storage> {
+    file: S::File,
+    header: Header,
+    salt: u32,
+    offset: u64,
+    chain: u32,
+    next_lsn: Lsn,
+    durable_lsn: Lsn,
+    /// Frames of the newest batches, not yet taken into `root`.
+    staged: Vec<u8>,
+    root: blake3::Hasher,
+    mark: Mark,
+    spare: SpareState<S::File>,
+    pinned: Vec<Lsn>,
+    stats: Stats,
+    latch: Option<IoFacts>,
+    // Dropped last: it holds the lock.
+    storage: S,
+}
+
+impl<S: Storage> std::fmt::Debug for Writer<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("segment", &self.header.number)
+            .field("epoch", &self.header.epoch)
+            .field("offset", &self.offset)
+            .field("next_lsn", &self.next_lsn)
+            .field("durable_lsn", &self.durable_lsn)
+            .field("latch", &self.latch)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes the header into the spare and gives it its name; only then may records be stored in it.
+fn install<S: Storage>(storage: &mut S, mut spare: S::File, header: &Header) -> Result<S::File, IoFacts> {
+    let name = segment_name(header.number);
+    let facts = |operation| {
+        let name = name.clone();
+        move |e: io::Error| IoFacts::new(operation, name, &e)
+    };
+    spare.write_at(0, &header.encode()).map_err(facts("write the header of"))?;
+    spare.sync().map_err(facts("sync"))?;
+    storage.rename(SPARE, &name).map_err(facts("rename"))?;
+    storage.sync_dir().map_err(facts("sync the directory of"))?;
+    spare.map(header.segment_bytes).map_err(facts("map"))?;
+    Ok(spare)
+}
+
+impl<S: Storage> Writer<S> {
+    /// Makes the first segment of this writer. The storage is locked.
+    pub(crate) fn begin(
+        mut storage: S,
+        identity: Identity,
+        config: Config,
+        start: Start,
+    ) -> Result<Writer<S>, OpenError> {
+        storage.spare_begin(config.segment_bytes);
+        let spare = match storage.spare_take(true) {
+            Spare::Ready(file) => file,
+            Spare::Failed(e) => return Err(OpenError::io("make a segment", SPARE, &e)),
+            Spare::None | Spare::Making => {
+                let e = io::Error::other("the storage made no segment");
+                return Err(OpenError::io("make a segment", SPARE, &e));
+            }
+        };
+        let header = Header {
+            identity,
+            number: start.number,
+            epoch: start.epoch,
+            first_lsn: start.first_lsn,
+            segment_bytes: config.segment_bytes,
+            chain: start.chain,
+            root_before: start.root_before,
+            gaps: start.gaps,
+        };
+        let file = install(&mut storage, spare, &header).map_err(OpenError::Io)?;
+        storage.spare_begin(config.segment_bytes);
+        let mut writer = Writer {
+            file,
+            salt: header.salt(),
+            offset: PAGE_BYTES,
+            chain: header.seed(),
+            next_lsn: header.first_lsn,
+            durable_lsn: header.first_lsn - 1,
+            staged: Vec::with_capacity(ROOT_PORTION_BYTES + BATCH_BYTES_MAX as usize),
+            root: Header::root_hasher(&header.encode()),
+            mark: Mark { durable_lsn: 0, sequence: 0 },
+            spare: SpareState::Making,
+            pinned: start.pinned,
+            stats: Stats::default(),
+            latch: None,
+            header,
+            storage,
+        };
+        writer.pin_gaps();
+        writer.publish();
+        Ok(writer)
+    }
+
+    /// Who this journal is.
+    pub fn identity(&self) -> Identity {
+        self.header.identity
+    }
+
+    /// Counts the openings of this journal as writer; 1 for the first.
+    pub fn epoch(&self) -> u64 {
+        self.header.epoch
+    }
+
+    /// The LSN the next record will have.
+    pub fn next_lsn(&self) -> Lsn {
+        self.next_lsn
+    }
+
+    /// The last LSN appended, durable or not.
+    pub fn appended_lsn(&self) -> Lsn {
+        self.next_lsn - 1
+    }
+
+    /// The last LSN that is durable: always the end of a batch.
+    pub fn durable_lsn(&self) -> Lsn {
+        self.durable_lsn
+    }
+
+    /// Counters since this writer began.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// A reading handle on the same storage.
+    pub fn reader(&self) -> S::Read {
+        self.storage.reader()
+    }
+
+    /// The largest batch in bytes, frames and padding included.
+    pub fn batch_bytes_max(&self) -> u64 {
+        BATCH_BYTES_MAX.min(self.header.segment_bytes - PAGE_BYTES - SEAL_BYTES)
+    }
+
+    /// Appends a batch as a whole and returns the LSN of its first record. It is not durable before the next
+    /// [`sync`](Self::sync).
+    ///
+    /// # Errors
+    /// [`Fault::Refused`] changed nothing; [`Fault::Latched`] is final.
+    pub fn append(&mut self, batch: &[NewRecord<'_>], room: Room) -> Result<Lsn, Fault> {
+        self.check_latch()?;
+        let bytes = self.check_batch(batch).map_err(Fault::Refused)?;
+        self.make_room(bytes, room)?;
+        let first_lsn = self.next_lsn;
+        let start = self.staged.len();
+        let mut link = Link { lsn: first_lsn, chain: self.chain, salt: self.salt };
+        for (index, record) in batch.iter().enumerate() {
+            let durable = (index == 0).then_some(self.durable_lsn);
+            let end = index + 1 == batch.len();
+            link.chain = frame::encode(&mut self.staged, record, &link, durable, end);
+            link.lsn += 1;
+        }
+        assert_eq!((self.staged.len() - start) as u64, bytes, "a batch takes the room it was checked for");
+        self.file.store(self.offset, &self.staged[start..]);
+        self.offset += bytes;
+        self.chain = link.chain;
+        self.next_lsn = link.lsn;
+        self.stats.records += batch.len() as u64;
+        self.stats.batches += 1;
+        self.stats.bytes += bytes;
+        if self.staged.len() >= ROOT_PORTION_BYTES {
+            self.root.update(&self.staged);
+            self.staged.clear();
+        }
+        Ok(first_lsn)
+    }
+
+    /// Makes everything appended durable and returns the durable LSN. One `fdatasync` on the caller's thread;
+    /// none when nothing is waiting.
+    ///
+    /// # Errors
+    /// [`Fault::Latched`]: what was appended since the last successful sync may or may not survive, and
+    /// nothing of it may be acted on.
+    pub fn sync(&mut self) -> Result<Lsn, Fault> {
+        self.check_latch()?;
+        if self.durable_lsn < self.appended_lsn() {
+            let synced = self.file.sync();
+            self.latch_on("sync", synced)?;
+            self.stats.syncs += 1;
+            self.durable_lsn = self.appended_lsn();
+            self.publish();
+        }
+        Ok(self.durable_lsn)
+    }
+
+    /// Stores the folded state at `lsn`, which must be the durable LSN, and keeps the two newest.
+    ///
+    /// # Errors
+    /// [`Fault::CheckpointFailed`] leaves the journal as good as before.
+    pub fn checkpoint(&mut self, lsn: Lsn, digest: [u8; 32], state: &[u8]) -> Result<(), Fault> {
+        self.check_latch()?;
+        if lsn != self.durable_lsn || lsn == 0 {
+            return Err(Fault::Refused(Refusal::NotDurable { lsn, durable_lsn: self.durable_lsn }));
+        }
+        self.store_mark()?;
+        let checkpoint = Checkpoint { lsn, digest, bytes: state.to_vec() };
+        checkpoint::write(&mut self.storage, &self.header.identity, &checkpoint, &self.pinned)
+            .map_err(Fault::CheckpointFailed)
+    }
+
+    /// Makes everything durable and notes in the header page that it was, so that damage to the very last
+    /// batch is known for what it is. To be called after a second of idleness. Also tries again to make the
+    /// next segment ready if that failed.
+    ///
+    /// # Errors
+    /// [`Fault::Latched`].
+    pub fn mark(&mut self) -> Result<(), Fault> {
+        self.sync()?;
+        self.store_mark()?;
+        self.poll_spare();
+        if matches!(self.spare, SpareState::Failed) {
+            self.begin_spare();
+        }
+        Ok(())
+    }
+
+    /// Writes into the header of a new segment that rot was found in records a checkpoint already covers,
+    /// so that later openings know of it. The caller appends its own record of the gap next.
+    ///
+    /// # Errors
+    /// [`Refusal::BadGap`] when the range does not lie behind us; [`Fault::Latched`].
+    pub fn declare(&mut self, gap: &GapEvidence) -> Result<(), Fault> {
+        self.check_latch()?;
+        let declared = DeclaredGap { first_lsn: gap.first_lsn, through_lsn: gap.through_lsn };
+        if declared.first_lsn == 0
+            || declared.first_lsn > declared.through_lsn
+            || declared.through_lsn >= self.next_lsn
+        {
+            return Err(Fault::Refused(Refusal::BadGap));
+        }
+        self.rotate(vec![declared])
+    }
+
+    /// A clean stop: everything durable, the mark written, the lock released.
+    ///
+    /// # Errors
+    /// [`Fault::Latched`].
+    pub fn close(mut self) -> Result<(), Fault> {
+        self.sync()?;
+        self.store_mark()?;
+        // A spare is only disk space; failing to give it back is no failure of the journal.
+        if let Spare::Ready(_) = self.storage.spare_take(true) {
+            self.spare = SpareState::Making;
+            let _ = self.storage.remove(SPARE);
+        } else if matches!(self.spare, SpareState::Ready(_)) {
+            let _ = self.storage.remove(SPARE);
+        }
+        Ok(())
+    }
+
+    /// Whether batches that may not use the reserve can still be appended.
+    pub fn space(&mut self) -> Space {
+        self.poll_spare();
+        let left = self.left();
+        if matches!(self.spare, SpareState::Failed) && left <= self.reserve_bytes() {
+            Space::ReserveOnly { records_left: left / RESERVE_RECORD_BYTES }
+        } else {
+            Space::Normal
+        }
+    }
+
+    fn left(&self) -> u64 {
+        self.header.segment_bytes - SEAL_BYTES - self.offset
+    }
+
+    /// The end of a segment that only exits and stops may use when no next segment can be made.
+    fn reserve_bytes(&self) -> u64 {
+        (RESERVE_RECORDS * RESERVE_RECORD_BYTES).min(self.header.segment_bytes / 2)
+    }
+
+    fn check_latch(&self) -> Result<(), Fault> {
+        match &self.latch {
+            None => Ok(()),
+            Some(facts) => Err(Fault::Latched(facts.clone())),
+        }
+    }
+
+    fn latch_on<T>(&mut self, operation: &'static str, result: io::Result<T>) -> Result<T, Fault> {
+        result.map_err(|e| self.latch_with(IoFacts::new(operation, segment_name(self.header.number), &e)))
+    }
+
+    fn latch_with(&mut self, facts: IoFacts) -> Fault {
+        self.latch = Some(facts.clone());
+        Fault::Latched(facts)
+    }
+
+    fn check_batch(&self, batch: &[NewRecord<'_>]) -> Result<u64, Refusal> {
+        if batch.is_empty() {
+            return Err(Refusal::Empty);
+        }
+        let bytes_max = self.batch_bytes_max();
+        let mut bytes = 0u64;
+        for (index, record) in batch.iter().enumerate() {
+            let lsn = self.next_lsn + index as u64;
+            let what = if record.kind == 0 {
+                Some("kind 0 is reserved")
+            } else if record.cause >= lsn {
+                Some("a cause comes before its record")
+            } else if record.cause != 0 && lsn - record.cause > u64::from(u32::MAX) {
+                Some("a cause lies at most 2^32 - 1 records back")
+            } else {
+                None
+            };
+            if let Some(what) = what {
+                return Err(Refusal::BadRecord { index, what });
+            }
+            bytes = bytes.saturating_add(frame::frame_bytes(record.payload.len(), index == 0) as u64);
+        }
+        if bytes > bytes_max {
+            return Err(Refusal::TooLarge { bytes, bytes_max });
+        }
+        assert!(bytes >= FRAME_BYTES as u64);
+        Ok(bytes)
+    }
+
+    /// Leaves this segment with room for `bytes`, changing to the next one if need be.
+    fn make_room(&mut self, bytes: u64, room: Room) -> Result<(), Fault> {
+        let reserve = self.reserve_bytes();
+        let left = self.left();
+        if bytes + reserve <= left {
+            return Ok(()); // the common case: nothing to ask for
+        }
+        self.poll_spare();
+        if matches!(self.spare, SpareState::Making) {
+            // The end is near and the next segment still not there: wait rather than run into the wall.
+            self.stats.segment_waits += 1;
+            self.wait_spare();
+        }
+        if matches!(self.spare, SpareState::Failed) && (room == Room::Normal || bytes > left) {
+            // The disk may have room again; this is the moment to know.
+            self.begin_spare();
+            self.wait_spare();
+        }
+        if matches!(self.spare, SpareState::Ready(_)) {
+            return if bytes <= left { Ok(()) } else { self.rotate(Vec::new()) };
+        }
+        match room {
+            Room::Reserve if bytes <= left => Ok(()),
+            Room::Reserve => Err(Fault::Refused(Refusal::Full)),
+            Room::Normal => Err(Fault::Refused(Refusal::OnlyReserve {
+                records_left: left.min(reserve) / RESERVE_RECORD_BYTES,
+            })),
+        }
+    }
+
+    fn begin_spare(&mut self) {
+        self.storage.spare_begin(self.header.segment_bytes);
+        self.spare = SpareState::Making;
+    }
+
+    fn poll_spare(&mut self) {
+        self.take_spare(false);
+    }
+
+    fn wait_spare(&mut self) {
+        self.take_spare(true);
+    }
+
+    fn take_spare(&mut self, wait: bool) {
+        if matches!(self.spare, SpareState::Making) {
+            self.spare = match self.storage.spare_take(wait) {
+                Spare::Ready(file) => SpareState::Ready(file),
+                Spare::Making => SpareState::Making,
+                Spare::Failed(_) | Spare::None => SpareState::Failed,
+            };
+        }
+    }
+
+    /// Seals this segment and begins the next one.
+    fn rotate(&mut self, gaps: Vec<DeclaredGap>) -> Result<(), Fault> {
+        assert!(gaps.len() <= GAPS_MAX);
+        self.sync()?;
+        self.take_spare(true);
+        let spare = match std::mem::replace(&mut self.spare, SpareState::Failed) {
+            SpareState::Ready(file) => file,
+            SpareState::Making | SpareState::Failed => {
+                return Err(Fault::Refused(Refusal::Full));
+            }
+        };
+        self.root.update(&self.staged);
+        self.staged.clear();
+        let root = *self.root.finalize().as_bytes();
+        let seal = Seal {
+            last_lsn: self.durable_lsn,
+            count: self.next_lsn - self.header.first_lsn,
+            epoch: self.header.epoch,
+            chain: self.chain,
+            root,
+        };
+        self.file.store(self.offset, &seal.encode());
+        self.file.unmap();
+        let trimmed = self.file.truncate(self.offset + SEAL_BYTES);
+        self.latch_on("trim", trimmed)?;
+        let sealed = self.file.sync();
+        self.latch_on("sync the seal of", sealed)?;
+        let header = Header {
+            number: self.header.number + 1,
+            first_lsn: self.next_lsn,
+            chain: self.chain,
+            root_before: root,
+            gaps,
+            ..self.header.clone()
+        };
+        self.file = install(&mut self.storage, spare, &header).map_err(|facts| self.latch_with(facts))?;
+        self.root = Header::root_hasher(&header.encode());
+        self.salt = header.salt();
+        self.chain = header.seed();
+        self.offset = PAGE_BYTES;
+        self.mark = Mark { durable_lsn: 0, sequence: 0 };
+        self.header = header;
+        self.stats.rotations += 1;
+        self.pin_gaps();
+        self.begin_spare();
+        self.publish();
+        Ok(())
+    }
+
+    fn store_mark(&mut self) -> Result<(), Fault> {
+        if self.mark.durable_lsn == self.durable_lsn || self.durable_lsn < self.header.first_lsn {
+            return Ok(());
+        }
+        self.mark = Mark { durable_lsn: self.durable_lsn, sequence: self.mark.sequence + 1 };
+        self.file.store(self.mark.offset(), &self.mark.encode(self.salt));
+        let synced = self.file.sync();
+        self.latch_on("sync the mark of", synced)
+    }
+
+    fn pin_gaps(&mut self) {
+        for gap in &self.header.gaps {
+            if gap.through_lsn + 1 < self.header.first_lsn && !self.pinned.contains(&gap.through_lsn) {
+                self.pinned.push(gap.through_lsn);
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        self.storage.publish(Live {
+            segment: self.header.number,
+            offset: self.offset,
+            durable_lsn: self.durable_lsn,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
