@@ -466,6 +466,15 @@ impl Engine {
                 open && known.cancel.is_none() && self.coverable(instrument) >= known.quantity
             }
         };
+        // Sent again at once only the first time; then no faster than orders are looked up.
+        let pause = match known.attempts {
+            0 | 1 => 0,
+            few if few <= self.settings.exit_tries => self.settings.lookup_ns,
+            _ => self.settings.exit_slow_ns,
+        };
+        if still_wanted && self.turn.now.since(known.changed_at) < pause {
+            return;
+        }
         if still_wanted {
             self.resend(order);
         } else {

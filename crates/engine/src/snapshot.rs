@@ -258,6 +258,9 @@ impl Engine {
             reserved: venue.reserved,
             requested: snapshot.requested,
         });
+        for id in reconcile::base_instruments(&self.state, asset) {
+            self.cover(id);
+        }
     }
 
     /// Entries that waited for a balance go on with it, or are refused when it could not be had.

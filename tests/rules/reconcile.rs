@@ -1,0 +1,172 @@
+//! Rules 9 and 39 to 43: comparing with the venue.
+
+use aegis_engine::reconcile;
+use aegis_engine::settings::HoldingPolicy;
+use aegis_model::event::{AlarmKind, CorrectionKind, Refusal};
+use aegis_model::order::OrderEnd;
+use aegis_model::{Command, Fact, Side, Timestamp};
+use aegis_tests::exchange::Fills;
+use aegis_tests::world::{id, story_settings};
+use aegis_tests::{World, label, money, price, quantity};
+use proptest::prelude::*;
+
+fn corrections(world: &World) -> usize {
+    world.count(|f| matches!(f, Fact::CorrectionBooked(_) | Fact::HoldingQuarantined(_)))
+}
+
+fn holding(amount: &str) -> World {
+    let mut world = World::new();
+    world.tick("BTC_USDT", "50000");
+    world.buy("BTC_USDT", amount);
+    world
+}
+
+#[test]
+fn rule_09_an_acknowledged_order_is_lost_only_after_two_complete_looks() {
+    let mut world = World::new();
+    world.exchange.fills = Some(Fills::Nothing);
+    world.tick("BTC_USDT", "50000");
+    world.buy("BTC_USDT", "0.001");
+    assert_eq!(world.state().orders.len(), 1);
+    let hidden = world.exchange.orders.pop().expect("an order");
+    world.exchange.failing = vec!["lookup"];
+    world.wait(400);
+    assert_eq!(world.state().orders.len(), 1, "errors never count");
+    world.exchange.failing.clear();
+    world.exchange.orders.push(hidden);
+    world.wait(60);
+    assert_eq!(world.state().orders.values().next().map(|o| o.absent), Some(0), "presence resets the count");
+    world.exchange.orders.pop();
+    world.wait(400);
+    assert_eq!(world.count(|f| matches!(f, Fact::OrderEnded(e) if e.end == OrderEnd::Lost)), 1);
+    let absences = world.count(|f| matches!(f, Fact::OrderLookedUp(l) if l.absent > 0));
+    assert_eq!(absences, 2);
+}
+
+#[test]
+fn rule_39_up_to_a_tick_is_no_drift_and_one_look_is_not_enough() {
+    let mut world = holding("0.001");
+    world.exchange.set_total("BTC", "0.00099999");
+    world.wait(1000);
+    assert_eq!((corrections(&world), world.held("BTC_USDT")), (0, quantity("0.001")), "one tick");
+    world.exchange.set_total("BTC", "0.0005");
+    world.wait(310);
+    assert_eq!(world.held("BTC_USDT"), quantity("0.0005"), "two agreeing looks");
+    let looks = world.count(|f| matches!(f, Fact::DriftSeen(_)));
+    assert_eq!((looks, corrections(&world)), (1, 1));
+}
+
+#[test]
+fn rule_41_more_than_known_is_quarantined_and_adopted_at_a_stated_average() {
+    let mut world = holding("0.001");
+    world.exchange.set_total("BTC", "0.003");
+    world.wait(400);
+    let btc = world.state().find_asset(&label("BTC")).expect("named");
+    assert_eq!(world.state().asset(btc).map(|a| a.quarantined), Some(quantity("0.002")));
+    assert_eq!(world.held("BTC_USDT"), quantity("0.001"), "never added");
+    let adopt = |average: &str, q: &str| Command::Adopt {
+        instrument: label("BTC_USDT"), average: price(average), quantity: quantity(q),
+    };
+    // (0.003 x 15000 - 0.001 x 50000) / 0.002 is negative: no price, the quarantine stays.
+    world.command(adopt("15000", "0.003"));
+    assert_eq!(world.held("BTC_USDT"), quantity("0.001"));
+    world.command(adopt("40000", "0.003"));
+    let state = world.instrument("BTC_USDT");
+    assert_eq!((state.held(), state.entry_price()), (quantity("0.003"), Some(price("40000"))));
+    let entry = world.events().into_iter().find_map(|e| match e.fact {
+        Fact::CorrectionBooked(c) if c.kind == CorrectionKind::Adopted => Some(c),
+        _ => None,
+    });
+    assert_eq!(entry.map(|c| (c.average, c.quantity)), Some((Some(price("35000")), quantity("0.002"))));
+    assert_eq!(world.state().totals.corrections, money("70"));
+    assert_eq!(world.instrument("BTC_USDT").protection.as_ref().map(|p| p.quantity), Some(quantity("0.003")));
+    // At equal quantity another average is one cost correction.
+    world.command(adopt("41000", "0.003"));
+    assert_eq!(world.instrument("BTC_USDT").entry_price(), Some(price("41000")));
+    let (left, right) = world.state().conservation().expect("in range");
+    assert_eq!(left, right);
+}
+
+#[test]
+fn rule_42_an_external_sell_reduces_and_an_external_buy_follows_the_policy() {
+    let mut world = holding("0.002");
+    world.quote("BTC_USDT", "51000");
+    let now = world.now;
+    world.exchange.by_hand(id("BTC_USDT"), Side::Sell, "0.0005", "51000", now);
+    world.wait(400);
+    assert_eq!(world.held("BTC_USDT"), quantity("0.0015"));
+    assert_eq!(world.state().totals.realised, money("0.5"), "its own price");
+    assert_eq!(world.instrument("BTC_USDT").protection.as_ref().map(|p| p.quantity), Some(quantity("0.0015")));
+    let now = world.now;
+    world.exchange.by_hand(id("BTC_USDT"), Side::Buy, "0.001", "51000", now);
+    world.wait(400);
+    assert_eq!(world.held("BTC_USDT"), quantity("0.0015"), "default: quarantined");
+    assert!(world.state().alarms.contains_key(&(AlarmKind::Quarantine, Some(id("BTC_USDT")))));
+    let mut settings = story_settings();
+    settings.holdings = HoldingPolicy::Adopt;
+    let mut world = World::with(settings);
+    world.tick("ETH_USDT", "3000");
+    let now = world.now;
+    world.exchange.by_hand(id("ETH_USDT"), Side::Buy, "0.01", "3000", now);
+    world.wait(400);
+    assert_eq!(world.held("ETH_USDT"), quantity("0.01"), "adopted: opens one");
+    assert_eq!(world.stop("ETH_USDT"), Some(price("2940")), "with a stop at once");
+}
+
+#[test]
+fn rule_43_a_correction_is_a_function_of_its_content() {
+    let make = |q: &str| {
+        reconcile::correction_id(id("BTC_USDT"), CorrectionKind::Missing, quantity(q), None, Timestamp(5))
+    };
+    assert_eq!(make("1"), make("1.0"));
+    assert_ne!(make("1"), make("2"));
+    let mut world = holding("0.002");
+    world.exchange.set_total("BTC", "0.001");
+    world.wait(400);
+    for _ in 0..3 {
+        world.restart();
+        world.wait(400);
+    }
+    assert_eq!(corrections(&world), 1, "an answered correction is never booked again");
+    world.tick("BTC_USDT", "51000");
+    world.signal("BTC_USDT", aegis_model::event::Direction::Up, "0.9");
+    let refused = world.count(|f| matches!(f, Fact::EntryRefused(r) if r.reason == Refusal::AlarmStanding));
+    assert_eq!(refused, 1);
+}
+
+proptest! {
+    #[test]
+    fn reconcile_twice_is_reconcile_once(
+        moves in prop::collection::vec((0u8..5, 1u32..2000), 0..12),
+        restart in any::<bool>(),
+    ) {
+        let mut world = holding("0.002");
+        for (what, amount) in moves {
+            let amount = format!("0.{amount:08}");
+            let now = world.now;
+            match what {
+                0 => world.exchange.by_hand(id("BTC_USDT"), Side::Buy, &amount, "50000", now),
+                1 => world.exchange.flow("BTC", &amount, now.after(1)),
+                2 => world.exchange.flow("USDT", &amount, now.after(1)),
+                3 => world.exchange.set_total("BTC", &amount),
+                _ => world.exchange.set_total("USDT", &amount),
+            }
+            world.wait(7);
+        }
+        world.wait(2000);
+        if restart {
+            world.restart();
+            world.wait(700);
+        }
+        let settled = world.events().len();
+        world.wait(1000);
+        // A price that goes stale while time passes is no matter of reconciling.
+        let stale = ["TickSeen", "BlindStarted", "AlarmRaised", "MessageQueued", "MessageDelivered"];
+        let again: Vec<_> =
+            world.events()[settled..].iter().map(|e| e.fact.name()).filter(|n| !stale.contains(n)).collect();
+        prop_assert!(again.is_empty(), "{again:?}");
+        let (left, right) = world.state().conservation().expect("in range");
+        prop_assert_eq!(left, right);
+        prop_assert_eq!(world.state().digest(), world.replayed_digest());
+    }
+}
