@@ -5,11 +5,10 @@
 
 use aegis_model::event::Fee;
 use aegis_model::input::{
-    Answer, Effect, Input, Lookup, OrderRow, Report, Reported, Scope, Trade, VenueSnapshot,
+    Answer, Effect, Input, Lookup, OrderRow, Report, Reported, Trade, VenueFlow, VenueSnapshot,
 };
-use aegis_model::{ClientOrderId, InstrumentId, Label, OrderId, Timestamp, TradeId, VenueOrderId};
-use aegis_paper::words::{Listing, Row, TradeRow, VenueEffect, VenueInput, VenueReported};
-use aegis_paper::{ListQuery, PlaceOrder};
+use aegis_model::{ClientOrderId, InstrumentId, Label, OrderId, Timestamp, TradeId};
+use aegis_paper::{Listing, OrderReport, Said, VenueEffect, VenueInput, VenueRow, VenueTrade};
 use aegis_projection::State;
 
 /// What an effect of the engine asks for.
@@ -31,22 +30,22 @@ pub(crate) enum Wish {
 pub(crate) fn wish(state: &State, effect: &Effect) -> Wish {
     match effect {
         Effect::Place(place) => match name(state, place.instrument) {
-            Some(instrument) => Wish::Venue(VenueInput::Place(PlaceOrder {
+            Some(instrument) => Wish::Venue(VenueInput::Place {
                 client: place.client.label(),
                 instrument,
                 side: place.side,
                 kind: place.kind,
                 quantity: place.quantity,
-            })),
+            }),
             None => Wish::Nothing,
         },
         Effect::Cancel { client, .. } => Wish::Venue(VenueInput::Cancel { client: client.label() }),
-        Effect::LookUp { client, .. } => Wish::Venue(VenueInput::LookUp { client: client.label() }),
-        Effect::AskSnapshot { number, scope, trades_from } => Wish::Venue(VenueInput::Query(ListQuery {
-            number: *number,
-            scope: *scope,
-            trades_from: *trades_from,
-        })),
+        Effect::LookUp { order, client, .. } => {
+            Wish::Venue(VenueInput::LookUp { client: client.label(), token: order.0 })
+        }
+        Effect::AskSnapshot { number, scope, trades_from } => {
+            Wish::Venue(VenueInput::Listing { number: *number, scope: *scope, trades_from: *trades_from })
+        }
         Effect::Notify { number, text } => Wish::Notify { number: *number, text: text.clone() },
     }
 }
@@ -55,60 +54,71 @@ pub(crate) fn wish(state: &State, effect: &Effect) -> Wish {
 /// that is not ours.
 pub(crate) fn heard(state: &State, now: Timestamp, effect: &VenueEffect) -> Option<Input> {
     match effect {
-        VenueEffect::Report { client, venue_order, what } => {
-            let client = client.as_str().parse().ok()?;
-            let what = reported(state, what)?;
-            Some(Input::Report(Report { client, venue_order: venue_order.map(VenueOrderId), what }))
-        }
-        VenueEffect::LookedUp { client, found } => {
-            let client: ClientOrderId = client.as_str().parse().ok()?;
+        VenueEffect::Order(report) => order(state, report).map(Input::Report),
+        VenueEffect::LookedUp { token, found, .. } => {
             let lookup = match found {
                 None => Lookup::Absent,
-                Some((venue_row, trades)) => Lookup::Present {
-                    row: row(state, venue_row)?,
-                    trades: trades.iter().filter_map(|t| trade(state, t)).collect(),
+                Some(found) => Lookup::Present {
+                    row: row(state, &found.row)?,
+                    trades: found.trades.iter().filter_map(|t| trade(state, t)).collect(),
                 },
             };
-            Some(Input::LookedUp(order_of(client), lookup))
+            Some(Input::LookedUp(OrderId(*token), lookup))
         }
-        VenueEffect::Listed(listing) => Some(Input::Snapshot(snapshot(state, now, listing))),
+        VenueEffect::Listing(listing) => Some(Input::Snapshot(snapshot(state, now, listing))),
+        VenueEffect::Flow { id, outcome } => {
+            tracing::debug!(%id, ?outcome, "a deposit or withdrawal");
+            None
+        }
+        VenueEffect::ListingRefused { name, text } => {
+            tracing::error!(instrument = %name, "the paper exchange does not list it: {text}");
+            None
+        }
     }
 }
 
-const fn order_of(client: ClientOrderId) -> OrderId {
-    client.order
-}
-
-fn reported(state: &State, what: &VenueReported) -> Option<Reported> {
-    Some(match what {
-        VenueReported::Accepted => Reported::Acknowledged,
-        VenueReported::Rejected { class, code, text } => {
-            Reported::Rejected { class: *class, code: *code, text: aegis_model::Text::new(text) }
+fn order(state: &State, report: &OrderReport) -> Option<Report> {
+    let client: ClientOrderId = report.client?.as_str().parse().ok()?;
+    let what = match &report.what {
+        Said::Accepted => Reported::Acknowledged,
+        Said::Rejected { class, code, text } => {
+            Reported::Rejected { class: *class, code: *code, text: text.clone() }
         }
-        VenueReported::Traded(venue_trade) => Reported::Filled(trade(state, venue_trade)?),
-        VenueReported::Row(venue_row) => Reported::Row(row(state, venue_row)?),
-        VenueReported::CancelRefused { code } => Reported::CancelRefused { code: *code },
-    })
+        Said::Traded(venue_trade) => Reported::Filled(trade(state, venue_trade)?),
+        Said::Row(venue_row) => Reported::Row(row(state, venue_row)?),
+        Said::CancelRefused { code } => Reported::CancelRefused { code: *code },
+    };
+    Some(Report { client, venue_order: report.venue_order, what })
 }
 
 fn snapshot(state: &State, requested: Timestamp, listing: &Listing) -> VenueSnapshot {
-    let full = listing.scope == Scope::Full;
-    let rows = |rows: &[Row]| rows.iter().filter_map(|r| row(state, r)).collect::<Vec<_>>();
+    let rows = |rows: &Vec<VenueRow>| rows.iter().filter_map(|r| row(state, r)).collect();
+    let trades = |trades: &Vec<VenueTrade>| trades.iter().filter_map(|t| trade(state, t)).collect();
+    let flows = |flows: &Vec<aegis_paper::VenueFlow>| {
+        flows
+            .iter()
+            .map(|f| VenueFlow { id: TradeId(f.id), asset: f.asset, quantity: f.quantity, time: f.time })
+            .collect()
+    };
     VenueSnapshot {
         number: listing.number,
         requested,
-        balances: Answer::Complete(listing.balances.clone()),
-        open_orders: asked(full, || rows(&listing.open_orders)),
-        ended_orders: asked(full, || rows(&listing.ended_orders)),
-        trades: asked(full, || listing.trades.iter().filter_map(|t| trade(state, t)).collect()),
-        flows: asked(full, || listing.flows.clone()),
+        balances: listing.balances.clone(),
+        open_orders: each(&listing.open_orders, rows),
+        ended_orders: each(&listing.ended_orders, rows),
+        trades: each(&listing.trades, trades),
+        flows: each(&listing.flows, flows),
         trades_from: listing.trades_from,
         trades_through: listing.trades_through,
     }
 }
 
-fn asked<T>(full: bool, what: impl FnOnce() -> T) -> Answer<T> {
-    if full { Answer::Complete(what()) } else { Answer::NotAsked }
+fn each<T, U>(answer: &Answer<T>, translate: impl Fn(&T) -> U) -> Answer<U> {
+    match answer {
+        Answer::Complete(value) => Answer::Complete(translate(value)),
+        Answer::Failed(why) => Answer::Failed(why.clone()),
+        Answer::NotAsked => Answer::NotAsked,
+    }
 }
 
 fn name(state: &State, id: InstrumentId) -> Option<Label> {
@@ -123,10 +133,10 @@ fn known(state: &State, instrument: &Label) -> Option<InstrumentId> {
     id
 }
 
-fn row(state: &State, row: &Row) -> Option<OrderRow> {
+fn row(state: &State, row: &VenueRow) -> Option<OrderRow> {
     Some(OrderRow {
         client: row.client.and_then(|c| c.as_str().parse().ok()),
-        venue_order: VenueOrderId(row.venue_order),
+        venue_order: row.venue_order,
         instrument: known(state, &row.instrument)?,
         side: row.side,
         status: row.status,
@@ -138,13 +148,13 @@ fn row(state: &State, row: &Row) -> Option<OrderRow> {
     })
 }
 
-fn trade(state: &State, row: &TradeRow) -> Option<Trade> {
+fn trade(state: &State, row: &VenueTrade) -> Option<Trade> {
     let fee = state.find_asset(&row.fee_asset).map(|asset| Fee { asset, amount: row.fee });
     Some(Trade {
-        trade: TradeId(row.trade),
+        trade: row.trade,
         instrument: known(state, &row.instrument)?,
         client: row.client.and_then(|c| c.as_str().parse().ok()),
-        venue_order: Some(VenueOrderId(row.venue_order)),
+        venue_order: Some(row.venue_order),
         side: row.side,
         price: row.price,
         quantity: row.quantity,

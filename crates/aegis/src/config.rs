@@ -3,8 +3,6 @@
 
 mod engine;
 mod layers;
-#[cfg(test)]
-mod tests;
 mod values;
 
 use crate::exit::{Exit, Failure};
@@ -309,7 +307,13 @@ fn venue(layers: &mut Layers) -> Option<aegis_paper::Settings> {
     let maker_fee = layers.one("venue.maker_fee", values::rate);
     let taker_fee = layers.one("venue.taker_fee", values::rate);
     let slippage = layers.one("venue.slippage", values::rate);
-    Some(aegis_paper::Settings { maker_fee: maker_fee?, taker_fee: taker_fee?, slippage: slippage? })
+    match aegis_paper::Settings::new(maker_fee?, taker_fee?, slippage?) {
+        Ok(settings) => Some(settings),
+        Err(what) => {
+            layers.errors.push(format!("venue: {what}"));
+            None
+        }
+    }
 }
 
 fn instrument(layers: &mut Layers, name: &str) -> Option<ListedInstrument> {

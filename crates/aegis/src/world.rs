@@ -12,8 +12,8 @@ use aegis_journal::{DirStorage, Expect, Identity};
 use aegis_model::event::{ENGINE_SCHEMA, Fact, VENUE_SCHEMA, VERSION};
 use aegis_model::{Effect, Input, Label, Mode, Purpose, Timestamp};
 use aegis_node::{Node, OpenError, OpenReport};
-use aegis_paper::words::{VenueEffect, VenueInput};
-use aegis_paper::{Venue, VenueFact};
+use aegis_paper::{Venue, VenueEffect, VenueFact, VenueInput};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// Rounds of effects and answers that one input may lead to; a run on the recorded data needs about six.
@@ -74,7 +74,7 @@ fn knows_engine(kind: u16, version: u8) -> bool {
 }
 
 fn knows_venue(kind: u16, version: u8) -> bool {
-    version == VERSION && VenueFact::KINDS.iter().any(|known| known.0 == kind)
+    version == aegis_paper::fact::VERSION && VenueFact::KINDS.iter().any(|known| known.0 == kind)
 }
 
 /// Opens a node, or creates its journal; logs what recovery found.
@@ -130,6 +130,11 @@ impl World {
         draw: &Draw,
         kill: Option<Kill>,
     ) -> Result<(World, Option<OpenReport>), Failure> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|e| Failure::io(dir.display(), &e))?;
         let settings = act.engine.clone();
         let engine = || Engine::new(settings.clone());
         let (engine, report) =
@@ -185,7 +190,7 @@ impl World {
         if requests.is_empty() {
             return Ok(answers);
         }
-        let orders = requests.iter().filter(|r| matches!(r, VenueInput::Place(_))).count() as u64;
+        let orders = requests.iter().filter(|r| matches!(r, VenueInput::Place { .. })).count() as u64;
         self.placed += orders;
         if orders > 0 {
             self.kill_when(KillAt::Intended);
@@ -237,7 +242,7 @@ impl World {
     pub(crate) fn show(&mut self, point: &Point) -> Result<(), Failure> {
         self.space()?;
         self.now = self.now.max(point.now);
-        self.venue_hears(&[VenueInput::Tick(point.name, point.tick)])?;
+        self.venue_hears(&[VenueInput::Tick { name: point.name, tick: point.tick }])?;
         self.tell(vec![Input::Tick(point.tick)])
     }
 
@@ -246,7 +251,7 @@ impl World {
     /// # Errors
     /// As [`World::tell`].
     pub(crate) fn warm(&mut self, point: &Point, engine_too: bool) -> Result<(), Failure> {
-        let heard = self.venue.step(point.now, &[VenueInput::Warmup(point.name, point.tick)])?;
+        let heard = self.venue.step(point.now, &[VenueInput::Warmup { name: point.name, tick: point.tick }])?;
         let effects =
             if engine_too { self.engine.step(point.now, &[Input::Warmup(point.tick)])? } else { Vec::new() };
         if heard.is_empty() && effects.is_empty() {

@@ -4,7 +4,7 @@
 //! The first frame of a batch also carries that checksum itself (salted), so that it can be checked alone
 //! when what stood before it is lost. This file never reads a file and never skips a check.
 
-use crate::layout::{BATCH_BYTES_MAX, FIRST_BYTES, FRAME_BYTES, Seal, crc32, u16_at, u32_at, u64_at};
+use crate::layout::{BATCH_BYTES_MAX, FIRST_BYTES, FRAME_BYTES, Seal, u16_at, u32_at, u64_at};
 use crate::{Lsn, NewRecord, Record};
 
 const FLAG_BATCH_END: u32 = 1 << 24;

@@ -54,9 +54,11 @@ pub(crate) fn crc32(initial: u32, bytes: &[u8]) -> u32 {
 pub struct DeclaredGap {
     /// First LSN that is not folded.
     pub first_lsn: Lsn,
-    /// Last LSN that is not folded. When it is smaller than the LSN before the declaring segment, a
-    /// checkpoint at exactly this LSN holds the state, and folding resumes behind it.
+    /// Last LSN that is not folded.
     pub through_lsn: Lsn,
+    /// Whether a checkpoint at or behind `through_lsn` holds the state: folding then starts from it, and a
+    /// fold from the first record is no longer possible. Otherwise the range is left out for good.
+    pub by_checkpoint: bool,
 }
 
 /// The immutable part of a segment's header page.
@@ -102,6 +104,7 @@ impl Header {
             let at = 104 + slot * 16;
             page[at..at + 8].copy_from_slice(&gap.first_lsn.to_le_bytes());
             page[at + 8..at + 16].copy_from_slice(&gap.through_lsn.to_le_bytes());
+            page[14] |= u8::from(gap.by_checkpoint) << slot;
         }
         let crc = crc32(0, &page[..CHECKED_BYTES]);
         page[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&crc.to_le_bytes());
@@ -121,13 +124,14 @@ impl Header {
             return Err(HeaderFlaw::Newer(version));
         }
         let gap_count = usize::from(page[13]);
-        if gap_count > GAPS_MAX || u16_at(page, 14) != 0 || u32_at(page, 68) != 0 {
+        if gap_count > GAPS_MAX || page[15] != 0 || u32_at(page, 68) != 0 {
             return Err(HeaderFlaw::Damaged);
         }
         let gaps = (0..gap_count)
             .map(|slot| DeclaredGap {
                 first_lsn: u64_at(page, 104 + slot * 16),
                 through_lsn: u64_at(page, 112 + slot * 16),
+                by_checkpoint: page[14] >> slot & 1 == 1,
             })
             .collect();
         Ok(Header {

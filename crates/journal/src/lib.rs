@@ -157,3 +157,6 @@ pub enum Room {
     /// The reserve too: for what ends or protects, never for what begins.
     Reserve,
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,6 +131,10 @@ pub(crate) struct Behind {
     pub(crate) claimed: Lsn,
 }
 
+impl Behind {
+    pub(crate) const NOTHING: Behind = Behind { found: None, claimed: 0 };
+}
+
 /// A cursor over one segment.
 pub(crate) struct SegmentScan<F> {
     window: Window<F>,
@@ -194,6 +198,13 @@ impl<F: Source> SegmentScan<F> {
         self.link.lsn = found.lsn;
         self.link.chain = found.chain;
         self.root = None;
+    }
+
+    /// Moves back to where the scan was.
+    pub(crate) fn restore(&mut self, offset: u64, link: Link, root: Option<blake3::Hasher>) {
+        self.offset = offset;
+        self.link = link;
+        self.root = root;
     }
 
     /// Verifies the next batch and moves behind it; on anything else the position stays.
@@ -306,7 +317,7 @@ impl<F: Source> SegmentScan<F> {
             if bytes.is_empty() {
                 return self.window.end;
             }
-            match bytes.iter().position(|b| *b != 0) {
+            match first_not_zero(bytes) {
                 Some(n) => return at + n as u64,
                 None => at += bytes.len() as u64,
             }
@@ -323,10 +334,13 @@ impl<F: Source> SegmentScan<F> {
             if bytes.is_empty() {
                 break;
             }
-            if let Some(n) = bytes.iter().rposition(|b| *b != 0) {
+            let length = bytes.len() as u64;
+            if first_not_zero(bytes).is_some()
+                && let Some(n) = bytes.iter().rposition(|b| *b != 0)
+            {
                 last = at + n as u64 + 1;
             }
-            at += bytes.len() as u64;
+            at += length;
         }
         last
     }
@@ -363,6 +377,24 @@ impl<F: Source> SegmentScan<F> {
         behind
     }
 
+    /// The highest durable LSN that any valid batch behind the position claims. The position stays.
+    pub(crate) fn claims_behind(&mut self) -> Lsn {
+        let (offset, link) = (self.offset, self.link);
+        let root = self.root.take();
+        let mut claimed = 0;
+        loop {
+            let behind = self.find_behind();
+            claimed = claimed.max(behind.claimed);
+            let Some(found) = behind.found else { break };
+            self.jump(found);
+            while let Step::Batch(batch) = self.next_batch() {
+                claimed = claimed.max(batch.durable);
+            }
+        }
+        self.restore(offset, link, root);
+        claimed
+    }
+
     /// The next 8-byte boundary at or behind `at` whose bytes could be a frame with an LSN in the range: a
     /// cheap test that lets a long search run at the speed of reading.
     fn next_candidate(&mut self, at: u64, lsn_first: Lsn, lsn_last: Lsn) -> Option<u64> {
@@ -384,6 +416,14 @@ impl<F: Source> SegmentScan<F> {
             at += n as u64;
         }
     }
+}
+
+/// Index of the first byte that is not zero; whole blocks are compared at once.
+fn first_not_zero(bytes: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 256;
+    let zero_blocks = bytes.chunks_exact(BLOCK).take_while(|block| **block == [0; BLOCK]).count();
+    let from = zero_blocks * BLOCK;
+    bytes[from..].iter().position(|b| *b != 0).map(|n| from + n)
 }
 
 /// Iterator over the records of one verified batch.

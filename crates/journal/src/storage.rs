@@ -10,7 +10,7 @@ mod mmap;
 
 use std::io;
 
-pub use dir::{DirReader, DirStorage};
+pub use dir::{DirFile, DirReader, DirStorage};
 pub use mem::{MemFile, MemReader, MemSource, MemStorage, PowerCut};
 
 /// Name of the file the next segment is made ready under.

@@ -320,7 +320,11 @@ impl<S: Storage> Writer<S> {
     /// [`Refusal::BadGap`] when the range does not lie behind us; [`Fault::Latched`].
     pub fn declare(&mut self, gap: &GapEvidence) -> Result<(), Fault> {
         self.check_latch()?;
-        let declared = DeclaredGap { first_lsn: gap.first_lsn, through_lsn: gap.through_lsn };
+        let declared = DeclaredGap {
+            first_lsn: gap.first_lsn,
+            through_lsn: gap.through_lsn,
+            by_checkpoint: true,
+        };
         if declared.first_lsn == 0
             || declared.first_lsn > declared.through_lsn
             || declared.through_lsn >= self.next_lsn
@@ -526,7 +530,7 @@ impl<S: Storage> Writer<S> {
 
     fn pin_gaps(&mut self) {
         for gap in &self.header.gaps {
-            if gap.through_lsn + 1 < self.header.first_lsn && !self.pinned.contains(&gap.through_lsn) {
+            if gap.by_checkpoint && !self.pinned.contains(&gap.through_lsn) {
                 self.pinned.push(gap.through_lsn);
             }
         }

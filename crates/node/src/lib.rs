@@ -12,6 +12,8 @@
 
 mod node;
 mod open;
+mod read;
 
 pub use node::{CHECKPOINT_RECORDS, Fault, Limits, Node, Stats, UNSYNCED_MAX};
 pub use open::{OpenError, OpenReport};
+pub use read::{ReadError, read};

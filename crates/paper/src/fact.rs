@@ -6,8 +6,8 @@
 use aegis_model::order::RejectClass;
 use aegis_model::wire::{self, DecodeError};
 use aegis_model::{
-    Actor, AssetId, FeedId, InstrumentId, Label, Lsn, Money, OrderKind, Price, Quantity, Rate, RecordHead, Side,
-    Text, Tick, Timestamp, market,
+    Actor, AssetId, FeedId, InstrumentId, Label, Lsn, Money, OrderKind, Price, Quantity, Rate, RecordHead,
+    Side, Text, Tick, Timestamp, market,
 };
 use alloc::vec::Vec;
 

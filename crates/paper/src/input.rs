@@ -5,7 +5,8 @@ use crate::fact::Liquidity;
 use aegis_model::input::{Answer, ListedInstrument, RowStatus, Scope, VenueBalance};
 use aegis_model::order::RejectClass;
 use aegis_model::{
-    Candle, FeedId, Label, Money, OrderKind, Price, Quantity, Side, Text, Tick, Timestamp, TradeId, VenueOrderId,
+    Candle, FeedId, Label, Money, OrderKind, Price, Quantity, Side, Text, Tick, Timestamp, TradeId,
+    VenueOrderId,
 };
 use alloc::vec::Vec;
 

@@ -31,15 +31,17 @@ impl Memory {
 
     /// Keeps a tick that decides nothing, unless a later one of its feed is known.
     pub(crate) fn remember(&mut self, tick: Tick) {
-        let newer = self.tick(tick.instrument).is_none_or(|known| known.feed != tick.feed || known.cursor < tick.cursor);
+        let newer = self
+            .tick(tick.instrument)
+            .is_none_or(|known| known.feed != tick.feed || known.cursor < tick.cursor);
         if newer {
             self.ticks.insert(tick.instrument, tick);
         }
     }
 
-    /// Keeps a tick that is being decided on.
+    /// Keeps a tick that is being decided on; the feed's place moves with it.
     pub(crate) fn decided(&mut self, tick: Tick) {
-        self.ticks.insert(tick.instrument, tick);
+        self.remember(tick);
         self.feeds.insert(tick.feed, tick);
     }
 }

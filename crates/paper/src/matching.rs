@@ -70,7 +70,8 @@ impl Venue {
 
     fn reached(&self, tick: &Tick, previous: Option<Tick>) -> Vec<Reached> {
         let here = (tick.instrument, 0)..=(tick.instrument, u64::MAX);
-        let open = self.state.open.range(here).filter_map(|(_, number)| Some((*number, self.open_order(*number)?)));
+        let open =
+            self.state.open.range(here).filter_map(|(_, number)| Some((*number, self.open_order(*number)?)));
         open.filter_map(|(number, order)| {
             let touch = touch(tick, order.side)?;
             match order.kind {
@@ -81,8 +82,11 @@ impl Venue {
                         Side::Buy => limit.negated(),
                         Side::Sell => limit,
                     };
-                    (crosses(order.side, limit, touch) && size.is_positive())
-                        .then_some(Reached::Limit { rank, number, limit })
+                    (crosses(order.side, limit, touch) && size.is_positive()).then_some(Reached::Limit {
+                        rank,
+                        number,
+                        limit,
+                    })
                 }
                 OrderKind::StopLoss { trigger } | OrderKind::TakeProfit { trigger } => {
                     fires(order.kind, touch).then(|| {
@@ -128,7 +132,13 @@ impl Venue {
     }
 
     /// How much of `rest` the tick still shows, in whole quantity ticks unless it is all of it.
-    pub(crate) fn fillable(&self, instrument: InstrumentId, side: Side, rest: Quantity, tick: &Tick) -> Quantity {
+    pub(crate) fn fillable(
+        &self,
+        instrument: InstrumentId,
+        side: Side,
+        rest: Quantity,
+        tick: &Tick,
+    ) -> Quantity {
         let Some(shown) = shown(tick, side) else { return rest };
         let taken = self.state.taken.get(&instrument);
         let taken = taken.filter(|taken| (taken.feed, taken.cursor) == (tick.feed, tick.cursor));
@@ -180,7 +190,11 @@ impl Venue {
         };
         self.emit(Actor::Market, cause, fact);
         for asset in [spec.base, spec.quote] {
-            let sound = self.state.assets.get(&asset).is_some_and(|h| h.total >= h.reserved && !h.reserved.is_negative());
+            let sound = self
+                .state
+                .assets
+                .get(&asset)
+                .is_some_and(|h| h.total >= h.reserved && !h.reserved.is_negative());
             assert!(sound, "an execution never spends what is reserved for another order");
         }
         if let Some(row) = self.trade_row(trade) {

@@ -106,9 +106,9 @@ impl Venue {
         self.report_row(number);
     }
 
-    /// Writes down where the feeds stand: this order must not meet a tick from before it, even if a restarted
+    /// Writes down where the feeds stand: an order must not meet a tick from before it, even if a restarted
     /// process reads the feeds again.
-    fn record_places(&mut self, instrument: InstrumentId) {
+    pub(crate) fn record_places(&mut self, instrument: InstrumentId) {
         let shown = self.market.tick(instrument);
         let ticks: Vec<Tick> = shown.into_iter().chain(self.market.feeds().copied()).collect();
         for tick in ticks {
@@ -157,7 +157,11 @@ impl Venue {
             return Err(nothing(RejectClass::Permanent, code::UNKNOWN_INSTRUMENT, text));
         };
         if !spec.tradable {
-            return Err(nothing(RejectClass::Later, code::NOT_TRADABLE, "the instrument takes no orders now"));
+            return Err(nothing(
+                RejectClass::Later,
+                code::NOT_TRADABLE,
+                "the instrument takes no orders now",
+            ));
         }
         check_ticks(wish, spec)?;
         let touch = self.market.tick(id).and_then(|tick| touch(&tick, wish.side));
@@ -304,14 +308,20 @@ fn holding_price(wish: &Wish, touch: Option<Price>) -> Result<Price, Refusal> {
         OrderKind::Market => touch.ok_or_else(blind),
         OrderKind::Limit { price, time_in_force } => match time_in_force {
             TimeInForce::GoodTillCancel | TimeInForce::PostOnly => Ok(price),
-            TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => touch.map(|_| price).ok_or_else(blind),
+            TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => {
+                touch.map(|_| price).ok_or_else(blind)
+            }
         },
         OrderKind::StopLoss { trigger } | OrderKind::TakeProfit { trigger } => {
             if wish.side == Side::Buy {
                 let text = "a trigger order sells";
                 return Err(nothing(RejectClass::Permanent, code::INVALID_PARAMETERS, text));
             }
-            if touch.is_some_and(|reference| fires(wish.kind, reference)) { Err(through()) } else { Ok(trigger) }
+            if touch.is_some_and(|reference| fires(wish.kind, reference)) {
+                Err(through())
+            } else {
+                Ok(trigger)
+            }
         }
     }
 }

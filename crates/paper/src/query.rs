@@ -57,7 +57,7 @@ impl Venue {
     }
 
     fn instrument_name(&self, id: InstrumentId) -> Label {
-        self.state.instruments.get(&id).map(|spec| spec.name).unwrap_or_default()
+        self.state.instrument_name(id).unwrap_or_default()
     }
 
     fn asset_name(&self, id: AssetId) -> Label {

@@ -8,8 +8,8 @@ use aegis_model::input::RowStatus;
 use aegis_model::order::RejectClass;
 use aegis_model::wire::{self, DecodeError};
 use aegis_model::{
-    ArithmeticError, AssetId, FeedId, InstrumentId, Label, Lsn, Money, OrderKind, Price, Quantity, Side, Tick,
-    Timestamp, market::Instrument,
+    ArithmeticError, AssetId, FeedId, InstrumentId, Label, Lsn, Money, OrderKind, Price, Quantity, Side,
+    Tick, Timestamp, market::Instrument,
 };
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -202,6 +202,11 @@ impl State {
         self.instruments.get(id).map(|spec| (*id, spec))
     }
 
+    /// The name of a listed instrument.
+    pub fn instrument_name(&self, id: InstrumentId) -> Option<Label> {
+        self.instruments.get(&id).map(|spec| spec.name)
+    }
+
     /// How many orders are open.
     pub fn open_orders(&self) -> usize {
         self.open.len()
@@ -254,7 +259,8 @@ impl State {
                 Some(())
             }
             VenueFact::TickSeen(fact) => {
-                let at_or_behind = self.feeds.get(&fact.tick.feed).is_some_and(|t| t.cursor >= fact.tick.cursor);
+                let at_or_behind =
+                    self.feeds.get(&fact.tick.feed).is_some_and(|t| t.cursor >= fact.tick.cursor);
                 if !at_or_behind {
                     self.feeds.insert(fact.tick.feed, fact.tick);
                 }
@@ -396,9 +402,11 @@ impl State {
         value: Money,
         fee: Quantity,
     ) -> Result<Option<(Holding, Holding)>, ArithmeticError> {
-        let Some((base, quote)) = self.instruments.get(&order.instrument).and_then(|spec| {
-            Some((*self.assets.get(&spec.base)?, *self.assets.get(&spec.quote)?))
-        }) else {
+        let Some((base, quote)) = self
+            .instruments
+            .get(&order.instrument)
+            .and_then(|spec| Some((*self.assets.get(&spec.base)?, *self.assets.get(&spec.quote)?)))
+        else {
             return Ok(None);
         };
         let value = Quantity(value.0);
@@ -410,8 +418,7 @@ impl State {
 
     /// Counts an execution against the size shown at its tick.
     fn take(&mut self, order: &Order, fact: &OrderTraded) -> Option<()> {
-        let fresh =
-            Taken { feed: fact.feed, cursor: fact.cursor, bid: Quantity::ZERO, ask: Quantity::ZERO };
+        let fresh = Taken { feed: fact.feed, cursor: fact.cursor, bid: Quantity::ZERO, ask: Quantity::ZERO };
         let taken = self.taken.entry(order.instrument).or_insert(fresh);
         if (taken.feed, taken.cursor) != (fact.feed, fact.cursor) {
             *taken = fresh;
@@ -463,7 +470,8 @@ impl State {
                 return Err(alloc::format!("order {number}: open, ended and reserved disagree"));
             }
             let spec = self.instruments.get(&order.instrument).ok_or("an order of an unlisted instrument")?;
-            let sum = reserved.entry(if order.side == Side::Buy { spec.quote } else { spec.base }).or_default();
+            let sum =
+                reserved.entry(if order.side == Side::Buy { spec.quote } else { spec.base }).or_default();
             *sum = sum.plus(order.reserved).map_err(|e| alloc::format!("order {number}: {e}"))?;
         }
         for (id, holding) in &self.assets {

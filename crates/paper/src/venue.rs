@@ -14,8 +14,8 @@ use crate::state::State;
 use aegis_model::input::ListedInstrument;
 use aegis_model::wire::DecodeError;
 use aegis_model::{
-    Actor, AssetId, Decision, FeedId, InstrumentId, Label, Lsn, Machine, Quantity, RecordHead, Side, Text, Tick,
-    Timestamp,
+    Actor, AssetId, Decision, FeedId, InstrumentId, Label, Lsn, Machine, Quantity, RecordHead, Side, Text,
+    Tick, Timestamp,
 };
 use alloc::vec::Vec;
 
@@ -84,6 +84,8 @@ impl Venue {
                 let spec = listed.spec(base, quote);
                 let instrument = known.unwrap_or(InstrumentId(self.state.instruments.len() as u32 + 1));
                 if self.state.instruments.get(&instrument) != Some(&spec) {
+                    // What was passed over under the old facts is not met again under the new ones.
+                    self.record_places(instrument);
                     self.emit(Actor::Venue, Lsn::NONE, InstrumentListed { instrument, spec });
                 }
             }

@@ -27,8 +27,12 @@ impl State {
                 }
             }
             Fact::GapFound(f) => {
-                // The record of a gap stands behind the last number that was lost.
-                self.lsn = self.lsn.max(f.last.next());
+                // The record of a gap stands behind the last number that was lost; half the numbers are never used.
+                if f.last.0 < u64::MAX / 2 {
+                    self.lsn = self.lsn.max(f.last.next());
+                } else {
+                    self.anomaly(AnomalyKind::OutOfOrder);
+                }
                 self.journal.open_gap = Some(self.lsn);
             }
             Fact::GapAccepted(_) => self.journal.open_gap = None,
@@ -175,9 +179,13 @@ impl State {
             }
             Fact::AnomalyNoted(f) => self.anomaly(f.anomaly),
             Fact::MessageQueued(f) => {
-                self.totals.messages += 1;
-                self.last_message = self.last_message.max(f.number);
-                self.outbox.insert(f.number, Message { about: f.about, text: f.text.clone() });
+                if f.number > self.last_message {
+                    self.totals.messages += 1;
+                    self.last_message = f.number;
+                    self.outbox.insert(f.number, Message { about: f.about, text: f.text.clone() });
+                } else {
+                    self.anomaly(AnomalyKind::OutOfOrder);
+                }
             }
             Fact::MessageDelivered(f) => {
                 self.outbox.remove(&f.number);
@@ -235,14 +243,18 @@ impl State {
         let known = usize::from(f.spec.base.0) < assets && usize::from(f.spec.quote.0) < assets;
         let at = f.instrument.0 as usize;
         let lsn = self.lsn;
-        if !known || at > self.instruments.len() {
-            self.anomaly(AnomalyKind::OutOfOrder);
-        } else if at == self.instruments.len() {
-            self.instruments.push(InstrumentState::new(f.spec, lsn));
-        } else {
-            let instrument = &mut self.instruments[at];
-            instrument.spec = f.spec;
-            instrument.listed = lsn;
+        let end = self.instruments.len();
+        match self.instruments.get_mut(at) {
+            Some(i) if known && i.spec.base == f.spec.base && i.spec.quote == f.spec.quote => {
+                i.spec = f.spec;
+                i.listed = lsn;
+            }
+            None if known && at == end => {
+                self.instruments.push(InstrumentState::new(f.spec, lsn));
+                self.assets[usize::from(f.spec.base.0)].base_of.push(f.instrument);
+            }
+            // A number out of turn, or another pair under a number that has fills already.
+            Some(_) | None => self.anomaly(AnomalyKind::OutOfOrder),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::state::{Balance, State};
 use aegis_model::event::{AnomalyKind, BalanceRecorded, CashFlowRecorded};
 use aegis_model::{AssetId, InstrumentId, Money, Quantity, Side, Timestamp};
 
-/// Changes remembered one by one at most; older ones are only in the sum.
+/// Changes remembered one by one at most; then the older half is only in the sum.
 const RECENT_MAX: usize = 256;
 
 impl State {
@@ -44,7 +44,7 @@ impl State {
             }
         }
         if asset.recent.len() >= RECENT_MAX {
-            asset.recent.remove(0);
+            asset.recent.drain(..RECENT_MAX / 2);
         }
         asset.recent.push((time, change));
     }
@@ -92,13 +92,23 @@ impl State {
         let quote = self.find_asset(&self.journal.quote);
         let first = self.assets.get(usize::from(f.asset.0)).and_then(|a| a.first);
         if first.is_some_and(|first| f.time >= first.requested) {
+            let mut fits = true;
             if let Some(asset) = self.assets.get_mut(usize::from(f.asset.0)) {
-                asset.net_flows = asset.net_flows.plus(f.quantity).unwrap_or(asset.net_flows);
+                match asset.net_flows.plus(f.quantity) {
+                    Ok(flows) => asset.net_flows = flows,
+                    Err(_) => fits = false,
+                }
             }
             if quote == Some(f.asset)
                 && let Some(day) = self.day.as_mut()
             {
-                day.net_flows = day.net_flows.plus(Money(f.quantity.0)).unwrap_or(day.net_flows);
+                match day.net_flows.plus(Money(f.quantity.0)) {
+                    Ok(flows) => day.net_flows = flows,
+                    Err(_) => fits = false,
+                }
+            }
+            if !fits {
+                self.anomaly(AnomalyKind::Overflow);
             }
         }
         self.move_balance(f.asset, f.quantity, f.time);

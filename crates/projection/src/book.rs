@@ -1,15 +1,20 @@
 //! One instrument's fills, folded by execution time: quantity, cost, profit, cycles.
 //!
-//! The order of arrival never matters: entries are kept sorted and folded in that order. It never rounds without
-//! a name, and what a rounding leaves stays in the cost.
+//! The order of arrival never matters: entries are kept sorted and folded in that order (the fold itself is in
+//! `fold`). It never rounds without a name, and what a rounding leaves stays in the cost.
 
+mod explain;
+mod fold;
+
+use aegis_model::ArithmeticError;
 use aegis_model::event::Fee;
-use aegis_model::{ArithmeticError, Rounding};
 use aegis_model::ids::{Lsn, OrderId, Timestamp};
 use aegis_model::money::{Money, Price, Quantity};
 use aegis_model::text::Label;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+pub use explain::{ExitResult, Lot};
 
 /// What changes a book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
@@ -24,6 +29,10 @@ pub enum Change {
         quantity: Quantity,
         /// Its cost.
         cost: Money,
+        /// When it was adopted; real buys executed before, and learned of after, explain it.
+        known: Timestamp,
+        /// How much of it such buys have explained.
+        explained: Quantity,
     },
     /// Dust put back.
     DustIn {
@@ -32,12 +41,17 @@ pub enum Change {
         /// Its cost.
         cost: Money,
     },
-    /// The cost was set to a stated average times the held quantity.
+    /// The cost was set to a stated average times the gross quantity.
     CostSet(Price),
     /// A sell.
     Sell(Execution),
     /// The venue has less.
-    Missing(Quantity),
+    Missing {
+        /// How much less.
+        quantity: Quantity,
+        /// How much of it real sells, executed before and learned of after, have explained.
+        explained: Quantity,
+    },
     /// Moved to the dust ledger.
     DustOut(Quantity),
     /// This much of waiting sells was not ours.
@@ -87,8 +101,10 @@ pub struct Holding {
     pub gross: Quantity,
     /// Quote paid for what is held, without quote fees.
     pub cost: Money,
-    /// Sells that found too little: quantity.
+    /// Sells that found too little: quantity, their base fees included.
     pub waiting: Quantity,
+    /// Of `waiting`: base fees.
+    pub waiting_base_fees: Quantity,
     /// Their value, not booked yet.
     pub waiting_value: Money,
     /// Their quote fees, not booked yet.
@@ -101,7 +117,7 @@ pub struct Holding {
     pub bought: Quantity,
     /// Its quote value.
     pub buy_value: Money,
-    /// Base sold in the cycle.
+    /// Base sold in the cycle, as traded.
     pub sold: Quantity,
     /// Its quote value.
     pub sell_value: Money,
@@ -115,6 +131,10 @@ pub struct Holding {
     pub realised: Money,
     /// What of the cycle became dust.
     pub dust: Quantity,
+    /// What entered the cycle without a buy: adoptions and returned dust.
+    pub entered: Quantity,
+    /// What left the cycle without a sell, a fee or becoming dust.
+    pub lost: Quantity,
     /// Realised profit since the journal began.
     pub realised_total: Money,
     /// The corrections account's share of this book since the journal began.
@@ -136,6 +156,8 @@ pub struct Holding {
 pub struct CycleSummary {
     /// The sums as they stood when it ended; `sums.cycle` is its number.
     pub sums: Holding,
+    /// How many of the book's remembered entries lead to this end.
+    pub through: u64,
 }
 
 /// One instrument's entries and what they amount to.
@@ -151,42 +173,60 @@ pub struct Book {
     pub ended: Vec<CycleSummary>,
     /// Profit of each remembered ended cycle as it was last told by `PositionClosed` or `CycleRestated`.
     pub told: BTreeMap<u32, Money>,
-    /// Times of the remembered entries by id, so that a repeat is found without a scan.
+    /// Times of the remembered executions by trade id, so that a repeat is found without a scan.
     pub index: BTreeMap<Label, Timestamp>,
-    /// Remembered executions whose fee is not known.
+    /// Remembered executions whose fee is not known, inferred parts included.
     pub fees_unknown: u32,
+    /// Time of the youngest forgotten entry: nothing can be put before it any more.
+    pub horizon: Option<Timestamp>,
+    /// The UTC day on which forgetting was last looked at.
+    pub swept: i64,
+    /// Up to when executions learned of later may explain a correction; none without corrections.
+    pub corrected: Option<Timestamp>,
 }
 
-/// The result of a position's exits with the entry fees shared by quantity (semantics rule 12).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ExitResult {
-    /// Realised profit of what was sold, its share of the entry fees included.
-    pub net: Money,
-    /// Entry fees that still belong to what is held.
-    pub fees_left: Money,
+/// A change of a book's list of entries; [`Book::edit`] answers with the one that undoes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Edit {
+    /// A new entry, in its place.
+    Insert(Entry),
+    /// Another entry with the same time, rank and id.
+    Replace(usize, Entry),
+    /// An entry out.
+    Remove(usize),
 }
 
 impl Change {
-    /// The place among entries of one time: what adds comes before what takes away.
-    const fn rank(&self) -> u8 {
+    /// The place among entries of one time: what adds comes before what takes away, and a rest is a rest of all that.
+    pub(crate) const fn rank(&self) -> u8 {
         match self {
             Change::Buy(_) | Change::Adopted { .. } | Change::DustIn { .. } => 0,
             Change::FeeDrain(_) | Change::CostSet(_) => 1,
-            Change::Sell(_) | Change::Missing(_) | Change::DustOut(_) => 2,
-            Change::Excess(_) => 3,
+            Change::Sell(_) => 2,
+            Change::Missing { .. } => 3,
+            Change::Excess(_) => 4,
+            Change::DustOut(_) => 5,
         }
     }
 
-    const fn fee_unknown(&self) -> bool {
+    /// The buy or sell that it is, if it is one.
+    pub const fn execution(&self) -> Option<&Execution> {
         match self {
-            Change::Buy(x) | Change::Sell(x) => x.fee.is_none() && !x.inferred,
+            Change::Buy(x) | Change::Sell(x) => Some(x),
             Change::FeeDrain(_)
             | Change::Adopted { .. }
             | Change::DustIn { .. }
             | Change::CostSet(_)
-            | Change::Missing(_)
+            | Change::Missing { .. }
             | Change::DustOut(_)
-            | Change::Excess(_) => false,
+            | Change::Excess(_) => None,
+        }
+    }
+
+    const fn fee_unknown(&self) -> bool {
+        match self.execution() {
+            Some(x) => x.fee.is_none(),
+            None => false,
         }
     }
 }
@@ -195,370 +235,233 @@ impl Entry {
     fn key(&self) -> (Timestamp, u8, Label) {
         (self.time, self.change.rank(), self.id)
     }
+
+    /// Whether it is an execution that the venue named, found by its trade id.
+    const fn is_trade(&self) -> bool {
+        match self.change.execution() {
+            Some(x) => !x.inferred,
+            None => false,
+        }
+    }
 }
 
 type Exact<T> = Result<T, ArithmeticError>;
 
-impl Holding {
-    /// Whether something is held.
-    pub const fn is_open(&self) -> bool {
-        self.held.is_positive()
-    }
-
-    /// cost / gross: price only, no fees (semantics rule 10). None while nothing is held.
-    pub fn entry_price(&self) -> Option<Price> {
-        if self.is_open() { self.cost.per(self.gross, Rounding::HalfEven).ok() } else { None }
-    }
-
-    /// One entry further; `ended` receives the sums of a cycle that ends with it.
-    fn step(&mut self, entry: &Entry, ended: &mut Vec<CycleSummary>) -> Exact<()> {
-        match entry.change {
-            Change::Buy(x) => {
-                self.enter(entry.time);
-                self.held = self.held.plus(x.quantity)?.minus(x.base_fee)?;
-                self.gross = self.gross.plus(x.quantity)?;
-                self.cost = self.cost.plus(x.value)?;
-                self.bought = self.bought.plus(x.quantity)?;
-                self.buy_value = self.buy_value.plus(x.value)?;
-                self.entry_fees = self.entry_fees.plus(x.quote_fee)?;
-                self.base_fees = self.base_fees.plus(x.base_fee)?;
-                self.paid_total = self.paid_total.plus(x.value)?;
-                self.pay_fee(x.quote_fee)?;
-                if self.held.is_negative() {
-                    return Err(ArithmeticError::Overflow);
-                }
-                self.match_waiting(entry.time, ended)
-            }
-            Change::Sell(x) => {
-                let leaving = x.quantity.plus(x.base_fee)?;
-                let matched = leaving.min(self.held);
-                self.base_fees = self.base_fees.plus(x.base_fee)?;
-                let (value, fee) = if matched == leaving {
-                    (x.value, x.quote_fee)
-                } else {
-                    let half = Rounding::HalfEven;
-                    (x.value.share(matched, leaving, half)?, x.quote_fee.share(matched, leaving, half)?)
-                };
-                self.waiting = self.waiting.plus(leaving.minus(matched)?)?;
-                self.waiting_value = self.waiting_value.plus(x.value.minus(value)?)?;
-                self.waiting_fees = self.waiting_fees.plus(x.quote_fee.minus(fee)?)?;
-                if matched.is_positive() { self.sell(matched, value, fee, entry.time, ended) } else { Ok(()) }
-            }
-            Change::FeeDrain(quantity) => {
-                let taken = quantity.min(self.held);
-                self.held = self.held.minus(taken)?;
-                self.base_fees = self.base_fees.plus(taken)?;
-                if self.held.is_zero() && taken.is_positive() {
-                    // All that was held went as fees: its cost is lost with it.
-                    self.book_profit(self.cost.negated())?;
-                    self.end(entry.time, ended);
-                }
-                Ok(())
-            }
-            Change::Adopted { quantity, cost } => {
-                self.enter(entry.time);
-                self.held = self.held.plus(quantity)?;
-                self.gross = self.gross.plus(quantity)?;
-                self.cost = self.cost.plus(cost)?;
-                self.corrections = self.corrections.plus(cost)?;
-                self.match_waiting(entry.time, ended)
-            }
-            Change::DustIn { quantity, cost } => {
-                let quantity = quantity.min(self.dust_left);
-                let cost = cost.min(self.dust_cost);
-                self.enter(entry.time);
-                self.dust_left = self.dust_left.minus(quantity)?;
-                self.dust_cost = self.dust_cost.minus(cost)?;
-                self.held = self.held.plus(quantity)?;
-                self.gross = self.gross.plus(quantity)?;
-                self.cost = self.cost.plus(cost)?;
-                Ok(())
-            }
-            Change::CostSet(average) => {
-                if !self.is_open() {
-                    return Ok(());
-                }
-                let cost = average.times(self.gross, Rounding::HalfEven)?;
-                self.corrections = self.corrections.plus(cost.minus(self.cost)?)?;
-                self.cost = cost;
-                Ok(())
-            }
-            Change::Missing(quantity) => {
-                let taken = quantity.min(self.held);
-                if !taken.is_positive() {
-                    return Ok(());
-                }
-                let cost = self.shrink(taken)?;
-                self.corrections = self.corrections.minus(cost)?;
-                self.end_if_flat(entry.time, ended);
-                Ok(())
-            }
-            Change::DustOut(quantity) => {
-                let taken = quantity.min(self.held);
-                if !taken.is_positive() {
-                    return Ok(());
-                }
-                let cost = self.shrink(taken)?;
-                self.dust = self.dust.plus(taken)?;
-                self.dust_left = self.dust_left.plus(taken)?;
-                self.dust_cost = self.dust_cost.plus(cost)?;
-                self.end_if_flat(entry.time, ended);
-                Ok(())
-            }
-            Change::Excess(quantity) => {
-                let (_, value, fee) = self.take_waiting(quantity)?;
-                self.received_total = self.received_total.plus(value)?;
-                self.paid_total = self.paid_total.plus(fee)?;
-                self.fees_total = self.fees_total.plus(fee)?;
-                self.corrections = self.corrections.plus(value.minus(fee)?)?;
-                Ok(())
-            }
-        }
-    }
-
-    /// A cycle begins with the first addition from flat.
-    fn enter(&mut self, time: Timestamp) {
-        if self.is_open() {
-            self.last = self.last.max(time);
-            return;
-        }
-        *self = Holding {
-            cycle: self.cycle + 1,
-            opened: time,
-            last: time,
-            waiting: self.waiting,
-            waiting_value: self.waiting_value,
-            waiting_fees: self.waiting_fees,
-            realised_total: self.realised_total,
-            corrections: self.corrections,
-            paid_total: self.paid_total,
-            received_total: self.received_total,
-            fees_total: self.fees_total,
-            dust_left: self.dust_left,
-            dust_cost: self.dust_cost,
-            ..Holding::default()
-        };
-    }
-
-    fn pay_fee(&mut self, fee: Money) -> Exact<()> {
-        self.quote_fees = self.quote_fees.plus(fee)?;
-        self.fees_total = self.fees_total.plus(fee)?;
-        self.paid_total = self.paid_total.plus(fee)?;
-        self.book_profit(fee.negated())
-    }
-
-    fn book_profit(&mut self, profit: Money) -> Exact<()> {
-        self.realised = self.realised.plus(profit)?;
-        self.realised_total = self.realised_total.plus(profit)?;
-        Ok(())
-    }
-
-    /// Takes a quantity out; the cost that leaves with it is cost x taken / held, half-even at the 18th digit, and
-    /// all of it when nothing is left (semantics rule 11).
-    fn shrink(&mut self, taken: Quantity) -> Exact<Money> {
-        let whole = taken == self.held;
-        let cost = if whole { self.cost } else { self.cost.share(taken, self.held, Rounding::HalfEven)? };
-        let gross = if whole { self.gross } else { self.gross.share(taken, self.held, Rounding::HalfEven)? };
-        self.cost = self.cost.minus(cost)?;
-        self.gross = self.gross.minus(gross)?;
-        self.held = self.held.minus(taken)?;
-        Ok(cost)
-    }
-
-    fn sell(
-        &mut self,
-        quantity: Quantity,
-        value: Money,
-        fee: Money,
-        time: Timestamp,
-        ended: &mut Vec<CycleSummary>,
-    ) -> Exact<()> {
-        let cost = self.shrink(quantity)?;
-        self.sold = self.sold.plus(quantity)?;
-        self.sell_value = self.sell_value.plus(value)?;
-        self.received_total = self.received_total.plus(value)?;
-        self.book_profit(value.minus(cost)?)?;
-        self.pay_fee(fee)?;
-        self.last = self.last.max(time);
-        self.end_if_flat(time, ended);
-        Ok(())
-    }
-
-    /// Takes some of the waiting sells: quantity, value, fees.
-    fn take_waiting(&mut self, quantity: Quantity) -> Exact<(Quantity, Money, Money)> {
-        let taken = quantity.min(self.waiting);
-        let (value, fee) = if taken == self.waiting {
-            (self.waiting_value, self.waiting_fees)
-        } else {
-            let half = Rounding::HalfEven;
-            (
-                self.waiting_value.share(taken, self.waiting, half)?,
-                self.waiting_fees.share(taken, self.waiting, half)?,
-            )
-        };
-        self.waiting = self.waiting.minus(taken)?;
-        self.waiting_value = self.waiting_value.minus(value)?;
-        self.waiting_fees = self.waiting_fees.minus(fee)?;
-        Ok((taken, value, fee))
-    }
-
-    /// Sells that found too little are matched by the next additions (semantics rule 2).
-    fn match_waiting(&mut self, time: Timestamp, ended: &mut Vec<CycleSummary>) -> Exact<()> {
-        if !self.waiting.is_positive() || !self.is_open() {
-            return Ok(());
-        }
-        let (taken, value, fee) = self.take_waiting(self.held)?;
-        self.sell(taken, value, fee, time, ended)
-    }
-
-    fn end_if_flat(&mut self, time: Timestamp, ended: &mut Vec<CycleSummary>) {
-        if self.held.is_zero() {
-            self.end(time, ended);
-        }
-    }
-
-    fn end(&mut self, time: Timestamp, ended: &mut Vec<CycleSummary>) {
-        self.cost = Money::ZERO;
-        self.gross = Quantity::ZERO;
-        self.last = self.last.max(time);
-        ended.push(CycleSummary { sums: self.clone() });
-    }
-
-    /// What the exits earned with their share of the entry fees, by quantity sold of quantity bought; at the close
-    /// it equals `realised`.
-    pub fn exit_result(&self) -> ExitResult {
-        let half = Rounding::HalfEven;
-        let out = self.sold.plus(self.dust).unwrap_or(self.sold);
-        let whole = out.plus(self.held).unwrap_or(out);
-        let share = if self.held.is_zero() || whole.is_zero() {
-            self.entry_fees
-        } else {
-            self.entry_fees.share(out, whole, half).unwrap_or(self.entry_fees)
-        };
-        let fees_left = self.entry_fees.minus(share).unwrap_or(Money::ZERO);
-        ExitResult { net: self.realised.plus(fees_left).unwrap_or(self.realised), fees_left }
-    }
-}
-
 impl Book {
-    /// The entry with this id.
+    /// The execution with this trade id.
     pub fn find(&self, id: &Label) -> Option<&Entry> {
+        self.position(id).map(|at| &self.entries[at])
+    }
+
+    /// Where the execution with this trade id stands.
+    pub(crate) fn position(&self, id: &Label) -> Option<usize> {
         let time = *self.index.get(id)?;
         let from = self.entries.partition_point(|e| e.time < time);
-        self.entries[from..].iter().take_while(|e| e.time == time).find(|e| e.id == *id)
+        let mut same_time = self.entries[from..].iter().take_while(|e| e.time == time);
+        same_time.position(|e| e.is_trade() && e.id == *id).map(|at| from + at)
     }
 
-    /// Adds an entry in its place. At the end this is one step; before it, the remembered entries are folded anew.
+    /// Where the entry stands that an order's row made without trades.
+    pub(crate) fn inferred(&self, order: OrderId) -> Option<usize> {
+        let of_order = |e: &Entry| e.change.execution().is_some_and(|x| x.inferred && x.order == order);
+        self.entries.iter().rposition(of_order)
+    }
+
+    /// Whether an execution at this time lies in what is forgotten.
+    pub fn is_forgotten(&self, time: Timestamp) -> bool {
+        self.horizon.is_some_and(|horizon| time <= horizon)
+    }
+
+    /// Adds an entry in its place. At the end this is one step; before it, the cycle that it falls into and what
+    /// comes after are folded anew.
     ///
     /// # Errors
     /// [`ArithmeticError`] when a sum leaves the range of numbers; the book is unchanged then.
-    pub fn insert(&mut self, entry: Entry) -> Exact<()> {
-        if self.entries.last().is_none_or(|last| last.key() < entry.key()) {
-            let mut now = self.now.clone();
-            let ended = self.ended.len();
-            if let Err(e) = now.step(&entry, &mut self.ended) {
-                self.ended.truncate(ended);
-                return Err(e);
+    pub fn insert(&mut self, entry: Entry) -> Result<(), ArithmeticError> {
+        self.edit(Edit::Insert(entry)).map(|_| ())
+    }
+
+    /// Makes one change of the list and folds what it concerns; answers with what undoes it.
+    ///
+    /// # Errors
+    /// As [`Book::insert`]; the book is unchanged then.
+    pub(crate) fn edit(&mut self, edit: Edit) -> Exact<Edit> {
+        match edit {
+            Edit::Insert(entry) => {
+                let at = match self.entries.last() {
+                    Some(last) if entry.key() <= last.key() => {
+                        self.entries.partition_point(|e| e.key() <= entry.key())
+                    }
+                    _ => self.entries.len(),
+                };
+                if at == self.entries.len() {
+                    let mut now = self.now.clone();
+                    let ended = now.step(&entry)?;
+                    self.entries.push(entry);
+                    self.now = now;
+                    if ended {
+                        let through = self.entries.len() as u64;
+                        self.ended.push(CycleSummary { sums: self.now.clone(), through });
+                    }
+                } else {
+                    self.entries.insert(at, entry);
+                    if let Err(e) = self.refold(at) {
+                        self.entries.remove(at);
+                        return Err(e);
+                    }
+                }
+                self.note(&entry);
+                Ok(Edit::Remove(at))
             }
-            self.now = now;
-            self.note(&entry);
-            self.entries.push(entry);
-            return Ok(());
+            Edit::Replace(at, entry) => {
+                let old = core::mem::replace(&mut self.entries[at], entry);
+                if let Err(e) = self.refold(at) {
+                    self.entries[at] = old;
+                    return Err(e);
+                }
+                self.unnote(&old);
+                self.note(&entry);
+                Ok(Edit::Replace(at, old))
+            }
+            Edit::Remove(at) => {
+                let old = self.entries.remove(at);
+                if let Err(e) = self.refold(at) {
+                    self.entries.insert(at, old);
+                    return Err(e);
+                }
+                self.unnote(&old);
+                Ok(Edit::Insert(old))
+            }
         }
-        let at = self.entries.partition_point(|e| e.key() < entry.key());
-        self.entries.insert(at, entry);
-        if let Err(e) = self.refold() {
-            self.entries.remove(at);
-            return Err(e);
-        }
-        self.note(&entry);
-        Ok(())
-    }
-
-    /// Puts another entry in the place of the one with its id (or just adds it).
-    ///
-    /// # Errors
-    /// As [`Book::insert`]; the book is unchanged then.
-    pub fn replace(&mut self, entry: Entry) -> Exact<()> {
-        let before = self.clone();
-        self.remove(&entry.id)?;
-        self.insert(entry).inspect_err(|_| *self = before)
-    }
-
-    /// Takes the entry with this id out.
-    ///
-    /// # Errors
-    /// As [`Book::insert`]; the book is unchanged then.
-    pub fn remove(&mut self, id: &Label) -> Exact<()> {
-        let Some(at) = self.position(id) else { return Ok(()) };
-        let entry = self.entries.remove(at);
-        if let Err(e) = self.refold() {
-            self.entries.insert(at, entry);
-            return Err(e);
-        }
-        self.index.remove(id);
-        self.fees_unknown -= u32::from(entry.change.fee_unknown());
-        Ok(())
-    }
-
-    fn position(&self, id: &Label) -> Option<usize> {
-        let time = *self.index.get(id)?;
-        let from = self.entries.partition_point(|e| e.time < time);
-        self.entries[from..].iter().position(|e| e.id == *id).map(|at| from + at)
     }
 
     fn note(&mut self, entry: &Entry) {
-        self.index.insert(entry.id, entry.time);
+        if entry.is_trade() {
+            self.index.insert(entry.id, entry.time);
+        }
         self.fees_unknown += u32::from(entry.change.fee_unknown());
+        let open_until = match entry.change {
+            Change::Missing { .. } => Some(entry.time),
+            Change::Adopted { known, .. } => Some(known),
+            Change::Buy(_)
+            | Change::FeeDrain(_)
+            | Change::DustIn { .. }
+            | Change::CostSet(_)
+            | Change::Sell(_)
+            | Change::DustOut(_)
+            | Change::Excess(_) => None,
+        };
+        self.corrected = self.corrected.max(open_until);
     }
 
-    fn refold(&mut self) -> Exact<()> {
-        let mut now = self.base.clone();
-        let mut ended = Vec::new();
-        for entry in &self.entries {
-            now.step(entry, &mut ended)?;
+    fn unnote(&mut self, entry: &Entry) {
+        if entry.is_trade() {
+            self.index.remove(&entry.id);
         }
+        self.fees_unknown = self.fees_unknown.saturating_sub(u32::from(entry.change.fee_unknown()));
+    }
+
+    /// Folds anew from the last end of a cycle before the entry at `from`; nothing changes when a sum overflows.
+    fn refold(&mut self, from: usize) -> Exact<()> {
+        let kept = self.ended.partition_point(|c| c.through <= from as u64);
+        let (mut now, start) = self.flat_point(kept);
+        let mut later = Vec::new();
+        for (at, entry) in self.entries.iter().enumerate().skip(start) {
+            if now.step(entry)? {
+                later.push(CycleSummary { sums: now.clone(), through: at as u64 + 1 });
+            }
+        }
+        self.ended.truncate(kept);
+        self.ended.append(&mut later);
         self.now = now;
-        self.ended = ended;
         Ok(())
     }
 
-    /// Forgets ended cycles whose last execution lies before `cutoff`; what they amount to stays. The newest ended
-    /// cycle is kept while anything is open or was told last, so that a late fill still finds it.
-    pub fn forget(&mut self, cutoff: Timestamp) {
-        while self.ended.len() > 1 && self.ended[0].sums.last < cutoff {
-            let mut at = 0;
-            let mut gone = Vec::new();
-            let mut base = self.base.clone();
-            while gone.is_empty() && at < self.entries.len() {
-                if base.step(&self.entries[at], &mut gone).is_err() {
-                    return;
-                }
-                at += 1;
-            }
-            let folded: Vec<Entry> = self.entries.drain(..at).collect();
-            for entry in folded {
-                self.index.remove(&entry.id);
-                self.fees_unknown -= u32::from(entry.change.fee_unknown());
-            }
-            let cycle = self.ended.remove(0).sums.cycle;
-            self.told.remove(&cycle);
-            self.base = base;
+    /// The state after the first `cycles` remembered ends, and how many entries lead there.
+    fn flat_point(&self, cycles: usize) -> (Holding, usize) {
+        match cycles.checked_sub(1).and_then(|last| self.ended.get(last)) {
+            Some(cycle) => (cycle.sums.clone(), usize::try_from(cycle.through).unwrap_or(usize::MAX)),
+            None => (self.base.clone(), 0),
         }
     }
 
-    /// Base quantity of the open cycle's executions whose fee is not known.
+    /// Forgets ended cycles whose last execution lies before `cutoff`, and what lies between cycles before it; what
+    /// they amount to stays. Nothing of an open cycle is ever forgotten.
+    pub fn forget(&mut self, cutoff: Timestamp) {
+        if self.entries.first().is_none_or(|e| e.time >= cutoff) {
+            return;
+        }
+        let cycles = self.ended.partition_point(|c| c.sums.last < cutoff);
+        let (mut base, mut through) = self.flat_point(cycles);
+        while let Some(entry) = self.entries.get(through).filter(|e| e.time < cutoff) {
+            let mut next = base.clone();
+            match next.step(entry) {
+                Ok(false) if !next.is_open() => (base, through) = (next, through + 1),
+                Ok(_) | Err(_) => break,
+            }
+        }
+        if through == 0 {
+            return;
+        }
+        let gone: Vec<Entry> = self.entries.drain(..through).collect();
+        for entry in &gone {
+            self.unnote(entry);
+        }
+        self.horizon = self.horizon.max(gone.iter().map(|e| e.time).max());
+        self.ended.drain(..cycles);
+        for cycle in &mut self.ended {
+            cycle.through -= through as u64;
+        }
+        self.told = self.told.split_off(&base.cycle.saturating_add(1));
+        self.base = base;
+    }
+
+    /// Base quantity of the open cycle's buys whose fee is not known.
     pub fn unknown_fee_quantity(&self) -> Quantity {
         if self.fees_unknown == 0 {
             return Quantity::ZERO;
         }
         let open = self.entries.iter().rev().take_while(|e| e.time >= self.now.opened);
-        open.filter(|e| e.change.fee_unknown())
-            .filter_map(|e| match e.change {
-                Change::Buy(x) => Some(x.quantity),
-                _ => None,
-            })
+        open.filter(|e| matches!(e.change, Change::Buy(x) if x.fee.is_none()))
+            .filter_map(|e| e.change.execution().map(|x| x.quantity))
             .try_fold(Quantity::ZERO, Quantity::plus)
-            .unwrap_or(Quantity::ZERO)
+        .unwrap_or(Quantity::ZERO)
+    }
+
+    /// Corrections that a real execution explains, which became known only after them (semantics rule 43): a sell
+    /// explains what was missing, a buy what was adopted. Answers with the entries to put in their places.
+    ///
+    /// `since` is the record of the execution's intent: an order intended after a correction cannot explain it.
+    pub(crate) fn explained_by(&self, entry: &Entry, since: Lsn, mut rest: Quantity) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        if self.corrected.is_none_or(|until| entry.time > until) {
+            return edits;
+        }
+        for (at, old) in self.entries.iter().enumerate() {
+            if !rest.is_positive() {
+                break;
+            }
+            if old.lsn <= since {
+                continue;
+            }
+            let mut new = *old;
+            let (quantity, explained) = match (&entry.change, &mut new.change) {
+                (Change::Sell(_), Change::Missing { quantity, explained }) if entry.time <= old.time => {
+                    (*quantity, explained)
+                }
+                (Change::Buy(_), Change::Adopted { quantity, known, explained, .. }) if entry.time <= *known => {
+                    (*quantity, explained)
+                }
+                _ => continue,
+            };
+            let Ok(open) = quantity.minus(*explained) else { continue };
+            let taken = open.min(rest);
+            if let (true, Ok(more), Ok(less)) = (taken.is_positive(), explained.plus(taken), rest.minus(taken)) {
+                *explained = more;
+                rest = less;
+                edits.push(Edit::Replace(at, new));
+            }
+        }
+        edits
     }
 }

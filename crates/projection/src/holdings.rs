@@ -1,8 +1,9 @@
 //! Fills, corrections and dust: everything that changes a book, and what a book's change means for the totals.
 //!
-//! Conservation is kept by construction: totals move by the difference that the book's own sums made.
+//! Conservation is kept by construction: totals move by the difference that the book's own sums made, and a change
+//! that would leave the range of numbers anywhere changes nothing.
 
-use crate::book::{Book, Change, Entry, Execution};
+use crate::book::{Book, Change, Edit, Entry, Execution};
 use crate::state::{Dust, MEMORY_NS, State};
 use aegis_model::event::{
     AnomalyKind, CorrectionBooked, CorrectionKind, DustKept, DustReturned, ExcessSellSettled, Fee, FeeResolved,
@@ -11,62 +12,41 @@ use aegis_model::event::{
 use aegis_model::{
     ArithmeticError, AssetId, InstrumentId, Label, Lsn, Money, OrderId, Quantity, Rounding, Side, Timestamp,
 };
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
-/// Corrections and flows remembered at most.
+/// Corrections and flows remembered at most; beyond it the older half is forgotten at once.
 const IDS_MAX: usize = 10_000;
-
-/// The id of an order's inferred entry.
-fn inferred_id(order: OrderId) -> Label {
-    Label::lossy(&alloc::format!("~{}", order.0))
-}
 
 fn entry_id(kind: &str, lsn: Lsn) -> Label {
     Label::lossy(&alloc::format!("={kind}{}", lsn.0))
 }
 
 impl State {
-    /// Changes a book and lets the totals follow.
-    fn change_book(
-        &mut self,
-        id: InstrumentId,
-        change: impl FnOnce(&mut Book) -> Result<(), ArithmeticError>,
-    ) -> bool {
+    /// Changes a book and lets the totals follow; all of it or, when a sum would overflow, nothing.
+    fn change_book(&mut self, id: InstrumentId, edits: &[Edit]) -> bool {
         let lsn = self.lsn;
         let Some(instrument) = self.instruments.get_mut(id.0 as usize) else {
             self.anomaly(AnomalyKind::InstrumentUnknown);
             return false;
         };
-        let was_open = instrument.is_open();
-        let cycle = instrument.book.now.cycle;
+        let (was_open, cycle) = (instrument.is_open(), instrument.book.now.cycle);
         let before = Sums::of(&instrument.book);
-        if change(&mut instrument.book).is_err() {
+        if edit_all(&mut instrument.book, edits, |book| before.follow(&mut self.totals, book)).is_err() {
             self.anomaly(AnomalyKind::Overflow);
             return false;
         }
-        let after = Sums::of(&instrument.book);
         let now = &instrument.book.now;
         instrument.dust = Dust { quantity: now.dust_left, cost: now.dust_cost };
         if instrument.is_open() && (!was_open || now.cycle != cycle) {
             instrument.opened = lsn;
         }
-        if self.totals_follow(&before, &after).is_err() {
-            self.anomaly(AnomalyKind::Overflow);
-        }
         self.forget_exit_when_flat(id);
         true
     }
 
-    fn totals_follow(&mut self, before: &Sums, after: &Sums) -> Result<(), ArithmeticError> {
-        let t = &mut self.totals;
-        t.quote_paid = t.quote_paid.plus(after.paid.minus(before.paid)?)?;
-        t.quote_received = t.quote_received.plus(after.received.minus(before.received)?)?;
-        t.realised = t.realised.plus(after.realised.minus(before.realised)?)?;
-        t.quote_fees = t.quote_fees.plus(after.fees.minus(before.fees)?)?;
-        t.corrections = t.corrections.plus(after.corrections.minus(before.corrections)?)?;
-        Ok(())
-    }
-
     pub(crate) fn fill_booked(&mut self, f: &FillBooked) {
+        self.forget_cycles(f.instrument);
         let Some(instrument) = self.instruments.get(f.instrument.0 as usize) else {
             self.anomaly(AnomalyKind::InstrumentUnknown);
             return;
@@ -79,19 +59,46 @@ impl State {
             self.anomaly(AnomalyKind::Overflow);
             return;
         };
-        let (base, quote) = (instrument.spec.base, instrument.spec.quote);
         if let Some(known) = instrument.book.find(&f.trade.0) {
-            let same = match known.change {
-                Change::Buy(x) | Change::Sell(x) => x.quantity == f.quantity && x.value == value,
-                _ => false,
-            };
-            if !same {
+            let side = if matches!(known.change, Change::Sell(_)) { Side::Sell } else { Side::Buy };
+            let numbers = known.change.execution().map(|x| (x.quantity, x.value));
+            if side != f.side || numbers != Some((f.quantity, value)) {
                 self.anomaly(AnomalyKind::FillMismatch);
             }
             return;
         }
-        let execution = executed(f.order, f.quantity, value, f.fee, base, quote);
-        if !self.insert_execution(f.instrument, f.side, execution, f.executed, f.trade.0) {
+        if instrument.book.is_forgotten(f.executed) {
+            self.anomaly(AnomalyKind::FillBeyondMemory);
+            return;
+        }
+        let (base, quote) = (instrument.spec.base, instrument.spec.quote);
+        let Some(execution) = executed(f.order, f.side, f.quantity, value, f.fee, base, quote) else {
+            self.anomaly(AnomalyKind::BadFill);
+            return;
+        };
+        // An order's intent and the part of the fill that was not inferred before.
+        let (mut since, mut news) = (Lsn::NONE, execution.quantity);
+        if let Some(order) = self.any_order(f.order).filter(|_| f.order != OrderId(0)) {
+            if order.instrument != f.instrument || order.side != f.side {
+                self.anomaly(AnomalyKind::IdsDisagree);
+                return;
+            }
+            since = order.intended;
+            news = news.minus(order.inferred).unwrap_or(Quantity::ZERO);
+        }
+        let change = match f.side {
+            Side::Buy => Change::Buy(execution),
+            Side::Sell => Change::Sell(execution),
+        };
+        let entry = Entry { time: f.executed, id: f.trade.0, change, lsn: self.lsn };
+        let mut edits = instrument.book.explained_by(&entry, since, news);
+        let done = if edits.is_empty() {
+            self.change_book(f.instrument, &[Edit::Insert(entry)])
+        } else {
+            edits.push(Edit::Insert(entry));
+            self.change_book(f.instrument, &edits)
+        };
+        if !done {
             return;
         }
         self.totals.fills += 1;
@@ -100,54 +107,37 @@ impl State {
         }
         self.move_balances(base, quote, f.side, f.quantity, value, f.executed);
         if let Some(fee) = f.fee {
-            self.pay(f.instrument, fee, f.executed, f.trade.0);
+            self.pay(f.instrument, fee, f.executed);
         }
         self.forget_exit_when_flat(f.instrument);
-        self.forget_cycles(f.instrument);
-    }
-
-    fn insert_execution(
-        &mut self,
-        id: InstrumentId,
-        side: Side,
-        execution: Execution,
-        time: Timestamp,
-        name: Label,
-    ) -> bool {
-        let change = match side {
-            Side::Buy => Change::Buy(execution),
-            Side::Sell => Change::Sell(execution),
-        };
-        let entry = Entry { time, id: name, change, lsn: self.lsn };
-        self.change_book(id, |book| book.insert(entry))
     }
 
     /// A fee leaves its asset; one in a third asset is kept apart and drains a position in that asset.
-    fn pay(&mut self, id: InstrumentId, fee: Fee, time: Timestamp, trade: Label) {
+    fn pay(&mut self, id: InstrumentId, fee: Fee, time: Timestamp) {
         let Some(spec) = self.instruments.get(id.0 as usize).map(|i| i.spec) else { return };
         let third = fee.asset != spec.base && fee.asset != spec.quote;
         let Some(asset) = self.assets.get_mut(usize::from(fee.asset.0)) else {
             self.anomaly(AnomalyKind::OutOfOrder);
             return;
         };
-        asset.fees = asset.fees.plus(fee.amount).unwrap_or(asset.fees);
-        if third {
-            asset.third_fees = asset.third_fees.plus(fee.amount).unwrap_or(asset.third_fees);
-        }
-        self.move_balance(fee.asset, fee.amount.negated(), time);
-        if !third {
+        let fees = asset.fees.plus(fee.amount);
+        let thirds = asset.third_fees.plus(if third { fee.amount } else { Quantity::ZERO });
+        let (Ok(fees), Ok(thirds)) = (fees, thirds) else {
+            self.anomaly(AnomalyKind::Overflow);
             return;
-        }
-        let holder = self.instruments.iter().position(|i| i.spec.base == fee.asset && i.is_open());
-        if let Some(at) = holder {
-            let holder = InstrumentId(u32::try_from(at).unwrap_or(u32::MAX));
-            let drain = Entry {
-                time,
-                id: Label::lossy(&alloc::format!("$ {trade}")),
-                change: Change::FeeDrain(fee.amount),
-                lsn: self.lsn,
-            };
-            self.change_book(holder, |book| book.insert(drain));
+        };
+        (asset.fees, asset.third_fees) = (fees, thirds);
+        // The instrument that holds some; while none does, the first that could, so that the order in which fills
+        // arrive does not matter.
+        let open = |id: &&InstrumentId| self.instruments.get(id.0 as usize).is_some_and(|i| i.is_open());
+        let holder = asset.base_of.iter().find(open).or(asset.base_of.first()).copied();
+        self.move_balance(fee.asset, fee.amount.negated(), time);
+        if let Some(holder) = holder.filter(|_| third) {
+            self.forget_cycles(holder);
+            let change = Change::FeeDrain(fee.amount);
+            let time = self.after_horizon(holder, time);
+            let entry = Entry { time, id: entry_id("fee", self.lsn), change, lsn: self.lsn };
+            self.change_book(holder, &[Edit::Insert(entry)]);
         }
     }
 
@@ -156,47 +146,50 @@ impl State {
             self.anomaly(AnomalyKind::OrderUnknown);
             return;
         };
-        let (instrument, side, allowed) =
-            (order.instrument, order.side, order.quantity.minus(order.filled).unwrap_or(Quantity::ZERO));
-        if f.quantity.is_negative() || f.quantity > allowed.max(Quantity::ZERO) {
+        let (id, side, was) = (order.instrument, order.side, order.inferred);
+        let allowed = order.quantity.minus(order.filled).unwrap_or(Quantity::ZERO).max(Quantity::ZERO);
+        if f.quantity > allowed {
             // An inferred fill may never exceed what was ordered (semantics rule 4).
             self.anomaly(AnomalyKind::Overfill);
             return;
         }
-        let name = inferred_id(f.order);
-        let Some(state) = self.instruments.get(instrument.0 as usize) else { return };
-        let (base, quote) = (state.spec.base, state.spec.quote);
-        let old = state.book.find(&name).map(|e| match e.change {
-            Change::Buy(x) | Change::Sell(x) => (x.quantity, x.value, e.time),
-            _ => (Quantity::ZERO, Money::ZERO, e.time),
-        });
-        let done = if f.quantity.is_zero() {
-            self.change_book(instrument, |book| book.remove(&name))
-        } else {
-            let execution =
-                Execution { inferred: true, ..executed(f.order, f.quantity, f.value, None, base, quote) };
+        if f.quantity.is_negative() || (f.quantity.is_positive() && !f.value.is_positive()) {
+            self.anomaly(AnomalyKind::BadFill);
+            return;
+        }
+        let Some(instrument) = self.instruments.get(id.0 as usize) else { return };
+        let (base, quote) = (instrument.spec.base, instrument.spec.quote);
+        let at = if was.is_zero() { None } else { instrument.book.inferred(f.order) };
+        let old = at.and_then(|at| instrument.book.entries.get(at)).copied();
+        let time = old.map_or(f.executed, |old| old.time);
+        if old.is_none() && instrument.book.is_forgotten(time) {
+            self.anomaly(AnomalyKind::FillBeyondMemory);
+            return;
+        }
+        let new = executed(f.order, side, f.quantity, f.value, None, base, quote).map(|x| {
+            let x = Execution { inferred: true, ..x };
             let change = match side {
-                Side::Buy => Change::Buy(execution),
-                Side::Sell => Change::Sell(execution),
+                Side::Buy => Change::Buy(x),
+                Side::Sell => Change::Sell(x),
             };
-            let time = old.map_or(f.executed, |(_, _, time)| time);
-            let entry = Entry { time, id: name, change, lsn: self.lsn };
-            self.change_book(instrument, |book| book.replace(entry))
+            let id = old.map_or_else(|| Label::lossy(&alloc::format!("~{}", f.order.0)), |old| old.id);
+            Entry { time, id, change, lsn: self.lsn }
+        });
+        let done = match (at, new) {
+            (Some(at), Some(new)) => self.change_book(id, &[Edit::Replace(at, new)]),
+            (Some(at), None) => self.change_book(id, &[Edit::Remove(at)]),
+            (None, Some(new)) => self.change_book(id, &[Edit::Insert(new)]),
+            (None, None) => true,
         };
         if !done {
             return;
         }
-        let (old_quantity, old_value, time) = old.unwrap_or((Quantity::ZERO, Money::ZERO, f.executed));
-        let quantity = f.quantity.minus(old_quantity).unwrap_or(Quantity::ZERO);
-        let value = f.value.minus(old_value).unwrap_or(Money::ZERO);
+        let old_value = old.and_then(|e| e.change.execution().map(|x| x.value)).unwrap_or(Money::ZERO);
+        let new_value = if f.quantity.is_zero() { Money::ZERO } else { f.value };
+        let quantity = f.quantity.minus(was).unwrap_or(Quantity::ZERO);
+        let value = new_value.minus(old_value).unwrap_or(Money::ZERO);
         self.move_balances(base, quote, side, quantity, value, time);
-        let ended = &mut self.ended;
-        let order = self.orders.get_mut(&f.order).or_else(|| ended.get_mut(&f.order).map(|e| &mut e.order));
-        if let Some(order) = order {
-            order.inferred = f.quantity;
-            let cumulative = order.filled.plus(f.quantity).unwrap_or(order.filled);
-            order.cumulative = order.cumulative.max(cumulative);
-        }
+        self.count_inferred(f.order, f.quantity);
     }
 
     pub(crate) fn fee_resolved(&mut self, f: &FeeResolved) {
@@ -205,50 +198,61 @@ impl State {
             return;
         };
         let (base, quote) = (instrument.spec.base, instrument.spec.quote);
-        let Some(entry) = instrument.book.find(&f.trade.0).copied() else {
+        let Some(at) = instrument.book.position(&f.trade.0) else {
             self.anomaly(AnomalyKind::OutOfOrder);
             return;
         };
-        let with_fee = |x: Execution| Execution {
-            inferred: x.inferred,
-            ..executed(x.order, x.quantity, x.value, Some(f.fee), base, quote)
+        let entry = instrument.book.entries[at];
+        let (side, side_of): (Side, fn(Execution) -> Change) =
+            if matches!(entry.change, Change::Sell(_)) { (Side::Sell, Change::Sell) } else { (Side::Buy, Change::Buy) };
+        let unknown = entry.change.execution().filter(|x| x.fee.is_none());
+        let with_fee =
+            unknown.and_then(|x| executed(x.order, side, x.quantity, x.value, Some(f.fee), base, quote));
+        let Some(change) = with_fee.map(side_of) else {
+            self.anomaly(AnomalyKind::OutOfOrder);
+            return;
         };
-        let change = match entry.change {
-            Change::Buy(x) if x.fee.is_none() => Change::Buy(with_fee(x)),
-            Change::Sell(x) if x.fee.is_none() => Change::Sell(with_fee(x)),
-            _ => {
-                self.anomaly(AnomalyKind::OutOfOrder);
-                return;
-            }
-        };
-        if self.change_book(f.instrument, |book| book.replace(Entry { change, ..entry })) {
-            self.pay(f.instrument, f.fee, entry.time, f.trade.0);
+        if self.change_book(f.instrument, &[Edit::Replace(at, Entry { change, ..entry })]) {
+            self.pay(f.instrument, f.fee, entry.time);
         }
     }
 
-    pub(crate) fn excess_settled(&mut self, f: &ExcessSellSettled) {
-        let time = self.time_at_end(f.instrument);
-        let entry = Entry { time, id: entry_id("excess", self.lsn), change: Change::Excess(f.excess), lsn: self.lsn };
-        self.change_book(f.instrument, |book| book.insert(entry));
+    /// Books an entry that is no execution.
+    fn add(&mut self, id: InstrumentId, kind: &str, change: Change, quantity: Quantity, time: Timestamp) -> bool {
+        if !quantity.is_positive() {
+            self.anomaly(AnomalyKind::BadFill);
+            return false;
+        }
+        let time = self.after_horizon(id, time);
+        let entry = Entry { time, id: entry_id(kind, self.lsn), change, lsn: self.lsn };
+        self.change_book(id, &[Edit::Insert(entry)])
     }
 
-    /// Now, and not before anything that the book already holds: such entries close what stands.
-    fn time_at_end(&self, id: InstrumentId) -> Timestamp {
-        let last = self.instruments.get(id.0 as usize).and_then(|i| i.book.entries.last()).map(|e| e.time);
-        self.time.max(last.unwrap_or(self.time))
+    pub(crate) fn excess_settled(&mut self, f: &ExcessSellSettled) {
+        let time = self.time_of_last(f.instrument).unwrap_or(self.time).max(self.time);
+        self.add(f.instrument, "excess", Change::Excess(f.excess), f.excess, time);
     }
 
     pub(crate) fn dust_kept(&mut self, f: &DustKept) {
-        let time = self.time_at_end(f.instrument);
-        let entry = Entry { time, id: entry_id("dust", self.lsn), change: Change::DustOut(f.quantity), lsn: self.lsn };
-        self.change_book(f.instrument, |book| book.insert(entry));
+        // Right behind what left it over: a later buy, whatever its clock, never lies before it.
+        let time = self.time_of_last(f.instrument).unwrap_or(self.time);
+        self.add(f.instrument, "dust", Change::DustOut(f.quantity), f.quantity, time);
     }
 
     pub(crate) fn dust_returned(&mut self, f: &DustReturned) {
-        let time = self.time_at_end(f.instrument);
-        let change = Change::DustIn { quantity: f.quantity, cost: f.cost };
-        let entry = Entry { time, id: entry_id("back", self.lsn), change, lsn: self.lsn };
-        self.change_book(f.instrument, |book| book.insert(entry));
+        // Strictly behind its becoming dust, which may have happened at this very time.
+        let time = self.time_of_last(f.instrument).map_or(self.time, |last| self.time.max(last.after(1)));
+        let cost = f.cost.max(Money::ZERO);
+        self.add(f.instrument, "back", Change::DustIn { quantity: f.quantity, cost }, f.quantity, time);
+    }
+
+    fn time_of_last(&self, id: InstrumentId) -> Option<Timestamp> {
+        self.instrument(id).and_then(|i| i.book.entries.last()).map(|e| e.time)
+    }
+
+    fn after_horizon(&self, id: InstrumentId, time: Timestamp) -> Timestamp {
+        let horizon = self.instrument(id).and_then(|i| i.book.horizon);
+        horizon.map_or(time, |horizon| time.max(horizon))
     }
 
     pub(crate) fn correction(&mut self, f: &CorrectionBooked) {
@@ -256,30 +260,31 @@ impl State {
             self.anomaly(AnomalyKind::OutOfOrder);
             return;
         }
-        let cost = |average: Option<aegis_model::Price>| {
-            average.map_or(Ok(Money::ZERO), |a| a.times(f.quantity, Rounding::HalfEven))
-        };
-        let change = match f.kind {
-            CorrectionKind::Missing => Change::Missing(f.quantity),
-            CorrectionKind::Adopted => match cost(f.average) {
-                Ok(cost) => Change::Adopted { quantity: f.quantity, cost },
+        let average = f.average.filter(|a| a.is_positive());
+        let change = match (f.kind, average) {
+            (CorrectionKind::Missing, _) => Change::Missing { quantity: f.quantity, explained: Quantity::ZERO },
+            (CorrectionKind::Cost, Some(average)) => Change::CostSet(average),
+            (CorrectionKind::Adopted, Some(average)) => match average.times(f.quantity, Rounding::HalfEven) {
+                Ok(cost) => Change::Adopted {
+                    quantity: f.quantity,
+                    cost,
+                    known: self.time,
+                    explained: Quantity::ZERO,
+                },
                 Err(_) => {
                     self.anomaly(AnomalyKind::Overflow);
                     return;
                 }
             },
-            CorrectionKind::Cost => match f.average {
-                Some(average) => Change::CostSet(average),
-                None => {
-                    self.anomaly(AnomalyKind::OutOfOrder);
-                    return;
-                }
-            },
+            // Without a positive price nothing enters a position (semantics rule 41).
+            (CorrectionKind::Adopted | CorrectionKind::Cost, None) => {
+                self.anomaly(AnomalyKind::OutOfOrder);
+                return;
+            }
         };
-        let entry = Entry { time: f.time, id: entry_id("fix", self.lsn), change, lsn: self.lsn };
-        if self.change_book(f.instrument, |book| book.insert(entry)) {
+        if self.add(f.instrument, "fix", change, f.quantity, f.time) {
             self.corrections.insert(f.id, self.lsn);
-            forget_oldest(&mut self.corrections);
+            forget_older(&mut self.corrections);
         }
     }
 
@@ -288,38 +293,81 @@ impl State {
         for at in 0..self.instruments.len() {
             self.forget_cycles(InstrumentId(u32::try_from(at).unwrap_or(u32::MAX)));
         }
-        forget_oldest(&mut self.flows);
+        forget_older(&mut self.flows);
     }
 
+    /// At most once per instrument and day, before anything new is booked, so that what is booked stays for a day.
     fn forget_cycles(&mut self, id: InstrumentId) {
-        let cutoff = self.time.after(-MEMORY_NS);
-        self.on(id, |i| {
-            if i.book.ended.len() > 1 && i.book.ended[0].sums.last < cutoff {
-                i.book.forget(cutoff);
+        let (cutoff, today) = (self.time.after(-MEMORY_NS), self.time.utc_day());
+        if let Some(instrument) = self.instruments.get_mut(id.0 as usize)
+            && instrument.book.swept < today
+        {
+            instrument.book.swept = today;
+            instrument.book.forget(cutoff);
+        }
+    }
+}
+
+/// Makes the changes in order and then `follow`; undoes all of them when one does not fit.
+fn edit_all(
+    book: &mut Book,
+    edits: &[Edit],
+    follow: impl FnOnce(&Book) -> Result<(), ArithmeticError>,
+) -> Result<(), ArithmeticError> {
+    let Some((last, first)) = edits.split_last() else { return follow(book) };
+    let mut undo = Vec::new();
+    let mut done = Ok(());
+    for edit in first {
+        match book.edit(*edit) {
+            Ok(back) => undo.push(back),
+            Err(e) => {
+                done = Err(e);
+                break;
             }
-        });
+        }
     }
+    if done.is_ok() {
+        done = match book.edit(*last) {
+            Ok(back) => follow(book).inspect_err(|_| undo.push(back)),
+            Err(e) => Err(e),
+        };
+    }
+    if done.is_err() {
+        for edit in undo.into_iter().rev() {
+            // What was folded before folds again.
+            let undone = book.edit(edit);
+            debug_assert!(undone.is_ok(), "a book that was lawful before is lawful again");
+        }
+    }
+    done
 }
 
-/// Drops the oldest records of a bounded memory of ids.
-fn forget_oldest<K: Ord + Copy>(ids: &mut alloc::collections::BTreeMap<K, Lsn>) {
-    while ids.len() > IDS_MAX {
-        let Some(oldest) = ids.iter().min_by_key(|(_, lsn)| **lsn).map(|(k, _)| *k) else { return };
-        ids.remove(&oldest);
+/// Drops the older half of a memory of ids once it is full: constant work per id over time.
+fn forget_older<K: Ord + Copy>(ids: &mut BTreeMap<K, Lsn>) {
+    if ids.len() <= IDS_MAX {
+        return;
     }
+    let mut lsns: Vec<Lsn> = ids.values().copied().collect();
+    let (_, middle, _) = lsns.select_nth_unstable(IDS_MAX / 2);
+    let oldest_kept = *middle;
+    ids.retain(|_, lsn| *lsn >= oldest_kept);
 }
 
+/// An execution with its fee put where it belongs; none when there is no quantity or a rebate exceeds the sale.
 fn executed(
     order: OrderId,
+    side: Side,
     quantity: Quantity,
     value: Money,
     fee: Option<Fee>,
     base: AssetId,
     quote: AssetId,
-) -> Execution {
+) -> Option<Execution> {
     let base_fee = fee.filter(|f| f.asset == base).map_or(Quantity::ZERO, |f| f.amount);
     let quote_fee = fee.filter(|f| f.asset == quote && f.asset != base).map_or(Money::ZERO, |f| Money(f.amount.0));
-    Execution { order, quantity, value, fee, base_fee, quote_fee, inferred: false }
+    let leaving = quantity.plus(base_fee).is_ok_and(|leaving| leaving.is_positive());
+    let lawful = quantity.is_positive() && (side == Side::Buy || leaving);
+    lawful.then_some(Execution { order, quantity, value, fee, base_fee, quote_fee, inferred: false })
 }
 
 /// The sums of a book that the totals follow.
@@ -340,5 +388,18 @@ impl Sums {
             fees: book.now.fees_total,
             corrections: book.now.corrections,
         }
+    }
+
+    /// Moves the totals from these sums to the book's; all of them or none.
+    fn follow(&self, t: &mut crate::state::Totals, book: &Book) -> Result<(), ArithmeticError> {
+        let after = Sums::of(book);
+        let paid = t.quote_paid.plus(after.paid.minus(self.paid)?)?;
+        let received = t.quote_received.plus(after.received.minus(self.received)?)?;
+        let realised = t.realised.plus(after.realised.minus(self.realised)?)?;
+        let fees = t.quote_fees.plus(after.fees.minus(self.fees)?)?;
+        let corrections = t.corrections.plus(after.corrections.minus(self.corrections)?)?;
+        (t.quote_paid, t.quote_received, t.realised) = (paid, received, realised);
+        (t.quote_fees, t.corrections) = (fees, corrections);
+        Ok(())
     }
 }

@@ -13,6 +13,8 @@ pub mod book;
 mod holdings;
 mod orders;
 pub mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod views;
 
 pub use book::{Book, CycleSummary, Holding};

@@ -82,19 +82,27 @@ impl State {
 
     fn open_order(&mut self, order: OrderId) -> Option<&mut Order> {
         let (lsn, at) = (self.lsn, self.time);
-        let found = self.orders.get_mut(&order);
-        if let Some(o) = found {
-            o.changed = lsn;
-            o.changed_at = at;
-            return Some(o);
+        if !self.orders.contains_key(&order) {
+            self.no_open_order(order);
         }
-        let kind = if self.ended.contains_key(&order) {
-            AnomalyKind::EndedReported
-        } else {
-            AnomalyKind::OrderUnknown
-        };
-        *self.totals.anomalies.entry(kind).or_default() += 1;
-        None
+        let found = self.orders.get_mut(&order)?;
+        found.changed = lsn;
+        found.changed_at = at;
+        Some(found)
+    }
+
+    /// An event about an order that is not open: one that has ended is never open again.
+    fn no_open_order(&mut self, order: OrderId) {
+        let ended = self.ended.contains_key(&order);
+        self.anomaly(if ended { AnomalyKind::EndedReported } else { AnomalyKind::OrderUnknown });
+    }
+
+    /// An exit by stop sold something.
+    fn stopped_out(&mut self) {
+        if self.stop_outs.len() >= STOP_OUTS_MAX {
+            self.stop_outs.remove(0);
+        }
+        self.stop_outs.push(self.time);
     }
 
     pub(crate) fn resent(&mut self, f: &OrderResent) {
@@ -142,18 +150,24 @@ impl State {
 
     pub(crate) fn looked_up(&mut self, f: &OrderLookedUp) {
         let at = self.time;
-        if let Some(order) = self.orders.get_mut(&f.order) {
-            order.looks = order.looks.saturating_add(1);
-            order.absent = f.absent;
-            order.looked_at = at;
+        match self.orders.get_mut(&f.order) {
+            Some(order) => {
+                order.looks = order.looks.saturating_add(1);
+                order.absent = f.absent;
+                order.looked_at = at;
+            }
+            None => self.no_open_order(f.order),
         }
     }
 
     pub(crate) fn cancel_intended(&mut self, f: &CancelIntended) {
         let (lsn, at) = (self.lsn, self.time);
-        if let Some(order) = self.orders.get_mut(&f.order) {
-            order.cancel = Some(lsn);
-            order.cancel_intended_at = at;
+        match self.orders.get_mut(&f.order) {
+            Some(order) => {
+                order.cancel = Some(lsn);
+                order.cancel_intended_at = at;
+            }
+            None => self.no_open_order(f.order),
         }
     }
 
@@ -167,12 +181,7 @@ impl State {
 
     pub(crate) fn order_ended(&mut self, f: &OrderEnded) {
         let Some(mut order) = self.orders.remove(&f.order) else {
-            let kind = if self.ended.contains_key(&f.order) {
-                AnomalyKind::EndedReported
-            } else {
-                AnomalyKind::OrderUnknown
-            };
-            self.anomaly(kind);
+            self.no_open_order(f.order);
             return;
         };
         let (lsn, at) = (self.lsn, self.time);
@@ -180,14 +189,11 @@ impl State {
         order.changed_at = at;
         order.cumulative = order.cumulative.max(f.cumulative.unwrap_or(Quantity::ZERO));
         let instrument = order.instrument;
-        let any_fill = order.filled.is_positive() || order.inferred.is_positive();
+        let any_fill = order.has_fills();
         *self.totals.ended.entry(f.end).or_default() += 1;
         if let Purpose::Exit { reason, .. } = order.purpose {
             if reason == ExitReason::Stop && any_fill {
-                self.stop_outs.push(at);
-                if self.stop_outs.len() > STOP_OUTS_MAX {
-                    self.stop_outs.remove(0);
-                }
+                self.stopped_out();
             }
             self.on(instrument, |i| {
                 let counted = i.exit_failed.is_some_and(|failed| failed.order == f.order);
@@ -232,6 +238,7 @@ impl State {
             self.anomaly(AnomalyKind::Overflow);
             return;
         };
+        let first = !order.has_fills();
         order.filled = filled;
         order.value = value;
         order.cumulative = order.cumulative.max(filled);
@@ -239,17 +246,22 @@ impl State {
         order.absent = 0;
         let (instrument, purpose, complete) = (order.instrument, order.purpose, filled >= order.quantity);
         if is_open {
-            // A fill implies acceptance (semantics rule 8), whatever was known before.
-            order.status = OrderStatus::PartiallyFilled;
+            // A fill implies acceptance (semantics rule 8), but does not tell what became of a cancel (rule 9).
+            if order.status != OrderStatus::Unknown || order.cancel.is_none() {
+                order.status = OrderStatus::PartiallyFilled;
+            }
             order.put_off = false;
             order.changed = lsn;
             order.changed_at = at;
         }
-        if let Purpose::Exit { .. } = purpose {
+        if let Purpose::Exit { reason, .. } = purpose {
             self.on(instrument, |i| {
                 i.exit_failures = 0;
                 i.exit_failed = None;
             });
+            if !is_open && first && reason == ExitReason::Stop {
+                self.stopped_out();
+            }
         }
         if !is_open && complete {
             let ended = self.ended.get_mut(&id).filter(|e| e.end != OrderEnd::Filled);
@@ -260,6 +272,17 @@ impl State {
                 }
                 *self.totals.ended.entry(OrderEnd::Filled).or_default() += 1;
             }
+        }
+    }
+
+    /// The part of an order that its row shows and no trade explains yet.
+    pub(crate) fn count_inferred(&mut self, id: OrderId, quantity: Quantity) {
+        let ended = &mut self.ended;
+        let order = self.orders.get_mut(&id).or_else(|| ended.get_mut(&id).map(|e| &mut e.order));
+        if let Some(order) = order {
+            order.inferred = quantity;
+            let cumulative = order.filled.plus(quantity).unwrap_or(order.filled);
+            order.cumulative = order.cumulative.max(cumulative);
         }
     }
 

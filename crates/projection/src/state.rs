@@ -104,6 +104,8 @@ pub struct JournalFacts {
 pub struct AssetState {
     /// The venue's name.
     pub name: Label,
+    /// Instruments whose base it is, by id.
+    pub base_of: Vec<InstrumentId>,
     /// The last recorded balance.
     pub balance: Option<Balance>,
     /// What changed at the venue by our fills since that balance was requested, signed: the expectation is

@@ -72,6 +72,11 @@ impl InstrumentState {
 }
 
 impl Order {
+    /// Whether anything of it is known to be filled.
+    pub const fn has_fills(&self) -> bool {
+        self.filled.is_positive() || self.inferred.is_positive()
+    }
+
     /// Ordered and neither filled nor inferred; never below zero.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! All of it is read from the folded state; nothing is counted twice elsewhere.
 
-use crate::words::{clock, percent};
+use crate::text::{clock, hex, percent};
 use aegis_model::order::OrderEnd;
 use aegis_model::{Money, Rate, Rounding};
 use aegis_projection::State;
@@ -11,106 +11,106 @@ use std::fmt;
 
 /// The figures of a folded state.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Records folded.
-    pub events: u64,
+    pub(crate) events: u64,
     /// Time of the last one.
-    pub until: String,
+    pub(crate) until: String,
     /// BLAKE3 of the state, hexadecimal.
-    pub digest: String,
+    pub(crate) digest: String,
     /// Openings of the journal.
-    pub openings: u64,
+    pub(crate) openings: u64,
     /// Signals received, and lines refused.
-    pub signals: u64,
+    pub(crate) signals: u64,
     /// Signal lines that were none.
-    pub bad_signals: u64,
+    pub(crate) bad_signals: u64,
     /// Refused entries, by reason.
-    pub refusals: Vec<(String, u64)>,
+    pub(crate) refusals: Vec<(String, u64)>,
     /// Orders intended: entries and exits.
-    pub entries: u64,
+    pub(crate) entries: u64,
     /// Exits intended.
-    pub exits: u64,
+    pub(crate) exits: u64,
     /// Orders by how they ended.
-    pub ended: Vec<(String, u64)>,
+    pub(crate) ended: Vec<(String, u64)>,
     /// Orders open now.
-    pub open_orders: usize,
+    pub(crate) open_orders: usize,
     /// Fills booked.
-    pub fills: u64,
+    pub(crate) fills: u64,
     /// Positions closed, and how many with profit.
-    pub closed: u64,
+    pub(crate) closed: u64,
     /// Closed with a profit above zero.
-    pub won: u64,
+    pub(crate) won: u64,
     /// Realised profit net of quote fees.
-    pub realised: Money,
+    pub(crate) realised: Money,
     /// Quote fees.
-    pub quote_fees: Money,
+    pub(crate) quote_fees: Money,
     /// Fees by asset.
-    pub fees: Vec<(String, String)>,
+    pub(crate) fees: Vec<(String, String)>,
     /// Dust by instrument.
-    pub dust: Vec<(String, String)>,
+    pub(crate) dust: Vec<(String, String)>,
     /// Stop adjustments.
-    pub stop_moves: u64,
+    pub(crate) stop_moves: u64,
     /// Blind time by instrument, seconds.
-    pub blind_s: Vec<(String, i64)>,
+    pub(crate) blind_s: Vec<(String, i64)>,
     /// Balances: asset, total, record, age of the snapshot in seconds at the last record.
-    pub balances: Vec<BalanceLine>,
+    pub(crate) balances: Vec<BalanceLine>,
     /// Open positions.
-    pub positions: Vec<PositionLine>,
+    pub(crate) positions: Vec<PositionLine>,
     /// Standing alarms.
-    pub alarms: Vec<String>,
+    pub(crate) alarms: Vec<String>,
     /// Anomalies by kind.
-    pub anomalies: Vec<(String, u64)>,
+    pub(crate) anomalies: Vec<(String, u64)>,
     /// Undelivered messages.
-    pub undelivered: usize,
+    pub(crate) undelivered: usize,
     /// Who halted trading, if it is halted.
-    pub halted: Option<String>,
+    pub(crate) halted: Option<String>,
     /// Whether both sides of the conservation law are equal to the last digit.
-    pub conserved: bool,
+    pub(crate) conserved: bool,
     /// Net profit / (first quote balance + net flows).
-    pub return_on_first: Option<String>,
+    pub(crate) return_on_first: Option<String>,
 }
 
 /// A balance as people are shown it: never without the record it comes from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct BalanceLine {
+pub(crate) struct BalanceLine {
     /// The asset.
-    pub asset: String,
+    pub(crate) asset: String,
     /// The venue's total and what our fills changed since.
-    pub total: String,
+    pub(crate) total: String,
     /// What may be spent.
-    pub available: String,
+    pub(crate) available: String,
     /// Reserved by our own working orders.
-    pub reserved: String,
+    pub(crate) reserved: String,
     /// The snapshot's record.
-    pub lsn: u64,
+    pub(crate) lsn: u64,
     /// Its age at the last record, seconds.
-    pub age_s: i64,
+    pub(crate) age_s: i64,
 }
 
 /// An open position as people are shown it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct PositionLine {
+pub(crate) struct PositionLine {
     /// The instrument.
-    pub instrument: String,
+    pub(crate) instrument: String,
     /// Held.
-    pub held: String,
+    pub(crate) held: String,
     /// Entry price without fees.
-    pub entry: String,
+    pub(crate) entry: String,
     /// Cost.
-    pub cost: String,
+    pub(crate) cost: String,
     /// The stop.
-    pub stop: Option<String>,
+    pub(crate) stop: Option<String>,
     /// The take-profit.
-    pub take_profit: Option<String>,
+    pub(crate) take_profit: Option<String>,
     /// Quantity that the stop covers.
-    pub covered: Option<String>,
+    pub(crate) covered: Option<String>,
     /// Record that opened it.
-    pub opened: u64,
+    pub(crate) opened: u64,
 }
 
 impl Summary {
     /// Reads a state.
-    pub fn of(state: &State) -> Summary {
+    pub(crate) fn of(state: &State) -> Summary {
         let t = &state.totals;
         let instruments = || state.instruments.iter();
         let positions = instruments()
@@ -199,11 +199,6 @@ fn return_on_first(state: &State) -> Option<Rate> {
         return None;
     }
     state.totals.realised.ratio(base, Rounding::HalfEven).ok()
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn list(pairs: &[(String, u64)]) -> String {

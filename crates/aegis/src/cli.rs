@@ -1,0 +1,226 @@
+//! The command line: what can be asked for. It only reads the words.
+
+use crate::exit::CODES;
+use crate::world::Kill;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A crash-safe, event-sourced trading-state engine.
+#[derive(Parser, Debug)]
+#[command(name = "aegis", version, about, after_help = CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    /// The data directory [default: run.data, `aegis-data`]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// A TOML file laid over the defaults (see `aegis config show`)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// More logs on stderr: -v info, -vv debug, -vvv trace; AEGIS_LOG holds a filter instead
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Results as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) what: What,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub(crate) enum What {
+    /// Play the acts: paper exchange, recorded market data, reference strategies
+    Run(Run),
+    /// Fold a journal and show the state at any point, with its digest
+    #[cfg(feature = "forensics")]
+    Replay(Replay),
+    /// Check every byte of the journals
+    Verify(Journals),
+    /// The records in words
+    #[cfg(feature = "forensics")]
+    Log(Log),
+    /// How things stand: from the running process, or from the journals
+    Status(Status),
+    /// Refuse new entries; protection goes on
+    Halt {
+        /// Why, for the record
+        #[arg(default_value = "by hand")]
+        reason: String,
+    },
+    /// Allow entries again
+    #[command(visible_alias = "enable")]
+    Resume,
+    /// Halt, cancel working entries, exit everything
+    Flatten,
+    /// Exit one instrument
+    Close {
+        /// Such as BTC_USDT
+        instrument: String,
+    },
+    /// Open a position by hand; the gate applies
+    Open {
+        /// Such as BTC_USDT
+        instrument: String,
+        /// Base quantity
+        quantity: String,
+        /// The stop; by the configured plan when left out
+        #[arg(long)]
+        stop: Option<String>,
+    },
+    /// Move a stop
+    AdjustStop {
+        /// Such as BTC_USDT
+        instrument: String,
+        /// Where to
+        stop: String,
+        /// Needed to move it down
+        #[arg(long)]
+        loosen: bool,
+    },
+    /// Change limits until the next start
+    SetLimits {
+        /// Positions at most
+        #[arg(long)]
+        max_positions: Option<u32>,
+        /// Loss of a UTC day at most, quote units
+        #[arg(long)]
+        daily_loss: Option<String>,
+        /// Quote per entry at most
+        #[arg(long)]
+        budget: Option<String>,
+    },
+    /// Take a quarantined holding into the position
+    Adopt {
+        /// Such as BTC_USDT
+        instrument: String,
+        /// The venue's average price of the whole holding
+        #[arg(long)]
+        average: String,
+        /// The whole holding: ours and the quarantined
+        #[arg(long)]
+        quantity: String,
+    },
+    /// Allow entries in a blocked instrument again
+    Release {
+        /// Such as BTC_USDT
+        instrument: String,
+    },
+    /// Accept that acknowledged records are lost
+    AcceptGap,
+    /// Put an instrument's dust back into its position
+    ReturnDust {
+        /// Such as BTC_USDT
+        instrument: String,
+    },
+    /// The settings
+    Config {
+        /// What to show
+        #[command(subcommand)]
+        what: ConfigWhat,
+    },
+    #[cfg(feature = "forensics")]
+    /// A story told with a real process and a real SIGKILL
+    Demo {
+        /// Which
+        #[command(subcommand)]
+        which: Demo,
+    },
+    /// Completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `aegis run`
+#[derive(Args, Debug, Default)]
+pub(crate) struct Run {
+    /// Draw every id from this number, so that two runs print one digest
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// realtime, fast, or a factor such as 60x
+    #[arg(long)]
+    pub(crate) pace: Option<String>,
+    /// Play this file of candles instead of the acts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) market: Option<String>,
+    /// Take signals from this file of JSON lines, or from standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) signals: Option<String>,
+    /// Play these acts only
+    #[arg(long, value_name = "NAME")]
+    pub(crate) act: Vec<String>,
+    /// Move the data directory aside and begin anew
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Stop cleanly after so many market points
+    #[arg(long, value_name = "POINTS")]
+    pub(crate) stop_after: Option<u64>,
+    /// For tests and the demonstration: SIGKILL ourselves at a named place, such as after-accept:3
+    #[arg(long, hide = true)]
+    pub(crate) debug_kill: Option<Kill>,
+}
+
+/// `aegis replay`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+pub(crate) struct Replay {
+    /// An engine's journal; all acts of the data directory when left out
+    pub(crate) journal: Option<PathBuf>,
+    /// Stop at this record or time (2019-01-01T00:00:00Z); only whole batches count
+    #[arg(long, value_name = "LSN|TIME")]
+    pub(crate) until: Option<aegis_forensics::Until>,
+}
+
+/// `aegis verify`
+#[derive(Args, Debug)]
+pub(crate) struct Journals {
+    /// Journals; all of the data directory when left out
+    pub(crate) journals: Vec<PathBuf>,
+}
+
+/// `aegis log`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+pub(crate) struct Log {
+    /// An engine's journal; all acts of the data directory when left out
+    pub(crate) journal: Option<PathBuf>,
+    /// First record shown
+    #[arg(long, default_value_t = 1)]
+    pub(crate) from: u64,
+    /// Last record shown
+    #[arg(long)]
+    pub(crate) to: Option<u64>,
+    /// Go on as records become durable
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+/// `aegis status`
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// Print nothing; the exit code tells
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// `aegis config`
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConfigWhat {
+    /// Every setting with its default and its meaning
+    Show {
+        /// The values in force, with where each was written
+        #[arg(long)]
+        effective: bool,
+    },
+    /// Whether the configuration is right; every error at once
+    Check,
+}
+
+/// `aegis demo`
+#[cfg(feature = "forensics")]
+#[derive(Subcommand, Debug)]
+pub(crate) enum Demo {
+    /// What a restart forgets: S01 and S02 of the acceptance scenarios
+    Amnesia,
+}

@@ -1,0 +1,351 @@
+//! Reading records one after the other, also while another process writes them.
+//!
+//! A reader hands out verified records of whole batches only. Beside a live writer it stops at the durable
+//! end the writer publishes, unless it is told to show what is appended and not durable yet. At rot it
+//! reports the damage once and then goes on with what is intact behind it, marked as not folded. It takes no
+//! lock for longer than a look, writes nothing, and never shows a record that did not verify.
+
+use std::path::Path;
+
+use crate::error::{Damage, Newer, OpenError};
+use crate::frame::Flaw;
+use crate::layout::{DeclaredGap, Header, Mark, PAGE_BYTES};
+use crate::scan::{Batch, SegmentScan, Step, is_declared};
+use crate::storage::{DirReader, LIVE, Live, Source, StorageRead};
+use crate::survey::Listing;
+use crate::writer::{segment_name, segment_number};
+use crate::{Identity, Lsn, Record};
+
+/// A cursor over a whole journal.
+pub struct JournalReader<R: StorageRead> {
+    read: R,
+    identity: Identity,
+    durable_only: bool,
+    /// Declared gaps with the number of the declaring segment.
+    gaps: Vec<(u64, DeclaredGap)>,
+    scan: SegmentScan<R::Source>,
+    /// The batch being handed out, and the offset of its next record.
+    batch: Option<(Batch, u64)>,
+    /// Behind damage that no header declares, nothing is folded any more.
+    undeclared_gap: bool,
+    last_lsn: Lsn,
+    skip_below: Lsn,
+    /// Segment, offset and limit at which the file was read again after a stop.
+    looked_at: Option<(u64, u64, u64)>,
+    /// Damage behind which nothing could be read; it is reported once.
+    reported: Option<(u64, u64)>,
+}
+
+impl JournalReader<DirReader> {
+    /// Opens the journal in a directory.
+    ///
+    /// # Errors
+    /// As [`JournalReader::open`].
+    pub fn open_dir(path: &Path) -> Result<Self, OpenError> {
+        let read =
+            DirReader::new(path).map_err(|e| OpenError::io("open", &path.display().to_string(), &e))?;
+        JournalReader::open(read)
+    }
+}
+
+impl<R: StorageRead> JournalReader<R> {
+    /// Opens a journal at its first record.
+    ///
+    /// # Errors
+    /// When there is no journal, no first segment can be read, or a newer program wrote it.
+    pub fn open(read: R) -> Result<Self, OpenError> {
+        let listing = Listing::read(&read)?;
+        if let Some((file, version)) = listing.newer() {
+            return Err(OpenError::Newer { file, what: Newer::Format { version } });
+        }
+        let identity = listing.identity(None).ok_or(OpenError::Unidentified)?;
+        let first = listing.files.keys().copied().find(|n| header_of(&listing, *n, &identity).is_some());
+        let number = first.ok_or(OpenError::Unidentified)?;
+        let header = header_of(&listing, number, &identity).expect("found just now");
+        let gaps = listing.declared();
+        let scan = scan_segment(&read, &header)?;
+        let undeclared_gap = number != 1 && !is_declared(&gaps, number - 1, 1);
+        let last_lsn = header.first_lsn - 1;
+        Ok(JournalReader {
+            read,
+            identity,
+            durable_only: true,
+            gaps,
+            scan,
+            batch: None,
+            undeclared_gap,
+            last_lsn,
+            skip_below: 0,
+            looked_at: None,
+            reported: None,
+        })
+    }
+
+    /// Who this journal is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Whether to stop at the durable end beside a live writer (the default), or to show appended records
+    /// that may yet be lost. Without a live writer every valid record is shown: a recovery would keep it.
+    #[must_use]
+    pub fn durable_only(mut self, yes: bool) -> Self {
+        self.durable_only = yes;
+        self
+    }
+
+    /// The gaps that segment headers declare.
+    pub fn gaps(&self) -> Vec<DeclaredGap> {
+        self.gaps.iter().map(|(_, gap)| *gap).collect()
+    }
+
+    /// The LSN of the last record handed out, or the one before the first.
+    pub fn position(&self) -> Lsn {
+        self.last_lsn
+    }
+
+    /// Makes the next record the first one with an LSN of at least `lsn`.
+    ///
+    /// # Errors
+    /// When the directory or a header can no longer be read. Damage on the way is reported by `next`.
+    pub fn seek(&mut self, lsn: Lsn) -> Result<(), OpenError> {
+        let listing = Listing::read(&self.read)?;
+        let headers: Vec<Header> =
+            listing.files.keys().filter_map(|n| header_of(&listing, *n, &self.identity)).collect();
+        let at = headers.iter().rposition(|h| h.first_lsn <= lsn).unwrap_or(0);
+        let header = headers.get(at).ok_or(OpenError::NoJournal)?;
+        self.scan = scan_segment(&self.read, header)?;
+        self.gaps = listing.declared();
+        self.batch = None;
+        self.undeclared_gap = false;
+        self.reported = None;
+        self.skip_below = lsn;
+        Ok(())
+    }
+
+    /// The next record; `None` at the end for now. Call again to follow a live journal.
+    ///
+    /// # Errors
+    /// Each damaged place once; the next call goes on with what is intact behind it.
+    #[expect(clippy::should_implement_trait, reason = "the record borrows from the reader")]
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, Damage> {
+        let Some(offset) = self.advance()? else { return Ok(None) };
+        let (mut record, _) = self.scan.record_at(offset);
+        record.after_gap = self.undeclared_gap
+            || (!self.gaps.is_empty() && is_declared(&self.gaps, record.segment, record.lsn));
+        self.last_lsn = record.lsn;
+        Ok(Some(record))
+    }
+
+    /// Finds the next record to hand out and returns its offset in the scan's segment.
+    fn advance(&mut self) -> Result<Option<u64>, Damage> {
+        loop {
+            if let Some((batch, at)) = self.batch
+                && at < batch.end
+            {
+                let (record, next) = self.scan.record_at(at);
+                let wanted = record.lsn >= self.skip_below;
+                self.batch = Some((batch, next));
+                if wanted {
+                    return Ok(Some(at));
+                }
+                continue;
+            }
+            self.batch = None;
+            match self.scan.next_batch() {
+                Step::Batch(batch) => self.batch = Some((batch, batch.start)),
+                Step::Sealed(_) => {
+                    if !self.enter_next()? {
+                        return Ok(None);
+                    }
+                }
+                Step::Stop(flaw) => match self.after_stop(flaw)? {
+                    After::TryAgain => {}
+                    After::End => return Ok(None),
+                },
+            }
+        }
+    }
+
+    fn damage(&self, flaw: Flaw) -> Damage {
+        Damage {
+            file: segment_name(self.scan.number),
+            segment: self.scan.number,
+            offset: self.scan.offset,
+            lsn: self.scan.link.lsn,
+            flaw,
+        }
+    }
+
+    /// How far the scan's segment may be read right now.
+    fn readable_end(&self) -> Result<(u64, Option<Live>), Damage> {
+        let unreadable = |_| self.damage(Flaw::Unreadable);
+        // The durable end first: what it says is in the file by then.
+        let live = self.read.live().map_err(unreadable)?;
+        let file = self.read.open(&segment_name(self.scan.number)).map_err(unreadable)?;
+        let bytes = file.bytes().map_err(unreadable)?;
+        let end = match live {
+            Some(live) if self.durable_only && live.segment == self.scan.number => live.offset.min(bytes),
+            Some(live) if self.durable_only && live.segment < self.scan.number => PAGE_BYTES,
+            Some(_) | None => bytes,
+        };
+        Ok((end, live))
+    }
+
+    fn after_stop(&mut self, flaw: Flaw) -> Result<After, Damage> {
+        let (end, live) = self.readable_end()?;
+        if self.looked_at != Some((self.scan.number, self.scan.offset, end)) {
+            // It may have grown, or been sealed and trimmed, since it was read: look once more.
+            self.looked_at = Some((self.scan.number, self.scan.offset, end));
+            self.scan.look_again(end);
+            return Ok(After::TryAgain);
+        }
+        let durable_end = match live {
+            Some(live) if live.segment == self.scan.number => live.offset,
+            Some(live) if live.segment < self.scan.number => PAGE_BYTES,
+            Some(_) => u64::MAX,
+            None => 0,
+        };
+        let number = self.newest_number()?;
+        if number == self.scan.number {
+            // Behind the end a live writer has published, anything may stand.
+            if live.is_some() && self.scan.offset >= durable_end {
+                self.looked_at = None;
+                return Ok(After::End);
+            }
+            if live.is_none() && !self.was_durable(flaw) {
+                self.looked_at = None;
+                return Ok(After::End);
+            }
+        } else if self.next_continues_here()? {
+            return Ok(if self.enter_next()? { After::TryAgain } else { After::End });
+        }
+        self.pass_damage(flaw)
+    }
+
+    /// Whether the place the scan stands at in the newest segment of a journal nobody writes was durable.
+    fn was_durable(&mut self, flaw: Flaw) -> bool {
+        let lsn = self.scan.link.lsn;
+        if flaw == Flaw::Unreadable {
+            return true;
+        }
+        let mut page = vec![0; PAGE_BYTES as usize];
+        let name = segment_name(self.scan.number);
+        let read = self.read.open(&name).and_then(|file| file.read_at(0, &mut page));
+        if let (Ok(_), (Some(mark), _)) = (read, Mark::newest(&page, self.scan.link.salt))
+            && mark.durable_lsn >= lsn
+        {
+            return true;
+        }
+        if self.scan.rest_is_zero() {
+            return false;
+        }
+        self.scan.claims_behind() >= lsn
+    }
+
+    fn newest_number(&self) -> Result<u64, Damage> {
+        let entries = self.read.list().map_err(|_| self.damage(Flaw::Unreadable))?;
+        let newest = entries.iter().filter_map(|entry| segment_number(&entry.name)).max();
+        Ok(newest.unwrap_or(self.scan.number).max(self.scan.number))
+    }
+
+    /// Whether the next segment's header continues exactly where the scan stands: then nothing is missing.
+    fn next_continues_here(&self) -> Result<bool, Damage> {
+        let listing = Listing::read(&self.read).map_err(|_| self.damage(Flaw::Unreadable))?;
+        let next = header_of(&listing, self.scan.number + 1, &self.identity);
+        Ok(next.is_some_and(|h| h.first_lsn == self.scan.link.lsn && h.chain == self.scan.link.chain))
+    }
+
+    /// Goes on behind damage. Declared damage is passed in silence, any other is reported once.
+    fn pass_damage(&mut self, flaw: Flaw) -> Result<After, Damage> {
+        let place = (self.scan.number, self.scan.offset);
+        if self.reported == Some(place) {
+            return Ok(After::End);
+        }
+        if let Ok(listing) = Listing::read(&self.read) {
+            self.gaps = listing.declared();
+        }
+        let damage = self.damage(flaw);
+        let declared = is_declared(&self.gaps, damage.segment, damage.lsn);
+        match self.scan.find_behind().found {
+            Some(found) => self.scan.jump(found),
+            None => {
+                if !self.enter_next()? {
+                    self.reported = Some(place);
+                }
+            }
+        }
+        if declared {
+            return Ok(After::TryAgain);
+        }
+        self.undeclared_gap = true;
+        Err(damage)
+    }
+
+    /// Moves to the next segment that can be read; `false` when there is none yet. A missing or unreadable
+    /// segment on the way is damage.
+    fn enter_next(&mut self) -> Result<bool, Damage> {
+        let newest = self.newest_number()?;
+        if newest <= self.scan.number {
+            return Ok(false);
+        }
+        let live = self.read.live().map_err(|_| self.damage(Flaw::Unreadable))?;
+        if self.durable_only && live.is_some_and(|live| live.segment <= self.scan.number) {
+            return Ok(false);
+        }
+        let listing = Listing::read(&self.read).map_err(|_| self.damage(Flaw::Unreadable))?;
+        self.gaps = listing.declared();
+        let after = self.scan.number + 1;
+        let found = (after..=newest).find_map(|n| header_of(&listing, n, &self.identity));
+        let Some(header) = found else {
+            if self.reported == Some((after, 0)) {
+                return Ok(false);
+            }
+            self.reported = Some((after, 0));
+            let damage =
+                Damage { file: segment_name(after), segment: after, offset: 0, ..self.damage(Flaw::Checksum) };
+            return Err(damage);
+        };
+        let expected = self.scan.link.lsn;
+        let scan = scan_segment(&self.read, &header).map_err(|_| self.damage(Flaw::Unreadable))?;
+        let skipped = header.number != after;
+        let before = self.scan.number;
+        self.scan = scan;
+        self.looked_at = None;
+        if skipped && !is_declared(&self.gaps, before, expected) && !self.undeclared_gap {
+            self.undeclared_gap = true;
+            let file = segment_name(after);
+            return Err(Damage { file, segment: after, offset: 0, lsn: expected, flaw: Flaw::Short });
+        }
+        Ok(true)
+    }
+}
+
+/// What to do after a stop.
+enum After {
+    TryAgain,
+    End,
+}
+
+/// The header of segment `number`, when it is whole and in its place.
+fn header_of(listing: &Listing, number: u64, identity: &Identity) -> Option<Header> {
+    let (page, _) = listing.files.get(&number)?;
+    Header::decode(page).ok().filter(|h| h.number == number && h.identity == *identity)
+}
+
+fn scan_segment<R: StorageRead>(read: &R, header: &Header) -> Result<SegmentScan<R::Source>, OpenError> {
+    let name = segment_name(header.number);
+    let live = read.live().map_err(|e| OpenError::io("read", LIVE, &e))?;
+    let source = read.open(&name).map_err(|e| OpenError::io("open", &name, &e))?;
+    let bytes = source.bytes().map_err(|e| OpenError::io("read", &name, &e))?;
+    // The reader looks again, with the limit that applies to it, before it believes that this is the end.
+    let end = match live {
+        Some(live) if live.segment == header.number => live.offset.min(bytes),
+        Some(live) if live.segment < header.number => PAGE_BYTES,
+        Some(_) | None => bytes,
+    };
+    Ok(SegmentScan::new(source, header, end))
+}
+
+#[cfg(test)]
+mod tests;

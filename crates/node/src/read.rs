@@ -1,0 +1,77 @@
+//! A machine's state read from its journal without opening it for writing, also beside a live writer. It never
+//! writes and takes no lock.
+
+use aegis_journal::{Damage, JournalReader, StorageRead};
+use aegis_model::ids::{Lsn, Timestamp};
+use aegis_model::machine::{Machine, RecordHead};
+use aegis_model::wire::DecodeError;
+use std::fmt;
+
+/// Why a journal could not be read to its end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It could not be opened.
+    Open(aegis_journal::OpenError),
+    /// It is the journal of another machine.
+    Schema {
+        /// The schema expected.
+        expected: u16,
+        /// The schema found.
+        found: u16,
+    },
+    /// Rot.
+    Damage(Damage),
+    /// A record that this program does not know.
+    Unknown {
+        /// Its LSN.
+        lsn: Lsn,
+        /// What is unknown.
+        cause: DecodeError,
+    },
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Open(cause) => cause.fmt(f),
+            ReadError::Schema { expected, found } => {
+                write!(f, "a journal of schema {found} where schema {expected} is read")
+            }
+            ReadError::Damage(cause) => cause.fmt(f),
+            ReadError::Unknown { lsn, cause } => write!(f, "row H: record {lsn}: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Folds a whole journal into a fresh machine, whole batches only and nothing that lies behind a gap.
+///
+/// # Errors
+/// [`ReadError`]; the machine then holds what came before.
+pub fn read<M: Machine, R: StorageRead>(machine: &mut M, schema: u16, read: R) -> Result<u64, ReadError> {
+    let mut reader = JournalReader::open(read).map_err(ReadError::Open)?;
+    let found = reader.identity().schema;
+    if found != schema {
+        return Err(ReadError::Schema { expected: schema, found });
+    }
+    let mut count = 0;
+    while let Some(record) = reader.next().map_err(ReadError::Damage)? {
+        if record.after_gap {
+            continue;
+        }
+        let head = RecordHead {
+            kind: record.kind,
+            version: record.version,
+            actor: record.actor,
+            time: Timestamp(record.time_ns),
+            cause: Lsn(record.cause),
+        };
+        let lsn = Lsn(record.lsn);
+        let event = M::decode(head, record.payload).map_err(|cause| ReadError::Unknown { lsn, cause })?;
+        machine.apply(&event);
+        count += 1;
+    }
+    Ok(count)
+}

@@ -1,0 +1,10 @@
+//! The exchange's behaviour as tables, its laws as properties. One binary: linking is what hurts.
+#![allow(missing_docs)]
+
+mod accounts;
+mod codec;
+mod laws;
+mod orders;
+mod restart;
+mod rig;
+mod triggers;
