@@ -105,6 +105,8 @@ pub struct Writer<S: Storage> {
     root: blake3::Hasher,
     mark: Mark,
     spare: SpareState<S::File>,
+    /// A batch has been refused because only the reserve is left.
+    reserve_only: bool,
     pinned: Vec<Lsn>,
     stats: Stats,
     latch: Option<IoFacts>,
@@ -180,6 +182,7 @@ impl<S: Storage> Writer<S> {
             root: Header::root_hasher(&header.encode()),
             mark: Mark { durable_lsn: 0, sequence: 0 },
             spare: SpareState::Making,
+            reserve_only: false,
             pinned: start.pinned,
             stats: Stats::default(),
             latch: None,
@@ -355,7 +358,8 @@ impl<S: Storage> Writer<S> {
     pub fn space(&mut self) -> Space {
         self.poll_spare();
         let left = self.left();
-        if matches!(self.spare, SpareState::Failed) && left <= self.reserve_bytes() {
+        let reserve_only = self.reserve_only || left <= self.reserve_bytes();
+        if matches!(self.spare, SpareState::Failed) && reserve_only {
             Space::ReserveOnly { records_left: left / RESERVE_RECORD_BYTES }
         } else {
             Space::Normal
@@ -435,8 +439,10 @@ impl<S: Storage> Writer<S> {
             self.wait_spare();
         }
         if matches!(self.spare, SpareState::Ready(_)) {
+            self.reserve_only = false;
             return if bytes <= left { Ok(()) } else { self.rotate(Vec::new()) };
         }
+        self.reserve_only = true;
         match room {
             Room::Reserve if bytes <= left => Ok(()),
             Room::Reserve => Err(Fault::Refused(Refusal::Full)),

@@ -1,4 +1,439 @@
 //! Damage of every kind to a specimen: it is classified, nothing panics, and no record that did not verify is
 //! ever shown.
+//!
+//! Two specimens are hurt: one whose process was killed after its last sync, and one that stopped cleanly, so
+//! that a mark speaks for its last batch.
 
 use super::*;
+use crate::{Flaw, Note, Proof, Row, verify};
+
+const SEGMENT: &str = "0000000001.seg";
+
+/// What one damaged copy is found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    /// Nothing is lost, nothing is noted: the damage hit bytes that carry nothing.
+    Harmless,
+    /// Nothing is lost and the damage is reported.
+    Noted,
+    /// The end was cut, as after a crash.
+    Torn,
+    /// Row E.
+    Rot,
+    /// Opening was refused with a reason.
+    Refused,
+}
+
+/// Opens a damaged copy and checks all that must hold whatever was damaged.
+fn classify(disk: &MemStorage, original: &[Owned], acked: usize) -> Class {
+    let report = match recover_damaged(disk, original) {
+        Ok(report) => report,
+        Err(_) => return Class::Refused,
+    };
+    let kept = report.last_lsn as usize;
+    match report.row {
+        Row::E => {
+            let gap = report.gap.expect("row E names its gap");
+            assert!(gap.first_lsn as usize == kept + 1, "{gap:?}");
+            assert!(report.next_lsn > gap.last_lsn, "no lost LSN is given again");
+            Class::Rot
+        }
+        Row::C | Row::D => {
+            assert!(kept < acked || report.cut.is_some());
+            Class::Torn
+        }
+        Row::B if kept < acked => Class::Torn,
+        Row::B if report.notes.is_empty() => Class::Harmless,
+        Row::B => Class::Noted,
+        Row::A | Row::H | Row::J => panic!("not a row for a whole journal: {:?}", report.row),
+    }
+}
+
+fn recover_damaged(disk: &MemStorage, original: &[Owned]) -> Result<RecoveryReport, OpenError> {
+    // Readers first: they must not change a byte, and show only what verified.
+    if let Ok((shown, _)) = read_all(crate::Storage::reader(disk)) {
+        for (record, _) in &shown {
+            assert_eq!(Some(record), original.get(record.lsn as usize - 1), "a record that was never written");
+        }
+    }
+    let (mut writer, records, report) = recover(disk)?;
+    assert_eq!(records, original[..records.len()], "what is folded is a prefix");
+    // The journal goes on, and what is appended now survives the next opening.
+    let next = append(&mut writer, 1, 99).expect("room");
+    assert_eq!(next[0].lsn, report.next_lsn);
+    writer.sync().expect("a good disk");
+    drop(writer);
+    let (_, again, second) = recover(disk)?;
+    let (before, last) = again.split_at(records.len());
+    assert_eq!(before, records, "opening twice finds the same");
+    assert_eq!(last, next);
+    assert!(second.gap.is_none(), "a declared gap is not found again: {second:?}");
+    Ok(report)
+}
+
+fn damaged(disk: &MemStorage, change: impl FnOnce(&mut Vec<u8>)) -> MemStorage {
+    let copy = disk.fork();
+    let mut bytes = copy.file(SEGMENT).expect("the specimen's segment");
+    change(&mut bytes);
+    copy.set_file(SEGMENT, &bytes);
+    copy
+}
+
+/// Offsets of all records of the first segment, and of their end.
+fn offsets(disk: &MemStorage) -> Vec<u64> {
+    let (mut reader, mut out) = (JournalReader::open(crate::Storage::reader(disk)).unwrap(), Vec::new());
+    while let Some(record) = reader.next().unwrap() {
+        out.push(record.offset);
+    }
+    let bytes = disk.file(SEGMENT).unwrap();
+    let end = bytes.iter().rposition(|b| *b != 0).unwrap() as u64 + 1;
+    out.push(end.next_multiple_of(8));
+    out
+}
+
+/// A specimen of more than fifty records, and one like it that was stopped cleanly.
+fn specimens() -> (MemStorage, MemStorage, Vec<Owned>) {
+    let (killed, records) = specimen(22);
+    assert!(records.len() >= 50, "{}", records.len());
+    let stopped = MemStorage::new();
+    let mut writer = create(stopped.clone(), ID, SMALL).unwrap();
+    for n in 0..22 {
+        append(&mut writer, 1 + n % 4, 7).unwrap();
+        writer.sync().unwrap();
+    }
+    writer.close().unwrap();
+    (killed, stopped, records)
+}
+
+#[test]
+fn every_single_bit_flip_is_classified() {
+    let (killed, stopped, records) = specimens();
+    let offsets = offsets(&killed);
+    let end = *offsets.last().unwrap() as usize;
+    let last_batch = {
+        let last = records.iter().rposition(|r| r.batch_end && r.lsn < records.len() as u64).unwrap();
+        offsets[last + 1] as usize
+    };
+    let mut counts = std::collections::BTreeMap::new();
+    for (stopped_cleanly, disk) in [(false, &killed), (true, &stopped)] {
+        // Every bit of the header's facts, the marks, a sample of the reserved bytes, and all records.
+        let places = (0..240).chain((240..3072).step_by(97)).chain(3072..3100).chain(3584..3612);
+        for byte in places.chain(4096..end) {
+            // Every bit of the headers and of a quarter of the record bytes, one of the others: the checksum
+            // treats all bits of a byte alike, and the budget of a debug run is seconds.
+            let bits: &[u8] = if byte < 4096 || byte % 16 < 1 { &[0, 1, 2, 3, 4, 5, 6, 7] } else { &[3] };
+            for bit in bits {
+                let copy = damaged(disk, |bytes| bytes[byte] ^= 1 << bit);
+                let class = classify(&copy, &records, records.len());
+                *counts.entry(class).or_insert(0u64) += 1;
+                let allowed: &[Class] = match byte {
+                    0..236 => &[Class::Noted],
+                    236..3072 => &[Class::Noted],
+                    3072..3096 | 3584..3608 => &[Class::Noted, Class::Harmless],
+                    3096..4096 => &[Class::Noted],
+                    _ if byte >= last_batch && !stopped_cleanly => &[Class::Torn],
+                    _ => &[Class::Rot],
+                };
+                assert!(
+                    allowed.contains(&class),
+                    "byte {byte} bit {bit}, stopped cleanly: {stopped_cleanly}: {class:?}"
+                );
+            }
+        }
+    }
+    assert!(counts[&Class::Rot] > 5_000, "{counts:?}");
+}
+
+#[test]
+fn every_truncation_is_classified() {
+    let (killed, stopped, records) = specimens();
+    let offsets = offsets(&killed);
+    let end = *offsets.last().unwrap() as usize;
+    for length in (0..end + 64).chain([20_000, 65_535]) {
+        let copy = damaged(&killed, |bytes| bytes.truncate(length));
+        let class = classify(&copy, &records, records.len());
+        // A file that is cut where a later record said nothing looks like one that was never written.
+        let expected: &[Class] = match length {
+            0..=4096 => &[Class::Noted, Class::Rot, Class::Torn],
+            _ if length < end => &[Class::Torn],
+            _ => &[Class::Harmless],
+        };
+        assert!(expected.contains(&class), "cut to {length} of {end}: {class:?}");
+        let copy = damaged(&stopped, |bytes| bytes.truncate(length));
+        let class = classify(&copy, &records, records.len());
+        if length >= 4096 && length < end {
+            assert_eq!(class, Class::Rot, "the mark proves that more was durable; cut to {length}");
+        }
+    }
+}
+
+#[test]
+fn every_zeroed_sector_and_page_is_classified() {
+    let (killed, stopped, records) = specimens();
+    let offsets = offsets(&killed);
+    let end = *offsets.last().unwrap() as usize;
+    for size in [512, 4096] {
+        for start in (4096..end).step_by(size) {
+            let zero = |bytes: &mut Vec<u8>| bytes[start..(start + size).min(65_536)].fill(0);
+            let class = classify(&damaged(&stopped, zero), &records, records.len());
+            assert_eq!(class, Class::Rot, "{size} bytes at {start}");
+            let class = classify(&damaged(&killed, zero), &records, records.len());
+            // Only when nothing at all is left behind the hole is there nobody to say that it was durable.
+            let whole_batch_behind = records
+                .iter()
+                .zip(&offsets)
+                .any(|(r, offset)| r.batch_end && r.lsn != records.len() as u64 && *offset as usize >= start + size);
+            if whole_batch_behind {
+                assert_eq!(class, Class::Rot, "{size} bytes at {start}");
+            } else {
+                assert!(matches!(class, Class::Torn | Class::Rot), "{size} bytes at {start}: {class:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn swapped_repeated_and_missing_records_are_seen() {
+    let (_, stopped, records) = specimens();
+    let offsets = offsets(&stopped);
+    let frame = |n: usize| offsets[n] as usize..offsets[n + 1] as usize;
+    for n in 0..records.len() - 1 {
+        // Missing: everything behind moves up.
+        let missing = damaged(&stopped, |bytes| {
+            let range = frame(n);
+            bytes.copy_within(range.end.., range.start);
+        });
+        assert_eq!(classify(&missing, &records, records.len()), Class::Rot, "record {n} missing");
+        // Repeated: a second copy behind the first.
+        let repeated = damaged(&stopped, |bytes| {
+            let range = frame(n);
+            let length = range.len();
+            let tail = bytes[range.start..bytes.len() - length].to_vec();
+            bytes[range.start + length..].copy_from_slice(&tail);
+        });
+        assert_eq!(classify(&repeated, &records, records.len()), Class::Rot, "record {n} repeated");
+        // Swapped with its neighbour.
+        let swapped = damaged(&stopped, |bytes| {
+            let (a, b) = (bytes[frame(n)].to_vec(), bytes[frame(n + 1)].to_vec());
+            let start = frame(n).start;
+            bytes[start..start + b.len()].copy_from_slice(&b);
+            bytes[start + b.len()..start + b.len() + a.len()].copy_from_slice(&a);
+        });
+        assert_eq!(classify(&swapped, &records, records.len()), Class::Rot, "records {n} and its neighbour");
+    }
+}
+
+#[test]
+fn records_of_another_epoch_or_journal_never_verify() {
+    let (killed, records) = specimen(10);
+    let other = MemStorage::new();
+    let foreign = crate::Identity { journal_id: *b"another--journal", ..ID };
+    let mut writer = create(other.clone(), foreign, SMALL).unwrap();
+    for n in 0..10 {
+        append(&mut writer, 1 + n % 4, 7).unwrap();
+        writer.sync().unwrap();
+    }
+    drop(writer);
+    let theirs = other.file(SEGMENT).unwrap();
+    let end = *offsets(&killed).last().unwrap() as usize;
+    // The same records, byte for byte the same payloads, in a segment that is not theirs.
+    let copy = damaged(&killed, |bytes| bytes[4096..end].copy_from_slice(&theirs[4096..end]));
+    let report = recover(&copy).unwrap().2;
+    assert_eq!(report.last_lsn, 0, "only the header is ours: {report:?}");
+    let _ = records;
+}
+
+/// A journal of several finished segments and the records in it.
+fn long(checkpoint_at: Option<u64>) -> (MemStorage, Vec<Owned>) {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    let mut records = Vec::new();
+    while writer.stats().rotations < 4 {
+        let batch = append(&mut writer, 1 + records.len() as u64 % 4, 11).unwrap();
+        records.extend(batch);
+        if records.len() % 8 == 0 {
+            writer.sync().unwrap();
+        }
+        if checkpoint_at.is_some_and(|at| writer.appended_lsn() >= at && writer.durable_lsn() < at) {
+            writer.sync().unwrap();
+            let lsn = writer.durable_lsn();
+            writer.checkpoint(lsn, [1; 32], b"state").unwrap();
+        }
+    }
+    append(&mut writer, 3, 11).map(|batch| records.extend(batch)).unwrap();
+    writer.close().unwrap();
+    (disk, records)
+}
+
+fn name(number: u64) -> String {
+    format!("{number:010}.seg")
+}
+
+#[test]
+fn a_missing_short_swapped_or_stale_segment_is_rot() {
+    let (disk, records) = long(None);
+    let whole = recover(&disk.fork()).unwrap().2;
+    assert_eq!((whole.row, whole.last_lsn), (Row::B, records.len() as u64));
+    type Hurt = Box<dyn Fn(&MemStorage)>;
+    let hurts: Vec<(&str, Hurt)> = vec![
+        ("first missing", Box::new(|d| d.remove_file(&name(1)))),
+        ("missing", Box::new(|d| d.remove_file(&name(3)))),
+        ("two missing", Box::new(|d| (2..4).for_each(|n| d.remove_file(&name(n))))),
+        ("short", Box::new(|d| {
+            let mut bytes = d.file(&name(2)).unwrap();
+            bytes.truncate(bytes.len() / 2);
+            d.set_file(&name(2), &bytes);
+        })),
+        ("empty", Box::new(|d| d.set_file(&name(2), &[]))),
+        ("swapped", Box::new(|d| {
+            let (a, b) = (d.file(&name(2)).unwrap(), d.file(&name(3)).unwrap());
+            d.set_file(&name(2), &b);
+            d.set_file(&name(3), &a);
+        })),
+        ("doubled", Box::new(|d| {
+            let a = d.file(&name(2)).unwrap();
+            d.set_file(&name(3), &a);
+        })),
+        ("unreadable", Box::new(|d| d.read_error(&name(2), 5))),
+        ("payload", Box::new(|d| d.patch(&name(2), 20_000, &[0xaa; 64]))),
+    ];
+    for (what, hurt) in hurts {
+        let copy = disk.fork();
+        hurt(&copy);
+        let (shown, damages) = read_all(crate::Storage::reader(&copy)).unwrap();
+        assert!(!damages.is_empty(), "{what}: a reader says so");
+        for (record, _) in &shown {
+            assert_eq!(record, &records[record.lsn as usize - 1], "{what}");
+        }
+        let behind = shown.iter().filter(|(_, after_gap)| *after_gap).count();
+        assert!(behind > 0, "{what}: what is intact behind is shown and marked");
+        let findings = verify(&crate::Storage::reader(&copy), |_| ()).unwrap().findings;
+        assert!(!findings.is_empty(), "{what}: verify says so");
+        let report = recover_damaged(&copy, &records).unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert_eq!(report.row, Row::E, "{what}");
+        let gap = report.gap.unwrap();
+        assert_eq!(gap.last_lsn, records.len() as u64, "{what}");
+        assert!(gap.intact_behind > 0, "{what}: {gap:?}");
+    }
+}
+
+#[test]
+fn damage_to_a_seal_loses_nothing() {
+    let (disk, records) = long(None);
+    let bytes = disk.file(&name(2)).unwrap();
+    let at = bytes.len() as u64 - 72;
+    for byte in 0..72 {
+        let copy = disk.fork();
+        copy.patch(&name(2), at + byte, &[bytes[(at + byte) as usize] ^ 0x10]);
+        let (_, kept, report) = recover(&copy).unwrap();
+        assert_eq!(kept, records, "byte {byte}");
+        assert!(report.notes.iter().any(|n| matches!(n, Note::SealDamaged { .. })), "byte {byte}");
+        assert_eq!(report.gap, None, "byte {byte}");
+    }
+}
+
+#[test]
+fn rot_before_a_checkpoint_leaves_the_state_whole() {
+    let (disk, records) = long(Some(400));
+    let lsn = opened(&disk.fork()).unwrap().checkpoints()[0].lsn;
+    assert!(lsn >= 400);
+    // Rot in the header of the first segment's successor, far before the checkpoint.
+    let copy = disk.fork();
+    copy.patch(&name(1), 9_000, &[0x55; 900]);
+    let mut bytes = copy.file(&name(1)).unwrap();
+    let at = bytes.len() - 40;
+    bytes[at] ^= 1; // and the seal, so that opening has to look inside
+    copy.set_file(&name(1), &bytes);
+
+    let mut opening = opened(&copy).unwrap();
+    let gap = opening.report().gap.clone().expect("rot is found");
+    assert_eq!(gap.through_lsn, lsn, "{gap:?}");
+    assert_eq!(opening.last_lsn(), records.len() as u64);
+    assert!(matches!(folded(&mut opening, 1), Err(OpenError::NeedsCheckpoint { lsn: at, .. }) if at == lsn));
+    assert_eq!(folded(&mut opening, lsn + 1).unwrap(), records[lsn as usize..]);
+    let (mut writer, _) = opening.finish().unwrap();
+    append(&mut writer, 1, 3).unwrap();
+    // The checkpoint the gap depends on outlives newer ones.
+    for _ in 0..4 {
+        append(&mut writer, 1, 3).unwrap();
+        let at = writer.sync().unwrap();
+        writer.checkpoint(at, [2; 32], b"later").unwrap();
+    }
+    writer.close().unwrap();
+    let second = opened(&copy.kill()).unwrap();
+    assert_eq!(second.report().gap, None, "declared and not found again");
+    assert!(second.checkpoints().iter().any(|c| c.lsn == lsn));
+    drop(second);
+
+    // Without any checkpoint the truth is a longer gap, said aloud, and never a state with a hole in it.
+    for file in copy.names().into_iter().filter(|n| n.ends_with(".ckpt")) {
+        copy.remove_file(&file);
+    }
+    let mut opening = opened(&copy.kill()).unwrap();
+    let gap = opening.report().gap.clone().expect("rot is found again");
+    let kept = folded(&mut opening, 1).unwrap();
+    assert_eq!(kept.len() as u64, gap.first_lsn - 1);
+    assert_eq!(kept, records[..kept.len()]);
+}
+
+#[test]
+fn rot_that_opening_did_not_look_at_is_found_in_the_background() {
+    let (disk, records) = long(Some(500));
+    disk.patch(&name(1), 9_000, &[0x55; 300]);
+    let mut opening = opened(&disk).unwrap();
+    let lsn = opening.checkpoints()[0].lsn;
+    assert_eq!(opening.report().gap, None, "headers and seals are whole");
+    assert_eq!(folded(&mut opening, lsn + 1).unwrap(), records[lsn as usize..]);
+    assert!(matches!(folded(&mut opening, 1), Err(OpenError::Damaged(_))), "but it never verifies");
+    let check = opening.older(lsn);
+    let (mut writer, _) = opening.finish().unwrap();
+    let found = std::thread::spawn(move || check.run()).join().unwrap().unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].segment, found[0].through_lsn), (1, lsn));
+    append(&mut writer, 1, 1).unwrap();
+    writer.declare(&found[0]).unwrap();
+    append(&mut writer, 1, 1).unwrap();
+    writer.close().unwrap();
+    let opening = opened(&disk.kill()).unwrap();
+    assert_eq!(opening.report().known_gaps.len(), 1);
+    let check = opening.older(lsn);
+    assert_eq!(check.run().unwrap(), [], "it is declared now");
+}
+
+#[test]
+fn a_damaged_checkpoint_means_a_longer_replay() {
+    let (disk, records) = long(Some(400));
+    let file = disk.names().into_iter().find(|n| n.ends_with(".ckpt")).unwrap();
+    let bytes = disk.file(&file).unwrap();
+    for byte in 0..bytes.len() {
+        let copy = disk.fork();
+        copy.patch(&file, byte as u64, &[bytes[byte] ^ 4]);
+        let mut opening = opened(&copy).unwrap();
+        assert!(opening.checkpoints().is_empty(), "byte {byte}");
+        assert!(opening.report().notes.contains(&Note::CheckpointDamaged { file: file.clone() }));
+        if byte % 29 == 0 {
+            assert_eq!(folded(&mut opening, 1).unwrap(), records);
+        }
+    }
+}
+
+#[test]
+fn an_unreadable_page_is_an_error_with_a_place_and_never_a_torn_tail() {
+    let (killed, records) = specimen(120);
+    let offsets = offsets(&killed);
+    let pages = offsets.last().unwrap() / 4096;
+    assert!(pages >= 3);
+    for page in 1..=pages {
+        let copy = killed.fork();
+        copy.read_error(SEGMENT, page);
+        let (_, kept, report) = recover(&copy).unwrap();
+        let gap = report.gap.expect("row E");
+        assert_eq!((gap.flaw, gap.proof), (Flaw::Unreadable, Proof::DeviceError), "page {page}: {gap:?}");
+        assert_eq!(kept, records[..kept.len()]);
+    }
+    // The header page too: its content follows from the caller's word, and the records verify.
+    let copy = killed.fork();
+    copy.read_error(SEGMENT, 0);
+    let (_, kept, _) = recover(&copy).unwrap();
+    assert_eq!(kept, records);
+}
