@@ -9,8 +9,10 @@ use crate::{Lsn, NewRecord, Record};
 
 const FLAG_BATCH_END: u32 = 1 << 24;
 const FLAG_BATCH_FIRST: u32 = 1 << 25;
+/// Set in every frame, so that no frame begins with a zero word: an empty record inside a batch would.
+const FLAG_STORED: u32 = 1 << 26;
 const LENGTH_MASK: u32 = 0x00ff_ffff;
-const FLAGS_KNOWN: u32 = FLAG_BATCH_END | FLAG_BATCH_FIRST | LENGTH_MASK;
+const FLAGS_KNOWN: u32 = FLAG_BATCH_END | FLAG_BATCH_FIRST | FLAG_STORED | LENGTH_MASK;
 
 /// What the next frame must continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,9 @@ impl<'a> RawRecord<'a> {
         }
         if Seal::begins_with(word) {
             return Err(Flaw::Seal);
+        }
+        if word & FLAG_STORED == 0 {
+            return Err(Flaw::Length);
         }
         let size = frame_bytes((word & LENGTH_MASK) as usize, word & FLAG_BATCH_FIRST != 0);
         if size as u64 > BATCH_BYTES_MAX { Err(Flaw::Length) } else { Ok(size) }
@@ -202,7 +207,7 @@ pub(crate) fn encode(
     let start = out.len();
     let length = record.payload.len() as u32;
     assert!(length <= LENGTH_MASK && record.kind != 0 && record.cause < link.lsn);
-    let mut word = length;
+    let mut word = length | FLAG_STORED;
     if batch_end {
         word |= FLAG_BATCH_END;
     }

@@ -326,7 +326,7 @@ fn damage_to_a_seal_loses_nothing() {
         let copy = disk.fork();
         copy.patch(&name(2), at + byte, &[bytes[(at + byte) as usize] ^ 0x10]);
         let (_, kept, report) = recover(&copy).unwrap();
-        assert_eq!(kept, records, "byte {byte}");
+        assert!(kept == records, "byte {byte}");
         assert!(report.notes.iter().any(|n| matches!(n, Note::SealDamaged { .. })), "byte {byte}");
         assert_eq!(report.gap, None, "byte {byte}");
     }
@@ -412,7 +412,7 @@ fn a_damaged_checkpoint_means_a_longer_replay() {
         assert!(opening.checkpoints().is_empty(), "byte {byte}");
         assert!(opening.report().notes.contains(&Note::CheckpointDamaged { file: file.clone() }));
         if byte % 29 == 0 {
-            assert_eq!(folded(&mut opening, 1).unwrap(), records);
+            assert!(folded(&mut opening, 1).unwrap() == records, "byte {byte}");
         }
     }
 }
