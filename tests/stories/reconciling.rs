@@ -140,3 +140,19 @@ fn a_deposit_is_a_flow_and_an_unknown_coin_is_quarantined() {
     up(&mut world, "SOL_USDT", "0.9");
     assert_eq!(refusals(&world), vec![Refusal::AlarmStanding]);
 }
+
+#[test]
+fn months_of_comparisons_do_not_mistake_what_was_forgotten_for_foreign() {
+    let mut settings = story_settings();
+    settings.reconcile_ns = 86_400 * aegis_model::ids::SECOND;
+    let mut world = World::with(settings);
+    for _ in 0..12 {
+        buy_at(&mut world, "BTC_USDT", "0.001", "50000");
+        world.tick("BTC_USDT", "48000");
+        world.wait(10 * 86_400);
+    }
+    assert!(world.state().totals.anomalies.is_empty(), "{:?}", world.state().totals.anomalies);
+    let alarms: Vec<_> = world.state().alarms.keys().map(|(kind, _)| *kind).collect();
+    assert_eq!(alarms, vec![], "nothing foreign");
+    assert!(world.state().ended.len() < 10, "old orders are forgotten: {}", world.state().ended.len());
+}

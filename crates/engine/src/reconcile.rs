@@ -125,11 +125,22 @@ fn execution(state: &State, trade: &Trade) -> Option<Finding> {
     if state.any_order(client.order).is_some_and(|o| o.client == client) {
         return Some(Finding::MissedFill(client.order, *trade));
     }
+    if forgotten(state, client) {
+        return None;
+    }
     Some(if client.installation == state.journal.installation {
         Finding::ForeignIntent(client)
     } else {
         Finding::ExternalFill(*trade)
     })
+}
+
+/// Whether a client order id is one that this journal intended and has forgotten since, as it may after its bounded
+/// memory. An id with a number that was never reached is no such.
+fn forgotten(state: &State, client: ClientOrderId) -> bool {
+    client.installation == state.journal.installation
+        && client.order <= state.last_order
+        && state.any_order(client.order).is_none()
 }
 
 fn by_venue_order(state: &State, venue_order: VenueOrderId, instrument: InstrumentId) -> Option<OrderId> {
@@ -153,6 +164,7 @@ fn row_finding(state: &State, row: &OrderRow) -> Option<Finding> {
                 || open.absent > 0;
             news.then_some(Finding::Row(client.order, *row))
         }
+        None if forgotten(state, client) => None,
         None => (client.installation == state.journal.installation).then_some(Finding::ForeignIntent(client)),
     }
 }

@@ -12,6 +12,9 @@ use aegis_model::event::{
 use aegis_model::input::{Scope, Trade, VenueBalance, VenueFlow, VenueSnapshot};
 use aegis_model::{Actor, AssetId, Fixed, InstrumentId, Label, OrderId, Quantity, Rounding, Text, TradeId};
 
+/// How far the record of known trades may lie behind, ns: a week, of a memory of thirty days.
+const WALK_NS: i64 = 7 * aegis_model::ids::DAY;
+
 impl Engine {
     /// The answer to a question for balances or for everything.
     pub(crate) fn snapshot(&mut self, snapshot: &VenueSnapshot) {
@@ -65,7 +68,9 @@ impl Engine {
             matches!(o.status, aegis_model::order::OrderStatus::Intended | aegis_model::order::OrderStatus::Unknown)
         };
         self.asks.recompare |= self.state.orders.values().any(open);
-        if complete && self.state.lsn > before && snapshot.trades_through > self.state.walked {
+        // How far trades are known moves with what was learned, and at least well within the memory of orders.
+        let late = snapshot.trades_through.since(self.state.walked) > WALK_NS;
+        if complete && (self.state.lsn > before || late) && snapshot.trades_through > self.state.walked {
             self.emit(TradesWalked { through: snapshot.trades_through });
         }
     }

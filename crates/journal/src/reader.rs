@@ -28,6 +28,8 @@ pub struct JournalReader<R: StorageRead> {
     batch: Option<(Batch, u64)>,
     /// Behind damage that no header declares, nothing is folded any more.
     undeclared_gap: bool,
+    /// The beginning of the journal is gone; said before the first record.
+    missing: Option<Damage>,
     last_lsn: Lsn,
     skip_below: Lsn,
     /// Segment, offset and limit at which the file was read again after a stop.
@@ -65,6 +67,13 @@ impl<R: StorageRead> JournalReader<R> {
         let gaps = listing.declared();
         let scan = scan_segment(&read, &header)?;
         let undeclared_gap = number != 1 && !is_declared(&gaps, number - 1, 1);
+        let missing = undeclared_gap.then(|| Damage {
+            file: segment_name(1),
+            segment: 1,
+            offset: 0,
+            lsn: 1,
+            flaw: if listing.files.contains_key(&1) { Flaw::Checksum } else { Flaw::Short },
+        });
         let last_lsn = header.first_lsn - 1;
         Ok(JournalReader {
             read,
@@ -74,6 +83,7 @@ impl<R: StorageRead> JournalReader<R> {
             scan,
             batch: None,
             undeclared_gap,
+            missing,
             last_lsn,
             skip_below: 0,
             looked_at: None,
@@ -129,6 +139,9 @@ impl<R: StorageRead> JournalReader<R> {
     /// Each damaged place once; the next call goes on with what is intact behind it.
     #[expect(clippy::should_implement_trait, reason = "the record borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, Damage> {
+        if let Some(damage) = self.missing.take() {
+            return Err(damage);
+        }
         let Some(offset) = self.advance()? else { return Ok(None) };
         let (mut record, _) = self.scan.record_at(offset);
         record.after_gap = self.undeclared_gap

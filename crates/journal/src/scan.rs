@@ -12,7 +12,7 @@ use crate::storage::Source;
 use crate::{Lsn, Record};
 
 /// Bytes read at a time: large enough to amortise the call, small enough to stay in a core's cache.
-const WINDOW_BYTES: usize = 256 << 10;
+const WINDOW_BYTES: u64 = 256 << 10;
 
 /// A sliding window over a file.
 struct Window<F> {
@@ -39,16 +39,18 @@ impl<F: Source> Window<F> {
 
     #[cold]
     fn fill(&mut self, keep: u64, until: u64) {
-        let wanted = ((until - keep) as usize).max(WINDOW_BYTES);
+        let wanted = (until - keep).max(WINDOW_BYTES).min(self.end.saturating_sub(keep)) as usize;
+        let kept = match (keep.checked_sub(self.at), self.at + self.filled as u64 >= keep) {
+            (Some(from), true) => from as usize..self.filled,
+            (Some(_), false) | (None, _) => 0..0,
+        };
+        self.filled = kept.len();
         if self.bytes.len() < wanted {
-            self.bytes.resize(wanted.next_multiple_of(WINDOW_BYTES), 0);
-        }
-        let buffered_end = self.at + self.filled as u64;
-        if keep >= self.at && keep <= buffered_end {
-            self.bytes.copy_within((keep - self.at) as usize..self.filled, 0);
-            self.filled = (buffered_end - keep) as usize;
+            let mut larger = vec![0; wanted];
+            larger[..kept.len()].copy_from_slice(&self.bytes[kept]);
+            self.bytes = larger;
         } else {
-            self.filled = 0;
+            self.bytes.copy_within(kept, 0);
         }
         self.at = keep;
         let from = self.at + self.filled as u64;

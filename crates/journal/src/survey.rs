@@ -538,13 +538,16 @@ impl<R: StorageRead> Walk<'_, R> {
                     return Ok(());
                 }
                 Step::Stop(flaw) => {
-                    let root = scan.root().map_or([0; 32], |hasher| *hasher.finalize().as_bytes());
-                    let complete = next.is_some_and(|n| {
-                        n.first_lsn == scan.link.lsn && n.chain == scan.link.chain && n.root_before == root
+                    // Behind a hole there is no root to compare; the chain alone says that this is the end.
+                    let root = scan.root().map(|hasher| *hasher.finalize().as_bytes());
+                    let successor = next.filter(|n| {
+                        n.first_lsn == scan.link.lsn
+                            && n.chain == scan.link.chain
+                            && root.is_none_or(|root| root == n.root_before)
                     });
-                    if complete {
+                    if let Some(next) = successor {
                         self.notes.push(Note::SealDamaged { file: segment_name(segment.header.number) });
-                        self.leave(scan.link.lsn, scan.link.chain, root);
+                        self.leave(scan.link.lsn, scan.link.chain, next.root_before);
                         return Ok(());
                     }
                     self.refuse_newer(&scan, flaw)?;

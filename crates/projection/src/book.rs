@@ -425,7 +425,7 @@ impl Book {
         open.filter(|e| matches!(e.change, Change::Buy(x) if x.fee.is_none()))
             .filter_map(|e| e.change.execution().map(|x| x.quantity))
             .try_fold(Quantity::ZERO, Quantity::plus)
-        .unwrap_or(Quantity::ZERO)
+            .unwrap_or(Quantity::ZERO)
     }
 
     /// Corrections that a real execution explains, which became known only after them (semantics rule 43): a sell
@@ -449,14 +449,18 @@ impl Book {
                 (Change::Sell(_), Change::Missing { quantity, explained }) if entry.time <= old.time => {
                     (*quantity, explained)
                 }
-                (Change::Buy(_), Change::Adopted { quantity, known, explained, .. }) if entry.time <= *known => {
+                (Change::Buy(_), Change::Adopted { quantity, known, explained, .. })
+                    if entry.time <= *known =>
+                {
                     (*quantity, explained)
                 }
                 _ => continue,
             };
             let Ok(open) = quantity.minus(*explained) else { continue };
             let taken = open.min(rest);
-            if let (true, Ok(more), Ok(less)) = (taken.is_positive(), explained.plus(taken), rest.minus(taken)) {
+            if let (true, Ok(more), Ok(less)) =
+                (taken.is_positive(), explained.plus(taken), rest.minus(taken))
+            {
                 *explained = more;
                 rest = less;
                 edits.push(Edit::Replace(at, new));

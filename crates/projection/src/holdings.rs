@@ -6,8 +6,8 @@
 use crate::book::{Book, Change, Edit, Entry, Execution};
 use crate::state::{Dust, MEMORY_NS, State};
 use aegis_model::event::{
-    AnomalyKind, CorrectionBooked, CorrectionKind, DustKept, DustReturned, ExcessSellSettled, Fee, FeeResolved,
-    FillBooked, FillInferred,
+    AnomalyKind, CorrectionBooked, CorrectionKind, DustKept, DustReturned, ExcessSellSettled, Fee,
+    FeeResolved, FillBooked, FillInferred,
 };
 use aegis_model::{
     ArithmeticError, AssetId, InstrumentId, Label, Lsn, Money, OrderId, Quantity, Rounding, Side, Timestamp,
@@ -203,8 +203,11 @@ impl State {
             return;
         };
         let entry = instrument.book.entries[at];
-        let (side, side_of): (Side, fn(Execution) -> Change) =
-            if matches!(entry.change, Change::Sell(_)) { (Side::Sell, Change::Sell) } else { (Side::Buy, Change::Buy) };
+        let (side, side_of): (Side, fn(Execution) -> Change) = if matches!(entry.change, Change::Sell(_)) {
+            (Side::Sell, Change::Sell)
+        } else {
+            (Side::Buy, Change::Buy)
+        };
         let unknown = entry.change.execution().filter(|x| x.fee.is_none());
         let with_fee =
             unknown.and_then(|x| executed(x.order, side, x.quantity, x.value, Some(f.fee), base, quote));
@@ -218,7 +221,14 @@ impl State {
     }
 
     /// Books an entry that is no execution.
-    fn add(&mut self, id: InstrumentId, kind: &str, change: Change, quantity: Quantity, time: Timestamp) -> bool {
+    fn add(
+        &mut self,
+        id: InstrumentId,
+        kind: &str,
+        change: Change,
+        quantity: Quantity,
+        time: Timestamp,
+    ) -> bool {
         if !quantity.is_positive() {
             self.anomaly(AnomalyKind::BadFill);
             return false;
@@ -262,7 +272,9 @@ impl State {
         }
         let average = f.average.filter(|a| a.is_positive());
         let change = match (f.kind, average) {
-            (CorrectionKind::Missing, _) => Change::Missing { quantity: f.quantity, explained: Quantity::ZERO },
+            (CorrectionKind::Missing, _) => {
+                Change::Missing { quantity: f.quantity, explained: Quantity::ZERO }
+            }
             (CorrectionKind::Cost, Some(average)) => Change::CostSet(average),
             (CorrectionKind::Adopted, Some(average)) => match average.times(f.quantity, Rounding::HalfEven) {
                 Ok(cost) => Change::Adopted {
@@ -364,7 +376,8 @@ fn executed(
     quote: AssetId,
 ) -> Option<Execution> {
     let base_fee = fee.filter(|f| f.asset == base).map_or(Quantity::ZERO, |f| f.amount);
-    let quote_fee = fee.filter(|f| f.asset == quote && f.asset != base).map_or(Money::ZERO, |f| Money(f.amount.0));
+    let quote_fee =
+        fee.filter(|f| f.asset == quote && f.asset != base).map_or(Money::ZERO, |f| Money(f.amount.0));
     let leaving = quantity.plus(base_fee).is_ok_and(|leaving| leaving.is_positive());
     let lawful = quantity.is_positive() && (side == Side::Buy || leaving);
     lawful.then_some(Execution { order, quantity, value, fee, base_fee, quote_fee, inferred: false })

@@ -10,7 +10,8 @@ use aegis_model::event::{
 use aegis_model::order::{OrderStatus, RejectClass};
 use aegis_model::protection::ExitReason;
 use aegis_model::{
-    ClientOrderId, InstrumentId, Money, OrderEnd, OrderId, OrderKind, Purpose, Quantity, Timestamp, VenueOrderId,
+    ClientOrderId, InstrumentId, Money, OrderEnd, OrderId, OrderKind, Purpose, Quantity, Timestamp,
+    VenueOrderId,
 };
 
 /// Exits by stop remembered for the stop-out pause.
@@ -26,11 +27,7 @@ impl State {
         let (lsn, at) = (self.lsn, self.time);
         self.last_order = f.order;
         let order = Order {
-            client: ClientOrderId {
-                installation: self.journal.installation,
-                run: f.run,
-                order: f.order,
-            },
+            client: ClientOrderId { installation: self.journal.installation, run: f.run, order: f.order },
             instrument: f.instrument,
             side: f.side,
             kind: f.kind,
@@ -224,7 +221,13 @@ impl State {
     }
 
     /// A fill of one of our orders: counted whether the order is open or has ended.
-    pub(crate) fn count_fill(&mut self, id: OrderId, quantity: Quantity, value: Money, venue: Option<VenueOrderId>) {
+    pub(crate) fn count_fill(
+        &mut self,
+        id: OrderId,
+        quantity: Quantity,
+        value: Money,
+        venue: Option<VenueOrderId>,
+    ) {
         let (lsn, at) = (self.lsn, self.time);
         let ended = &mut self.ended;
         let open = self.orders.get_mut(&id);

@@ -7,9 +7,7 @@ use crate::book::Book;
 use aegis_model::event::{
     AlarmKind, AnomalyKind, Blocks, Direction, EntryPrepared, PauseRule, Refusal, TickSeen,
 };
-use aegis_model::ids::{
-    ClientOrderId, FeedId, InstrumentId, Lsn, Mode, OrderId, Timestamp, VenueOrderId,
-};
+use aegis_model::ids::{ClientOrderId, FeedId, InstrumentId, Lsn, Mode, OrderId, Timestamp, VenueOrderId};
 use aegis_model::market::Instrument;
 use aegis_model::money::{Money, Price, Quantity, Rate};
 use aegis_model::order::{OrderEnd, OrderKind, OrderStatus, Purpose, RejectClass, Side};

@@ -5,8 +5,8 @@ use crate::state::{AssetState, Dust, InstrumentState, Order, STATE_VERSION, Stat
 use aegis_model::order::OrderStatus;
 use aegis_model::wire::{self, DecodeError};
 use aegis_model::{
-    AssetId, InstrumentId, Label, Lsn, Money, OrderId, OrderKind, Price, Purpose, Quantity, Rate, Rounding, Side,
-    TradeId,
+    AssetId, InstrumentId, Label, Lsn, Money, OrderId, OrderKind, Price, Purpose, Quantity, Rate, Rounding,
+    Side, Timestamp, TradeId,
 };
 use alloc::vec::Vec;
 
@@ -139,6 +139,12 @@ impl State {
         self.instrument(id)?.book.find(&trade.0)
     }
 
+    /// Whether an execution at this time lies in what the fold has forgotten: it cannot be told from a repeat here,
+    /// only in the journal.
+    pub fn is_beyond_memory(&self, id: InstrumentId, executed: Timestamp) -> bool {
+        self.instrument(id).is_some_and(|i| i.book.is_forgotten(executed))
+    }
+
     /// What could be sold if no exit were live: min(held, what the venue has for us), floored to the tick
     /// (semantics rule 17). Where a fee is not known yet, `worst_fee` of that execution is assumed gone.
     pub fn sellable(&self, id: InstrumentId, worst_fee: Rate) -> Quantity {
@@ -196,7 +202,8 @@ impl State {
 
     /// Positions and entries (working, unknown or prepared), counted by instrument; dust and quarantine do not count.
     pub fn exposure_count(&self) -> u32 {
-        let exposed = |i: &&InstrumentState| i.is_open() || i.prepared.is_some() || i.live_entry(self).is_some();
+        let exposed =
+            |i: &&InstrumentState| i.is_open() || i.prepared.is_some() || i.live_entry(self).is_some();
         u32::try_from(self.instruments.iter().filter(exposed).count()).unwrap_or(u32::MAX)
     }
 

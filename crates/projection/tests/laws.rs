@@ -22,7 +22,10 @@ fn lawful(state: &State) -> Result<(), TestCaseError> {
         prop_assert!(!now.waiting.is_negative(), "waiting {}", now.waiting);
         prop_assert!(!now.dust_left.is_negative(), "dust {}", now.dust_left);
         prop_assert!(now.held.is_zero() || now.waiting.is_zero(), "a sell waits beside a holding");
-        prop_assert!(now.held.is_positive() || (now.cost.is_zero() && now.gross.is_zero()), "cost of nothing");
+        prop_assert!(
+            now.held.is_positive() || (now.cost.is_zero() && now.gross.is_zero()),
+            "cost of nothing"
+        );
         let keys: Vec<_> = instrument.book.entries.iter().map(|e| e.time).collect();
         prop_assert!(keys.is_sorted(), "entries in fold order");
         for id in &instrument.live {
@@ -367,7 +370,10 @@ fn histories_reach_every_kind_of_change() {
     for (_, name) in Fact::KINDS {
         assert!(seen.contains_key(name), "{name} is never generated");
     }
-    assert!(closed > 500 && dust > 20 && reopened > 50, "{closed} closed, {dust} with dust, {reopened} restated");
+    assert!(
+        closed > 500 && dust > 20 && reopened > 50,
+        "{closed} closed, {dust} with dust, {reopened} restated"
+    );
     for kind in ["FillMismatch", "OrderUnknown", "EndedReported", "OutOfOrder", "BadFill"] {
         assert!(anomalies.contains_key(kind), "{kind} is never met: {anomalies:?}");
     }

@@ -378,7 +378,7 @@ fn rot_before_a_checkpoint_leaves_the_state_whole() {
 
 #[test]
 fn rot_that_opening_did_not_look_at_is_found_in_the_background() {
-    let (disk, records) = long(Some(500));
+    let (disk, records) = long(Some(1_500));
     disk.patch(&name(1), 9_000, &[0x55; 300]);
     let mut opening = opened(&disk).unwrap();
     let lsn = opening.checkpoints()[0].lsn;

@@ -215,7 +215,8 @@ impl Holding {
     fn shrink(&mut self, taken: Quantity) -> Exact<Money> {
         let whole = taken == self.held;
         let cost = if whole { self.cost } else { self.cost.share(taken, self.held, Rounding::HalfEven)? };
-        let gross = if whole { self.gross } else { self.gross.share(taken, self.held, Rounding::HalfEven)? };
+        let gross =
+            if whole { self.gross } else { self.gross.share(taken, self.held, Rounding::HalfEven)? };
         self.cost = self.cost.minus(cost)?;
         self.gross = self.gross.minus(gross)?;
         self.held = self.held.minus(taken)?;

@@ -5,11 +5,13 @@ use super::{BEGIN, Dice};
 use aegis_model::event::*;
 use aegis_model::input::Command;
 use aegis_model::market::{Instrument, PricePath};
-use aegis_model::order::{LookupAnswer, OrderEnd, OrderKind, Purpose, RejectClass, Side, TimeInForce, UnknownCause};
+use aegis_model::order::{
+    LookupAnswer, OrderEnd, OrderKind, Purpose, RejectClass, Side, TimeInForce, UnknownCause,
+};
 use aegis_model::protection::{Distance, ExitReason, Plan, RetireCause, Stage, StopCause, StopRule};
 use aegis_model::{
-    AssetId, Fact, FeedId, Fixed, InstrumentId, Label, Lsn, Mode, Money, OrderId, Price, Quantity, Rate, Text,
-    Timestamp, TradeId, VenueOrderId,
+    AssetId, Fact, FeedId, Fixed, InstrumentId, Label, Lsn, Mode, Money, OrderId, Price, Quantity, Rate,
+    Text, Timestamp, TradeId, VenueOrderId,
 };
 
 /// Numbers and ids for one fact.
@@ -51,7 +53,11 @@ impl Draw<'_> {
         OrderId(if self.tame { self.dice.roll() % 12 } else { self.dice.of(&[0, 1, 2, 3, 7, u64::MAX]) })
     }
     fn lsn(&mut self) -> Lsn {
-        Lsn(if self.tame { self.dice.roll() % 100 } else { self.dice.of(&[0, 1, 99, u64::MAX / 2, u64::MAX]) })
+        Lsn(if self.tame {
+            self.dice.roll() % 100
+        } else {
+            self.dice.of(&[0, 1, 99, u64::MAX / 2, u64::MAX])
+        })
     }
     fn count(&mut self) -> u64 {
         self.dice.of(&[0, 1, 2, 3, 50, if self.tame { 51 } else { u64::MAX }])
@@ -78,7 +84,11 @@ impl Draw<'_> {
         [self.dice.of(&[0, 1, 2, 255]); N]
     }
     fn distance(&mut self) -> Distance {
-        if self.dice.one_in(2) { Distance::Relative(Rate(self.number())) } else { Distance::Offset(self.price()) }
+        if self.dice.one_in(2) {
+            Distance::Relative(Rate(self.number()))
+        } else {
+            Distance::Offset(self.price())
+        }
     }
     fn plan(&mut self) -> Plan {
         let rule = if self.dice.one_in(2) {
@@ -242,7 +252,8 @@ impl Draw<'_> {
             }
             41 => OrderResent { order, attempt: 2 }.into(),
             42 => OrderAcknowledged { order, venue_order: VenueOrderId(self.label()) }.into(),
-            43 => OrderRejected { order, class: self.dice.of(RejectClass::ALL), code: 1, text: self.text() }.into(),
+            43 => OrderRejected { order, class: self.dice.of(RejectClass::ALL), code: 1, text: self.text() }
+                .into(),
             44 => OrderUnknown { order, cause: self.dice.of(UnknownCause::ALL) }.into(),
             45 => OrderLookedUp { order, answer: self.dice.of(LookupAnswer::ALL), absent: 1 }.into(),
             46 => CancelIntended { order, reason: self.label() }.into(),
@@ -299,15 +310,13 @@ impl Draw<'_> {
                 reason: Some(self.reason()),
             }
             .into(),
-            61 => CycleRestated {
-                instrument,
-                cycle: self.count() as u32,
-                old: self.money(),
-                new: self.money(),
+            61 => {
+                CycleRestated { instrument, cycle: self.count() as u32, old: self.money(), new: self.money() }
+                    .into()
             }
-            .into(),
             62 => DustKept { instrument, cycle: 1, quantity: self.quantity(), cost: self.money() }.into(),
-            _ => DustReturned { instrument, by: self.label(), quantity: self.quantity(), cost: self.money() }.into(),
+            _ => DustReturned { instrument, by: self.label(), quantity: self.quantity(), cost: self.money() }
+                .into(),
         }
     }
 
@@ -344,13 +353,10 @@ impl Draw<'_> {
                 requested: self.time(),
             }
             .into(),
-            81 => {
-                CashFlowRecorded { id: self.trade(), asset, quantity: self.quantity(), time: self.time() }.into()
-            }
+            81 => CashFlowRecorded { id: self.trade(), asset, quantity: self.quantity(), time: self.time() }
+                .into(),
             90 => TradesWalked { through: self.time() }.into(),
-            91 => {
-                DriftSeen { asset, venue: self.quantity(), expected: self.quantity(), look: 1 }.into()
-            }
+            91 => DriftSeen { asset, venue: self.quantity(), expected: self.quantity(), look: 1 }.into(),
             92 => DriftCleared { asset }.into(),
             93 => CorrectionBooked {
                 id: self.bytes(),
@@ -377,12 +383,10 @@ impl Draw<'_> {
             100 => CommandReceived { by, command: self.command() }.into(),
             101 => TradingHalted { by, reason: self.text() }.into(),
             102 => TradingEnabled { by }.into(),
-            103 => PauseStarted {
-                rule: self.dice.of(PauseRule::ALL),
-                until: self.time(),
-                figure: self.number(),
+            103 => {
+                PauseStarted { rule: self.dice.of(PauseRule::ALL), until: self.time(), figure: self.number() }
+                    .into()
             }
-            .into(),
             104 => DayStarted { day: self.time().utc_day(), equity: self.money() }.into(),
             105 => CommandRefused { by, reason: self.text() }.into(),
             110 => AlarmRaised {

@@ -32,13 +32,8 @@ pub struct Story {
 impl Story {
     /// The records that every journal begins with.
     pub fn begin() -> Story {
-        let mut story = Story {
-            events: Vec::new(),
-            state: State::default(),
-            now: BEGIN,
-            fills: Vec::new(),
-            trades: 0,
-        };
+        let mut story =
+            Story { events: Vec::new(), state: State::default(), now: BEGIN, fills: Vec::new(), trades: 0 };
         let label = Label::literal;
         story.tell(JournalCreated { mode: Mode::Paper, installation: 0xab, quote: label("USD") });
         story.tell(Started { run: 7, version: label("0"), config_digest: [0; 32], seed: None });
@@ -104,7 +99,11 @@ impl Story {
 
     fn quantity(dice: &mut Dice) -> Quantity {
         // Ticks of four digits mostly; now and then dust.
-        if dice.one_in(8) { Quantity::new(1 + dice.below(999_999), 10) } else { Quantity::new(1 + dice.below(50_000), 4) }
+        if dice.one_in(8) {
+            Quantity::new(1 + dice.below(999_999), 10)
+        } else {
+            Quantity::new(1 + dice.below(50_000), 4)
+        }
     }
 
     fn price(dice: &mut Dice) -> Price {
@@ -250,7 +249,8 @@ impl Story {
         if self.fills.is_empty() {
             return;
         }
-        let mut fill = self.fills[usize::try_from(dice.roll() % self.fills.len() as u64).unwrap_or(0)].clone();
+        let mut fill =
+            self.fills[usize::try_from(dice.roll() % self.fills.len() as u64).unwrap_or(0)].clone();
         if dice.one_in(3) {
             fill.quantity = Self::quantity(dice);
         }
@@ -270,7 +270,9 @@ impl Story {
         let id = Self::instrument(dice);
         let Some(instrument) = self.state.instrument(id) else { return };
         let unknown = |change: &Change| change.execution().is_some_and(|x| x.fee.is_none() && !x.inferred);
-        let Some(entry) = instrument.book.entries.iter().find(|e| unknown(&e.change)).copied() else { return };
+        let Some(entry) = instrument.book.entries.iter().find(|e| unknown(&e.change)).copied() else {
+            return;
+        };
         let side = if matches!(entry.change, Change::Sell(_)) { Side::Sell } else { Side::Buy };
         let quantity = entry.change.execution().map_or(Quantity::ZERO, |x| x.quantity);
         if let Some(fee) = self.fee(id, side, quantity, dice) {
