@@ -79,6 +79,17 @@ fn main() {
         drop(node);
         took
     });
+    let parts = || {
+        let storage = DirStorage::new(&path).expect("a directory");
+        let (looked, opening) = timed(|| aegis_journal::open(storage, expect, Config::default()).expect("opens"));
+        let (began, writer) = timed(|| opening.finish().expect("begins"));
+        drop(writer);
+        (looked, began)
+    };
     println!("open with a checkpoint at {n} events (goal: below 50 ms)");
+    let looked = median(repetitions, || parts().0);
+    let began = median(repetitions, || parts().1);
+    row("  of it: looking at the journal", 1, looked);
+    row("  of it: beginning a segment", 1, began);
     row("open with a checkpoint (whole)", 1, with_checkpoint);
 }

@@ -17,11 +17,10 @@ use crate::market::{FEED, Market, Next, Point, Stream};
 use crate::run::VenueSummary;
 use crate::signals::Signals;
 use crate::world::{Kill, World};
-use aegis_journal::GapEvidence;
 use aegis_model::event::{GapFound, JournalCreated};
 use aegis_model::ids::DAY;
 use aegis_model::input::{Opened, SignalIn};
-use aegis_model::{Candle, Input, InstrumentId, Label, Lsn, Mode, Price, Text, Tick, Timestamp};
+use aegis_model::{Candle, Input, InstrumentId, Label, Mode, Price, Tick, Timestamp};
 use aegis_paper::{Created, VenueInput};
 use aegis_signal::Strategy;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -115,7 +114,7 @@ struct Play<'a> {
 pub(crate) fn play(script: &Script<'_>, market: Market, desk: &mut Option<Desk>) -> Result<Played, Failure> {
     let started = Instant::now();
     let dir = script.config.data.join(&script.act.name);
-    let (world, report) = World::open(&dir, script.act, script.config, &script.draw, script.kill)?;
+    let (world, gap) = World::open(&dir, script.act, script.config, &script.draw, script.kill)?;
     if desk.is_none() {
         // The journals are ours from here on, and so is the socket.
         *desk = Some(Desk::open(&script.config.data, script.config.control)?);
@@ -134,7 +133,6 @@ pub(crate) fn play(script: &Script<'_>, market: Market, desk: &mut Option<Desk>)
         points: 0,
         last: None,
     };
-    let gap = report.as_ref().and_then(|r| r.recovery.gap.as_ref());
     let mut stream = play.begin(market, begins, gap)?;
     let bar = progress(script, length);
     let ended = play.walk(&mut stream, desk, &bar);
@@ -167,7 +165,7 @@ impl Play<'_> {
     }
 
     /// Opens, resumes, and brings both nodes to the end of the last point that either had recorded.
-    fn begin(&mut self, market: Market, begins: Timestamp, gap: Option<&GapEvidence>) -> Result<Stream, Failure> {
+    fn begin(&mut self, market: Market, begins: Timestamp, gap: Option<GapFound>) -> Result<Stream, Failure> {
         let act = self.script.act;
         self.world.now = self.world.now.max(begins);
         let engine_at = self.world.engine.machine().state().feeds.get(&FEED).map(|seen| seen.tick());
@@ -254,7 +252,7 @@ impl Play<'_> {
     }
 
     /// The engine's opening, and all that follows from it: lookups, comparison, missing stops.
-    fn open(&mut self, gap: Option<&GapEvidence>) -> Result<(), Failure> {
+    fn open(&mut self, gap: Option<GapFound>) -> Result<(), Failure> {
         let act = self.script.act;
         let draw = &self.script.draw;
         let journal = &self.world.engine.machine().state().journal;
@@ -280,7 +278,7 @@ impl Play<'_> {
             config_digest: *digest.finalize().as_bytes(),
             seed: draw.seed(),
             settings: act.recorded.clone(),
-            gap: gap.map(gap_found),
+            gap,
         };
         self.world.tell(vec![Input::Opened(opened)])?;
         self.world.tell(vec![Input::Instruments(act.instruments.clone())])
@@ -441,17 +439,6 @@ fn window(strategies: &[Strategy], interval_ns: i64) -> usize {
         .max()
         .unwrap_or(0);
     usize::try_from(longest.clamp(WINDOW_MIN, WINDOW_MAX)).unwrap_or(usize::MAX)
-}
-
-/// What recovery found lost, as the engine records it.
-fn gap_found(gap: &GapEvidence) -> GapFound {
-    GapFound {
-        first: Lsn(gap.first_lsn),
-        last: Lsn(gap.last_lsn),
-        bytes: gap.bytes,
-        segment: gap.segment,
-        evidence: Text::new(&format!("{} at offset {}: {:?}, proven by {:?}", gap.file, gap.offset, gap.flaw, gap.proof)),
-    }
 }
 
 fn progress(script: &Script<'_>, length: u64) -> ProgressBar {

@@ -82,7 +82,12 @@ impl Stage {
     fn child(&self, data: &Path, more: &[&str]) -> Result<std::process::ExitStatus, Failure> {
         let program = std::env::current_exe().map_err(|e| Failure::io("our own program", &e))?;
         let file = |name: &str| self.0.join(name);
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AEGIS_")) {
+            // The story is told with its own settings.
+            command.env_remove(name);
+        }
+        let mut child = command
             .arg("run")
             .arg("--data")
             .arg(data)

@@ -117,10 +117,18 @@ pub(crate) fn engines(dir: &Path) -> Result<Vec<Journal>, Failure> {
     Ok(engines)
 }
 
-/// Bytes of the files in a directory.
-pub(crate) fn bytes(dir: &Path) -> u64 {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|m| m.len()).sum()
+/// Bytes of a journal's segments up to the last record of each; 0 when it cannot be read.
+pub(crate) fn record_bytes(dir: &Path) -> u64 {
+    let Ok(mut reader) = aegis_journal::JournalReader::open_dir(dir) else { return 0 };
+    let (mut sum, mut segment, mut end) = (0, 0, 0);
+    while let Ok(Some(record)) = reader.next() {
+        if record.segment != segment {
+            sum += end;
+            segment = record.segment;
+        }
+        end = record.offset + aegis_journal::FRAME_BYTES as u64 + record.payload.len() as u64;
+    }
+    sum + end
 }
 
 /// A journal's directory, to be read.

@@ -170,7 +170,7 @@ fn summary(
     venue: VenueSummary,
     process: Option<Process>,
 ) -> ActSummary {
-    let bytes = |room: &str| place::bytes(&act::dir_of(&config.data, &act.name, room));
+    let bytes = |room: &str| place::record_bytes(&act::dir_of(&config.data, &act.name, room));
     ActSummary {
         act: act.name.clone(),
         title: act.title.clone(),

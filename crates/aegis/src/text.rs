@@ -33,10 +33,6 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// Seconds as hours, minutes, seconds.
-pub(crate) fn long(seconds: i64) -> String {
-    format!("{}h{:02}m{:02}s", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
 
 /// How many of something a second.
 pub(crate) fn per_second(count: u64, took: Duration) -> u64 {

@@ -8,13 +8,14 @@ use crate::exit::{Exit, Failure};
 use crate::ids::Draw;
 use crate::market::Point;
 use aegis_engine::Engine;
-use aegis_journal::{DirStorage, Expect, Identity};
-use aegis_model::event::{ENGINE_SCHEMA, Fact, VENUE_SCHEMA, VERSION};
-use aegis_model::{Effect, Input, Label, Mode, Purpose, Timestamp};
+use aegis_journal::{DirReader, DirStorage, Expect, GapEvidence, Identity, OlderCheck};
+use aegis_model::event::{ENGINE_SCHEMA, Fact, GapFound, VENUE_SCHEMA, VERSION};
+use aegis_model::{Command, Effect, Input, Label, Lsn, Mode, Purpose, Text, Timestamp};
 use aegis_node::{Node, OpenError, OpenReport};
 use aegis_paper::{Venue, VenueEffect, VenueFact, VenueInput};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 /// Rounds of effects and answers that one input may lead to; a run on the recorded data needs about six.
 const ROUNDS_MAX: usize = 1_000;
@@ -67,6 +68,8 @@ pub(crate) struct World {
     placed: u64,
     kill: Option<Kill>,
     reserve_only: bool,
+    /// What the check of older records found, once it is through.
+    older: Option<Receiver<Vec<GapEvidence>>>,
 }
 
 fn knows_engine(kind: u16, version: u8) -> bool {
@@ -118,6 +121,34 @@ fn open_node<M: aegis_model::Machine>(
     }
 }
 
+/// What the engine records of lost records: exactly the numbers that the journal passed over.
+fn gap_found(first: Lsn, last: Lsn, report: Option<&OpenReport>) -> GapFound {
+    let gap = report.and_then(|r| r.recovery.gap.as_ref());
+    GapFound {
+        first,
+        last,
+        bytes: gap.map_or(0, |g| g.bytes),
+        segment: gap.map_or(0, |g| g.segment),
+        evidence: Text::new(&gap.map_or_else(
+            || "declared in the header of a later segment by an earlier opening".to_owned(),
+            |g| format!("{} at offset {}: {}, proven by {:?}", g.file, g.offset, g.flaw, g.proof),
+        )),
+    }
+}
+
+/// Runs the check of older records on a thread of its own; trading need not wait for it.
+fn check_older(check: OlderCheck<DirReader>) -> Result<Receiver<Vec<GapEvidence>>, Failure> {
+    let (sender, receiver) = sync_channel(1);
+    let run = move || match check.run() {
+        // Nobody listens any more when the run has ended.
+        Ok(found) => drop(sender.send(found)),
+        Err(e) => tracing::warn!("older records could not be checked: {e}"),
+    };
+    let spawned = std::thread::Builder::new().name("older records".to_owned()).spawn(run);
+    spawned.map_err(|e| Failure::io("the thread that checks older records", &e))?;
+    Ok(receiver)
+}
+
 impl World {
     /// Opens both journals of an act under `dir`.
     ///
@@ -129,7 +160,7 @@ impl World {
         config: &Config,
         draw: &Draw,
         kill: Option<Kill>,
-    ) -> Result<(World, Option<OpenReport>), Failure> {
+    ) -> Result<(World, Option<GapFound>), Failure> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -137,23 +168,25 @@ impl World {
             .map_err(|e| Failure::io(dir.display(), &e))?;
         let settings = act.engine.clone();
         let engine = || Engine::new(settings.clone());
-        let (engine, report) =
+        let (mut engine, report) =
             open_node(engine, &dir.join("engine"), ENGINE_SCHEMA, knows_engine, config, draw)?;
         let venue = || Venue::new(act.venue);
-        let (venue, venue_report) =
+        let (venue, _) =
             open_node(venue, &dir.join("venue"), VENUE_SCHEMA, knows_venue, config, draw)?;
-        if let Some(gap) = venue_report.and_then(|r| r.recovery.gap) {
+        if venue.lost().is_some() {
             return Err(Failure::new(
                 Exit::Corrupt,
                 format!(
-                    "{}: acknowledged records of the paper exchange are lost ({}, offset {}): the exchange is not \
-                     what it was; look at it with `aegis verify`, or start anew with --fresh",
-                    dir.join("venue").display(), gap.file, gap.offset
+                    "{}: acknowledged records of the paper exchange are lost: it is not what it was. Look at it with \
+                     `aegis verify`, or begin anew with --fresh",
+                    dir.join("venue").display()
                 ),
             ));
         }
+        let gap = engine.lost().map(|(first, last)| gap_found(first, last, report.as_ref()));
+        let older = engine.take_older().map(check_older).transpose()?;
         let now = engine.time().max(venue.time()).max(Timestamp::EPOCH);
-        Ok((World { engine, venue, now, placed: 0, kill, reserve_only: false }, report))
+        Ok((World { engine, venue, now, placed: 0, kill, reserve_only: false, older }, gap))
     }
 
     /// Gives inputs to the engine and carries effects and answers to and fro until no effect is left.
@@ -261,8 +294,24 @@ impl World {
         }
     }
 
+    /// Rot in records that a checkpoint covers is row E: declared in the journal, and entries halted until a person
+    /// looked at it.
+    fn older(&mut self) -> Result<(), Failure> {
+        let Some(found) = self.older.as_ref().and_then(|older| older.try_recv().ok()) else { return Ok(()) };
+        self.older = None;
+        for gap in &found {
+            self.engine.declare(gap)?;
+            let reason = format!("rot in {} at offset {}, record {}: {}", gap.file, gap.offset, gap.first_lsn, gap.flaw);
+            tracing::error!("{reason}");
+            let halt = Command::Halt { reason: Text::new(&reason) };
+            self.command(Label::literal("check of older records"), halt)?;
+        }
+        Ok(())
+    }
+
     /// Tells the engine when a journal comes to its last reserve, and when it leaves it.
     fn space(&mut self) -> Result<(), Failure> {
+        self.older()?;
         let reserve_only = self.engine.reserve_only() || self.venue.reserve_only();
         if reserve_only != self.reserve_only {
             self.reserve_only = reserve_only;
@@ -294,7 +343,7 @@ impl World {
     ///
     /// # Errors
     /// As [`World::tell`].
-    pub(crate) fn command(&mut self, by: Label, command: aegis_model::Command) -> Result<(), Failure> {
+    pub(crate) fn command(&mut self, by: Label, command: Command) -> Result<(), Failure> {
         self.tell(vec![Input::Command { by, command }])
     }
 

@@ -1,7 +1,7 @@
 //! The commit loop on an open journal. It never hands out an effect before its records are durable, and after the
 //! first failure it does nothing any more: only a restart, which replays, goes on.
 
-use aegis_journal::{NewRecord, Room, Space, Storage, Writer};
+use aegis_journal::{GapEvidence, NewRecord, OlderCheck, Room, Space, Storage, Writer};
 use aegis_model::ids::{Lsn, Timestamp};
 use aegis_model::machine::{Machine, RecordHead};
 use std::fmt;
@@ -93,6 +93,7 @@ pub struct Node<M: Machine, S: Storage> {
     stats: Stats,
     payloads: Vec<u8>,
     heads: Vec<(RecordHead, usize)>,
+    older: Option<OlderCheck<S::Read>>,
 }
 
 impl<M: Machine, S: Storage> Node<M, S> {
@@ -103,6 +104,7 @@ impl<M: Machine, S: Storage> Node<M, S> {
         limits: Limits,
         last: Timestamp,
         checkpointed: u64,
+        older: Option<OlderCheck<S::Read>>,
     ) -> Node<M, S> {
         Node {
             machine,
@@ -114,6 +116,7 @@ impl<M: Machine, S: Storage> Node<M, S> {
             stats: Stats::default(),
             payloads: Vec::new(),
             heads: Vec::new(),
+            older,
         }
     }
 
@@ -245,6 +248,32 @@ impl<M: Machine, S: Storage> Node<M, S> {
         let stats = self.stats();
         self.writer.close().map_err(Fault::Upkeep)?;
         Ok(stats)
+    }
+
+    /// The check of the records that a checkpoint covers and that the opening therefore did not read; once, for a
+    /// thread of its own.
+    pub const fn take_older(&mut self) -> Option<OlderCheck<S::Read>> {
+        self.older.take()
+    }
+
+    /// Notes rot that [`Node::take_older`] found in the journal's headers, so that later openings know of it. The
+    /// state is not touched: the checkpoint holds what the lost records made of it.
+    ///
+    /// # Errors
+    /// As [`Node::step`].
+    pub fn declare(&mut self, gap: &GapEvidence) -> Result<(), Fault> {
+        self.flush()?;
+        match self.writer.declare(gap) {
+            Err(cause) if cause.is_latched() => Err(self.latch(Fault::Upkeep(cause))),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Numbers of records that the journal has passed over as lost and the fold does not know of yet: the next event
+    /// must be the one that says so.
+    pub fn lost(&self) -> Option<(Lsn, Lsn)> {
+        let (next, fold) = (self.writer.next_lsn(), self.machine.lsn());
+        (next > fold.0 + 1).then(|| (fold.next(), Lsn(next - 1)))
     }
 
     /// The machine, to be read.

@@ -94,7 +94,7 @@ impl<M: Machine, S: Storage> Node<M, S> {
         limits: Limits,
     ) -> Result<Node<M, S>, OpenError> {
         let writer = aegis_journal::create(storage, identity, config)?;
-        Ok(Node::new(machine, writer, limits, Timestamp(i64::MIN), 0))
+        Ok(Node::new(machine, writer, limits, Timestamp(i64::MIN), 0, None))
     }
 
     /// A node on an existing journal: `machine` is fresh and is brought to where the journal ends.
@@ -117,8 +117,9 @@ impl<M: Machine, S: Storage> Node<M, S> {
         if journal != fold {
             return Err(OpenError::Miscounted { journal, fold });
         }
+        let older = base.map(|(lsn, _)| opening.older(lsn.0));
         let (writer, recovery) = opening.finish()?;
-        let node = Node::new(machine, writer, limits, last, checkpoint.0);
+        let node = Node::new(machine, writer, limits, last, checkpoint.0, older);
         let checkpoint = base.map(|(lsn, _)| lsn);
         Ok((node, OpenReport { recovery, checkpoint, skipped, replayed }))
     }

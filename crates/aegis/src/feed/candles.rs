@@ -46,6 +46,7 @@ pub(crate) fn from_path(path: &Path) -> Result<Vec<CandleRow>, FeedError> {
 ///
 /// # Errors
 /// [`FeedError`], naming the line.
+#[cfg(test)]
 pub(crate) fn from_bytes(name: &str, bytes: &[u8]) -> Result<Vec<CandleRow>, FeedError> {
     read(Source::bytes(name, bytes)?)
 }

@@ -195,6 +195,7 @@ impl Walk {
 }
 
 /// Whether a cursor of a candle feed is the end of a leg: a price that the candle names.
+#[cfg(test)]
 pub(crate) const fn ends_leg(cursor: u64) -> bool {
     cursor % 16 == END
 }

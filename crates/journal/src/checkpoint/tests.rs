@@ -1,0 +1,26 @@
+use super::*;
+
+#[test]
+fn a_checkpoint_round_trips_and_every_bit_of_it_counts() {
+    let identity = Identity { journal_id: [3; 16], schema: 1, mode: 2 };
+    let checkpoint = Checkpoint { lsn: 77, digest: [5; 32], bytes: b"folded state".to_vec() };
+    let file = checkpoint.encode(&identity);
+    assert_eq!(Checkpoint::decode(&file), Some((identity, checkpoint)));
+    for bit in 0..file.len() * 8 {
+        let mut damaged = file.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Checkpoint::decode(&damaged), None, "bit {bit}");
+    }
+    for length in 0..file.len() {
+        assert_eq!(Checkpoint::decode(&file[..length]), None);
+    }
+}
+
+#[test]
+fn file_names_carry_the_lsn() {
+    assert_eq!(lsn_of(&name(42)), Some(42));
+    assert_eq!(lsn_of(&name(u64::MAX)), Some(u64::MAX));
+    for other in ["42.ckpt", "ckpt", "0000000000000000004x.ckpt", "write.tmp"] {
+        assert_eq!(lsn_of(other), None, "{other}");
+    }
+}

@@ -1,0 +1,119 @@
+use crate::tests::*;
+use crate::*;
+use proptest::prelude::*;
+
+/// One step of a random life of a journal.
+#[derive(Clone, Debug)]
+enum Step {
+    Append(u64),
+    Sync,
+    Checkpoint,
+    Mark,
+    Close,
+    Kill,
+    PowerCut(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (1u64..40).prop_map(Step::Append),
+        4 => Just(Step::Sync),
+        1 => Just(Step::Checkpoint),
+        1 => Just(Step::Mark),
+        1 => Just(Step::Close),
+        1 => Just(Step::Kill),
+        2 => any::<u64>().prop_map(Step::PowerCut),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_life_keeps_what_was_acknowledged(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut disk = MemStorage::new();
+        let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+        let mut appended: Vec<Owned> = Vec::new();
+        for (n, step) in steps.into_iter().enumerate() {
+            let mut restart = true;
+            match step {
+                Step::Append(count) => {
+                    appended.extend(append(&mut writer, count, n as u64).unwrap());
+                    restart = false;
+                }
+                Step::Sync => {
+                    prop_assert_eq!(writer.sync().unwrap(), appended.len() as u64);
+                    restart = false;
+                }
+                Step::Checkpoint => {
+                    let lsn = writer.sync().unwrap();
+                    if lsn > 0 {
+                        writer.checkpoint(lsn, [lsn as u8; 32], &lsn.to_le_bytes()).unwrap();
+                    }
+                    restart = false;
+                }
+                Step::Mark => {
+                    writer.mark().unwrap();
+                    restart = false;
+                }
+                Step::Close => {}
+                Step::Kill => disk = disk.kill(),
+                Step::PowerCut(seed) => disk = disk.power_cut(PowerCut { seed, torn: seed % 2 == 0 }),
+            }
+            if restart {
+                let durable = writer.durable_lsn();
+                // A close makes everything durable; after a kill it only finds that it is dead.
+                let closed = writer.close().is_ok();
+                let (next, records, report) = recover(&disk).unwrap();
+                let least = if closed { appended.len() } else { durable as usize };
+                prop_assert!(records.len() >= least);
+                prop_assert!(records == appended[..records.len()]);
+                prop_assert!(report.gap.is_none(), "{:?}", report);
+                appended.truncate(records.len());
+                writer = next;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_opening_begins_a_segment_and_counts_an_epoch() {
+    let (disk, records) = specimen(3);
+    for epoch in 2..6 {
+        let (writer, kept, report) = recover(&disk).unwrap();
+        assert_eq!((writer.epoch(), report.epoch), (epoch, epoch));
+        assert_eq!(kept, records);
+        assert_eq!(writer.next_lsn(), records.len() as u64 + 1);
+        writer.close().unwrap();
+    }
+    let segments = disk.names().into_iter().filter(|n| n.ends_with(".seg")).count();
+    assert_eq!(segments, 5);
+}
+
+#[test]
+fn opening_changes_nothing_before_finish() {
+    let (disk, _) = specimen(6);
+    let at = disk.file("0000000001.seg").unwrap().iter().rposition(|b| *b != 0).unwrap();
+    disk.patch("0000000001.seg", at as u64, &[0x77]);
+    let (names, bytes, ops) = (disk.names(), disk.file("0000000001.seg"), disk.ops());
+    let mut opening = opened(&disk).unwrap();
+    folded(&mut opening, 1).unwrap();
+    assert!(opening.report().cut.is_some());
+    drop(opening);
+    assert_eq!((disk.names(), disk.file("0000000001.seg"), disk.ops()), (names, bytes, ops));
+}
+
+#[test]
+fn records_stop_early_and_start_anywhere() {
+    let (disk, records) = specimen(20);
+    let mut opening = opened(&disk).unwrap();
+    for from in 1..=records.len() as u64 + 1 {
+        assert_eq!(folded(&mut opening, from).unwrap(), records[from as usize - 1..]);
+    }
+    let stopped = opening
+        .records(5, |r| if r.lsn == 9 { ControlFlow::Break(r.lsn) } else { ControlFlow::Continue(()) })
+        .unwrap();
+    assert_eq!(stopped, Some(9));
+}
+
+use std::ops::ControlFlow;

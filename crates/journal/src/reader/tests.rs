@@ -1,0 +1,130 @@
+use crate::tests::*;
+use crate::*;
+
+fn drain<R: StorageRead>(reader: &mut JournalReader<R>) -> Vec<u64> {
+    let mut out = Vec::new();
+    while let Some(record) = reader.next().unwrap() {
+        out.push(record.lsn);
+    }
+    out
+}
+
+#[test]
+fn a_reader_follows_what_is_durable_through_changes_of_segment() {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    let mut durable = JournalReader::open(writer.reader()).unwrap();
+    let mut all = JournalReader::open(writer.reader()).unwrap().durable_only(false);
+    assert_eq!(durable.identity(), ID);
+    assert_eq!((drain(&mut durable), drain(&mut all)), (vec![], vec![]));
+    let (mut seen_durable, mut seen_all) = (Vec::new(), Vec::new());
+    let mut n = 0;
+    while writer.stats().rotations < 3 {
+        n += 1;
+        append(&mut writer, 1 + n % 3, n).unwrap();
+        if n % 5 == 0 {
+            writer.sync().unwrap();
+        }
+        seen_durable.extend(drain(&mut durable));
+        seen_all.extend(drain(&mut all));
+        let known = |seen: &[u64]| seen.last().copied().unwrap_or(0);
+        assert_eq!(known(&seen_durable), writer.durable_lsn(), "after batch {n}");
+        assert_eq!(known(&seen_all), writer.appended_lsn(), "after batch {n}");
+    }
+    writer.close().unwrap();
+    seen_durable.extend(drain(&mut durable));
+    let expected: Vec<u64> = (1..=seen_durable.len() as u64).collect();
+    assert_eq!(seen_durable, expected, "each record once, in order");
+    // The same readers go on when another process takes over.
+    let mut writer = recover(&disk).unwrap().0;
+    append(&mut writer, 2, 1).unwrap();
+    writer.sync().unwrap();
+    assert_eq!(drain(&mut durable).len(), 2);
+}
+
+#[test]
+fn a_reader_follows_a_writer_in_another_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = create(DirStorage::new(dir.path()).unwrap(), ID, SMALL).unwrap();
+    let mut reader = JournalReader::open_dir(dir.path()).unwrap();
+    const TOTAL: u64 = 3_000;
+    let writing = std::thread::spawn(move || {
+        while writer.next_lsn() <= TOTAL {
+            let first = writer.next_lsn();
+            append(&mut writer, 1 + first % 4, 5).unwrap();
+            if first % 3 == 0 {
+                writer.sync().unwrap();
+            }
+        }
+        writer.sync().unwrap();
+        let last = writer.durable_lsn();
+        writer.close().unwrap();
+        last
+    });
+    let mut next = 1;
+    while next <= TOTAL {
+        match reader.next().unwrap() {
+            Some(record) => {
+                assert_eq!(record.lsn, next);
+                assert!(!record.after_gap);
+                next += 1;
+            }
+            None => std::thread::yield_now(),
+        }
+    }
+    let last = writing.join().unwrap();
+    while let Some(record) = reader.next().unwrap() {
+        assert_eq!(record.lsn, next);
+        next += 1;
+    }
+    assert_eq!(next, last + 1);
+}
+
+#[test]
+fn seek_starts_at_any_record() {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    let mut total = 0;
+    while writer.stats().rotations < 2 {
+        total += append(&mut writer, 1 + total % 3, 2).unwrap().len() as u64;
+    }
+    writer.close().unwrap();
+    let mut reader = JournalReader::open(Storage::reader(&disk)).unwrap();
+    for lsn in (1..=total).step_by(37).chain([total, total + 1, 1]) {
+        reader.seek(lsn).unwrap();
+        let first = reader.next().unwrap().map(|r| r.lsn);
+        assert_eq!(first, (lsn <= total).then_some(lsn));
+        assert_eq!(reader.position(), first.unwrap_or(reader.position()));
+    }
+}
+
+#[test]
+fn a_torn_tail_is_the_end_and_not_damage() {
+    let (disk, records) = specimen(12);
+    let name = "0000000001.seg";
+    let bytes = disk.file(name).unwrap();
+    let end = bytes.iter().rposition(|b| *b != 0).unwrap();
+    disk.patch(name, end as u64 - 3, &[0; 4]);
+    let (shown, damages) = read_all(Storage::reader(&disk)).unwrap();
+    assert_eq!(damages, []);
+    assert!(shown.len() < records.len());
+    assert!(shown.last().unwrap().0.batch_end);
+}
+
+#[test]
+fn a_live_file_is_believed_only_while_its_writer_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = create(DirStorage::new(dir.path()).unwrap(), ID, SMALL).unwrap();
+    append(&mut writer, 1, 1).unwrap();
+    writer.sync().unwrap();
+    append(&mut writer, 1, 1).unwrap();
+    let read = DirReader::new(dir.path()).unwrap();
+    let live = read.live().unwrap().unwrap();
+    assert_eq!((live.segment, live.durable_lsn), (1, 1));
+    let mut reader = JournalReader::open_dir(dir.path()).unwrap();
+    assert_eq!(drain(&mut reader), [1]);
+    drop(writer); // gone without a sync, and without taking its live file along
+    assert!(dir.path().join("live").exists());
+    assert_eq!(read.live().unwrap(), None);
+    assert_eq!(drain(&mut reader), [2], "what a recovery would keep");
+}

@@ -1,0 +1,127 @@
+use crate::tests::*;
+use crate::*;
+
+fn writer() -> (MemStorage, Writer<MemStorage>) {
+    let disk = MemStorage::new();
+    let writer = create(disk.clone(), ID, SMALL).unwrap();
+    (disk, writer)
+}
+
+fn one(payload: &[u8]) -> NewRecord<'_> {
+    NewRecord { kind: 1, version: 1, actor: 0, time_ns: 0, cause: 0, payload }
+}
+
+#[test]
+fn refusals_change_nothing() {
+    let (disk, mut writer) = writer();
+    append(&mut writer, 2, 1).unwrap();
+    writer.sync().unwrap();
+    let before = disk.file("0000000001.seg").unwrap();
+    let large = vec![0; 100_000];
+    type Case<'a> = (Vec<NewRecord<'a>>, fn(&Refusal) -> bool);
+    let cases: Vec<Case<'_>> = vec![
+        (vec![], |r| *r == Refusal::Empty),
+        (vec![one(&large)], |r| matches!(r, Refusal::TooLarge { bytes_max: 61_368, .. })),
+        (vec![one(b"x"), NewRecord { kind: 0, ..one(b"y") }], |r| {
+            matches!(r, Refusal::BadRecord { index: 1, .. })
+        }),
+        (vec![NewRecord { cause: 3, ..one(b"y") }], |r| matches!(r, Refusal::BadRecord { index: 0, .. })),
+        (vec![one(b"x"), NewRecord { cause: 4, ..one(b"y") }], |r| {
+            matches!(r, Refusal::BadRecord { index: 1, .. })
+        }),
+    ];
+    for (batch, expected) in cases {
+        let fault = writer.append(&batch, Room::Reserve).unwrap_err();
+        assert!(!fault.is_latched());
+        let Fault::Refused(refusal) = fault else { panic!("{fault:?}") };
+        assert!(expected(&refusal), "{refusal:?}");
+        assert_eq!((writer.next_lsn(), writer.durable_lsn()), (3, 2));
+    }
+    assert_eq!(disk.file("0000000001.seg").unwrap(), before);
+    // A cause inside the same batch is fine.
+    writer.append(&[one(b"x"), NewRecord { cause: 3, ..one(b"y") }], Room::Normal).unwrap();
+}
+
+#[test]
+fn a_batch_of_a_mebibyte_fits_and_never_spans_segments() {
+    let disk = MemStorage::new();
+    let config = Config { segment_bytes: 4 << 20, ..Config::default() };
+    let mut writer = create(disk.clone(), ID, config).unwrap();
+    let payload = vec![7; (1 << 20) - 40];
+    for _ in 0..9 {
+        writer.append(&[one(&payload)], Room::Normal).unwrap();
+    }
+    assert!(matches!(
+        writer.append(&[one(&payload), one(b"")], Room::Normal),
+        Err(Fault::Refused(Refusal::TooLarge { .. }))
+    ));
+    writer.close().unwrap();
+    let report = verify(&Storage::reader(&disk), |_| ()).unwrap();
+    assert_eq!((report.records, report.segments, report.findings.len()), (9, 3, 0));
+}
+
+#[test]
+fn one_sync_serves_all_that_wait_and_none_is_made_for_nothing() {
+    let (disk, mut writer) = writer();
+    let before = disk.syncs();
+    for _ in 0..10 {
+        append(&mut writer, 3, 1).unwrap();
+    }
+    assert_eq!(writer.durable_lsn(), 0, "nothing is durable before a sync");
+    assert_eq!(writer.sync().unwrap(), 30);
+    assert_eq!(writer.sync().unwrap(), 30);
+    assert_eq!(disk.syncs(), before + 1);
+    assert_eq!(writer.stats().syncs, 1);
+}
+
+#[test]
+fn checkpoints_are_taken_at_the_durable_end_only_and_two_are_kept() {
+    let (disk, mut writer) = writer();
+    append(&mut writer, 2, 1).unwrap();
+    for lsn in [0, 1, 2, 3] {
+        assert!(matches!(
+            writer.checkpoint(lsn, [0; 32], b""),
+            Err(Fault::Refused(Refusal::NotDurable { durable_lsn: 0, .. }))
+        ));
+    }
+    for n in 1..6u64 {
+        append(&mut writer, 2, 1).unwrap();
+        let lsn = writer.sync().unwrap();
+        writer.checkpoint(lsn, [n as u8; 32], &[n as u8; 100]).unwrap();
+    }
+    let kept: Vec<String> = disk.names().into_iter().filter(|n| n.ends_with(".ckpt")).collect();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    writer.close().unwrap();
+    let opening = opened(&disk).unwrap();
+    let newest = &opening.checkpoints()[0];
+    assert_eq!((newest.lsn, newest.digest, newest.bytes.len()), (12, [5; 32], 100));
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_the_journal_alone() {
+    let (disk, mut writer) = writer();
+    append(&mut writer, 2, 1).unwrap();
+    writer.sync().unwrap();
+    disk.disk_full(true);
+    let fault = writer.checkpoint(2, [0; 32], &[1; 5000]).unwrap_err();
+    assert!(matches!(fault, Fault::CheckpointFailed(_)) && !fault.is_latched(), "{fault:?}");
+    assert!(!disk.names().iter().any(|n| n == "write.tmp"), "no half file is left");
+    append(&mut writer, 2, 1).unwrap();
+    assert_eq!(writer.sync().unwrap(), 4);
+}
+
+#[test]
+fn configurations_out_of_range_are_refused() {
+    for segment_bytes in [0, 4096, (64 << 10) + 1, (64 << 10) + 512, (1 << 30) + 4096] {
+        let config = Config { segment_bytes, ..Config::default() };
+        assert!(matches!(create(MemStorage::new(), ID, config), Err(OpenError::Config { .. })));
+    }
+}
+
+#[test]
+fn a_clean_stop_gives_the_spare_back() {
+    let (disk, mut writer) = writer();
+    append(&mut writer, 1, 1).unwrap();
+    writer.close().unwrap();
+    assert_eq!(disk.names(), ["0000000001.seg"]);
+}
