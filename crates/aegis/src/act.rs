@@ -187,7 +187,8 @@ impl Play<'_> {
         };
         let stream = market.stream(&self.numbers(), Some(&at))?;
         let finished = engine_at.is_some_and(|tick| tick.cursor >= at.cursor);
-        let point = stream.point(&at).ok_or_else(|| Failure::bug("the recorded point is not in the stream"))?;
+        let point =
+            stream.point(&at).ok_or_else(|| Failure::bug("the recorded point is not in the stream"))?;
         let closed = self.warm(&stream, &point, finished)?;
         self.world.now = self.world.now.max(point.now);
         self.world.venue_hears(&opening)?;
@@ -305,7 +306,7 @@ impl Play<'_> {
                     self.world.show(&point)?;
                     self.last = Some(point);
                     self.points += 1;
-                    if self.points % PROGRESS_EVERY == 0 {
+                    if self.points.is_multiple_of(PROGRESS_EVERY) {
                         self.show_progress(stream, &point, bar);
                     }
                 }
@@ -348,7 +349,11 @@ impl Play<'_> {
             Err(what) => Reply::refused(what),
             Ok(None) => {
                 let state = self.world.engine.machine().state();
-                Reply { ok: true, text: String::new(), status: crate::status::of(&self.script.act.name, state) }
+                Reply {
+                    ok: true,
+                    text: String::new(),
+                    status: crate::status::of(&self.script.act.name, state),
+                }
             }
             Ok(Some(command)) => {
                 let before = self.world.engine.machine().state().lsn;
@@ -381,8 +386,10 @@ impl Play<'_> {
     /// A candle closed: the engine is told, and each strategy whose turn it is speaks.
     fn closed(&mut self, id: InstrumentId, candle: Candle) -> Result<(), Failure> {
         let closes = candle.open_time.after(self.interval_ns);
-        let day_ended =
-            self.window.back().is_some_and(|last| last.open_time.after(self.interval_ns).utc_day() < closes.utc_day());
+        let day_ended = self
+            .window
+            .back()
+            .is_some_and(|last| last.open_time.after(self.interval_ns).utc_day() < closes.utc_day());
         self.remember(candle);
         self.world.tell(vec![Input::CandleClosed(id, candle)])?;
         let Some(point) = self.last else { return Ok(()) };
@@ -454,7 +461,11 @@ fn progress(script: &Script<'_>, length: u64) -> ProgressBar {
 }
 
 /// Whether a stopped act has nothing left to play.
-pub(crate) fn is_complete(state: &aegis_projection::State, act: &Act, market: Market) -> Result<bool, Failure> {
+pub(crate) fn is_complete(
+    state: &aegis_projection::State,
+    act: &Act,
+    market: Market,
+) -> Result<bool, Failure> {
     let Some(seen) = state.feeds.get(&FEED).filter(|_| state.journal.stopped) else { return Ok(false) };
     let numbers = names(act).into_iter().filter_map(|n| Some((n, state.find_instrument(&n)?))).collect();
     let mut stream = market.stream(&numbers, Some(&seen.tick()))?;

@@ -14,7 +14,7 @@ use aegis_projection::State;
 /// What an effect of the engine asks for.
 pub(crate) enum Wish {
     /// A request to the venue.
-    Venue(VenueInput),
+    Venue(Box<VenueInput>),
     /// A message for a person.
     Notify {
         /// Its number.
@@ -28,26 +28,25 @@ pub(crate) enum Wish {
 
 /// An effect in the venue's words.
 pub(crate) fn wish(state: &State, effect: &Effect) -> Wish {
-    match effect {
+    let request = match effect {
         Effect::Place(place) => match name(state, place.instrument) {
-            Some(instrument) => Wish::Venue(VenueInput::Place {
+            Some(instrument) => VenueInput::Place {
                 client: place.client.label(),
                 instrument,
                 side: place.side,
                 kind: place.kind,
                 quantity: place.quantity,
-            }),
-            None => Wish::Nothing,
+            },
+            None => return Wish::Nothing,
         },
-        Effect::Cancel { client, .. } => Wish::Venue(VenueInput::Cancel { client: client.label() }),
-        Effect::LookUp { order, client, .. } => {
-            Wish::Venue(VenueInput::LookUp { client: client.label(), token: order.0 })
-        }
+        Effect::Cancel { client, .. } => VenueInput::Cancel { client: client.label() },
+        Effect::LookUp { order, client, .. } => VenueInput::LookUp { client: client.label(), token: order.0 },
         Effect::AskSnapshot { number, scope, trades_from } => {
-            Wish::Venue(VenueInput::Listing { number: *number, scope: *scope, trades_from: *trades_from })
+            VenueInput::Listing { number: *number, scope: *scope, trades_from: *trades_from }
         }
-        Effect::Notify { number, text } => Wish::Notify { number: *number, text: text.clone() },
-    }
+        Effect::Notify { number, text } => return Wish::Notify { number: *number, text: text.clone() },
+    };
+    Wish::Venue(Box::new(request))
 }
 
 /// An answer of the venue as an input of the engine; `now` is when it was asked. None when it is about an order

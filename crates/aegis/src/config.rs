@@ -3,6 +3,8 @@
 
 mod engine;
 mod layers;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use crate::exit::{Exit, Failure};
@@ -180,8 +182,14 @@ impl Config {
         Some(Config {
             data: PathBuf::from(data?),
             pace: pace?,
-            journal: aegis_journal::Config { segment_bytes: segment? << 20, ..aegis_journal::Config::default() },
-            limits: aegis_node::Limits { unsynced_max: unsynced_max?, checkpoint_records: checkpoint_records? },
+            journal: aegis_journal::Config {
+                segment_bytes: segment? << 20,
+                ..aegis_journal::Config::default()
+            },
+            limits: aegis_node::Limits {
+                unsynced_max: unsynced_max?,
+                checkpoint_records: checkpoint_records?,
+            },
             control: control?,
             acts,
             effective,
@@ -206,7 +214,9 @@ impl Overrides {
         }
         if let Some(signals) = &self.signals {
             let played = |layers: &mut Layers, name: &str| {
-                layers.ask(&format!("acts.{name}.enabled")).is_none_or(|leaf| leaf.written.to_string() == "true")
+                layers
+                    .ask(&format!("acts.{name}.enabled"))
+                    .is_none_or(|leaf| leaf.written.to_string() == "true")
             };
             for name in layers.names("acts") {
                 if played(layers, &name) {
@@ -319,9 +329,8 @@ fn venue(layers: &mut Layers) -> Option<aegis_paper::Settings> {
 fn instrument(layers: &mut Layers, name: &str) -> Option<ListedInstrument> {
     let path = format!("instruments.{name}");
     let above_zero = |text: &str| {
-        values::decimal(text).and_then(|v| {
-            if v.is_positive() { Ok(v) } else { Err(format!("{text} is not above zero")) }
-        })
+        values::decimal(text)
+            .and_then(|v| if v.is_positive() { Ok(v) } else { Err(format!("{text} is not above zero")) })
     };
     let base = layers.label(&format!("{path}.base"));
     let quote = layers.label(&format!("{path}.quote"));
@@ -359,7 +368,11 @@ fn act(
         let find = |name: &String| {
             listed.get(name).cloned().ok_or_else(|| format!("{name} has no section [instruments.{name}]"))
         };
-        if names.is_empty() { Err("at least one instrument".to_owned()) } else { names.iter().map(find).collect() }
+        if names.is_empty() {
+            Err("at least one instrument".to_owned())
+        } else {
+            names.iter().map(find).collect()
+        }
     });
     let price_age = layers.one(&at("price_age"), values::age);
     let strategies = layers.many(&at("strategies"), |names| {

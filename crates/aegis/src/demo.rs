@@ -2,9 +2,9 @@
 //! It prints what is found in the journals and nothing that it did not look up; it ends with 1 if the story fails.
 
 use crate::exit::{Exit, Failure};
+use crate::place::reader;
 use crate::print;
 use aegis_forensics::{Reading, words};
-use crate::place::reader;
 use aegis_model::event::VENUE_SCHEMA;
 use aegis_model::{Event, Fact, Label, Lsn, Machine, OrderKind, Quantity, Rate, Side, Timestamp};
 use aegis_paper::{Settings, Venue, VenueInput, VenueRow};
@@ -83,7 +83,8 @@ impl Stage {
         let program = std::env::current_exe().map_err(|e| Failure::io("our own program", &e))?;
         let file = |name: &str| self.0.join(name);
         let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AEGIS_")) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AEGIS_"))
+        {
             // The story is told with its own settings.
             command.env_remove(name);
         }
@@ -219,7 +220,13 @@ fn orders(venue: &Venue) -> Vec<VenueRow> {
 
 fn show(venue: &Venue) -> Result<(), Failure> {
     for (at, order) in orders(venue).iter().enumerate() {
-        print(&format!("       order {}: {} {} BTC, filled {}", at + 1, order.side, order.quantity, order.cumulative))?;
+        print(&format!(
+            "       order {}: {} {} BTC, filled {}",
+            at + 1,
+            order.side,
+            order.quantity,
+            order.cumulative
+        ))?;
     }
     let held = venue.state().holdings().filter(|h| !h.total.is_zero());
     let held: Vec<String> = held.map(|h| format!("{} {}", h.total, h.name)).collect();

@@ -90,23 +90,34 @@ impl From<aegis_node::Fault> for Failure {
 
 impl From<aegis_node::OpenError> for Failure {
     fn from(error: aegis_node::OpenError) -> Failure {
-        match error {
-            aegis_node::OpenError::Journal(cause) => Failure::from(cause),
-            other => Failure::new(Exit::Corrupt, other.to_string()),
+        let text = error.to_string();
+        if let aegis_node::OpenError::Journal(cause) = error {
+            Failure::from(cause)
+        } else {
+            Failure::new(Exit::Corrupt, text)
         }
     }
 }
 
 impl From<aegis_journal::OpenError> for Failure {
     fn from(error: aegis_journal::OpenError) -> Failure {
-        let exit = match &error {
-            aegis_journal::OpenError::Locked { .. } => Exit::Locked,
-            aegis_journal::OpenError::NoJournal => Exit::Usage,
-            aegis_journal::OpenError::Config { .. } => Exit::Config,
-            aegis_journal::OpenError::Io(_) => Exit::Io,
-            _ => Exit::Corrupt,
-        };
-        Failure::new(exit, error.to_string())
+        Failure::new(code_of(&error), error.to_string())
+    }
+}
+
+/// The code of a journal that cannot be opened; what is not named is damage.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enum is not exhaustive: a new way to be wrong is damage"
+)]
+pub(crate) const fn code_of(error: &aegis_journal::OpenError) -> Exit {
+    use aegis_journal::OpenError;
+    match error {
+        OpenError::Locked { .. } => Exit::Locked,
+        OpenError::NoJournal => Exit::Usage,
+        OpenError::Config { .. } => Exit::Config,
+        OpenError::Io(_) => Exit::Io,
+        _ => Exit::Corrupt,
     }
 }
 

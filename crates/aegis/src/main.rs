@@ -117,7 +117,11 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         ),
         What::Adopt { instrument, average, quantity } => command(
             cli,
-            Ask::Adopt { instrument: instrument.clone(), average: average.clone(), quantity: quantity.clone() },
+            Ask::Adopt {
+                instrument: instrument.clone(),
+                average: average.clone(),
+                quantity: quantity.clone(),
+            },
         ),
         What::Release { instrument } => command(cli, Ask::Release { instrument: instrument.clone() }),
         What::AcceptGap => command(cli, Ask::AcceptGap {}),
@@ -149,11 +153,8 @@ fn command(cli: &Cli, ask: Ask) -> Result<Exit, Failure> {
     let dir = config(cli, Overrides::default())?.data;
     match control::ask(&dir, &ask)? {
         Some(reply) if reply.ok => {
-            let text = if cli.json {
-                serde_json::to_string(&reply).map_err(Failure::bug)?
-            } else {
-                reply.text
-            };
+            let text =
+                if cli.json { serde_json::to_string(&reply).map_err(Failure::bug)? } else { reply.text };
             print(&text).map(|()| Exit::Ok)
         }
         Some(reply) => Err(Failure::usage(reply.text)),

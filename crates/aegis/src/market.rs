@@ -57,7 +57,10 @@ impl Market {
     pub(crate) fn read(source: &FeedSource, instruments: &[Label]) -> Result<Market, Failure> {
         let candles = |rows: Vec<CandleRow>| {
             let [name] = instruments else {
-                return Err(Failure::new(Exit::Config, "a candle feed needs exactly one instrument in its act"));
+                return Err(Failure::new(
+                    Exit::Config,
+                    "a candle feed needs exactly one instrument in its act",
+                ));
             };
             let interval_ns = candles::interval_ns(&rows)
                 .ok_or_else(|| Failure::new(Exit::Config, "a candle feed needs at least two candles"))?;
@@ -141,7 +144,9 @@ impl Market {
                 if next > points.len() as u64 {
                     return Err(Failure::new(
                         Exit::Config,
-                        format!("the ticks have no place {next}: the journal was written with another capture"),
+                        format!(
+                            "the ticks have no place {next}: the journal was written with another capture"
+                        ),
                     ));
                 }
                 let points = points

@@ -3,7 +3,7 @@
 
 use crate::cli;
 use crate::config::Config;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, code_of};
 use crate::place;
 use crate::summary::Summary;
 use aegis_forensics::{Point, ReadError, Reading, Until};
@@ -15,10 +15,12 @@ use std::time::Duration;
 const FOLLOW: Duration = Duration::from_millis(200);
 
 fn failure(path: &Path, error: &ReadError) -> Failure {
-    let exit = match error {
-        ReadError::Open(aegis_journal::OpenError::Io(_)) => Exit::Io,
-        ReadError::Open(aegis_journal::OpenError::NoJournal) | ReadError::Schema { .. } => Exit::Usage,
-        _ => Exit::Corrupt,
+    let exit = if let ReadError::Open(cause) = error {
+        code_of(cause)
+    } else if matches!(error, ReadError::Schema { .. }) {
+        Exit::Usage
+    } else {
+        Exit::Corrupt
     };
     Failure::new(exit, format!("{}: {error}", path.display()))
 }
@@ -52,7 +54,10 @@ pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result
             crate::print(&format!("{}\n{}", path.display(), summary.to_string().trim_end()))?;
         }
         if reading.behind_gap > 0 {
-            crate::print(&format!("  {} intact records lie behind a gap and are not folded", reading.behind_gap))?;
+            crate::print(&format!(
+                "  {} intact records lie behind a gap and are not folded",
+                reading.behind_gap
+            ))?;
             exit = Exit::Finding;
         }
     }

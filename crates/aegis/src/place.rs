@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// The file that makes a directory an aegis data directory.
 const MARKER: &str = "AEGIS-DATA";
-const MARKER_TEXT: &str = "An aegis data directory: journals of trading state. Do not edit; see `aegis verify`.\n";
+const MARKER_TEXT: &str =
+    "An aegis data directory: journals of trading state. Do not edit; see `aegis verify`.\n";
 /// Old directories kept beside the data directory at most.
 const ASIDE_MAX: u32 = 10_000;
 

@@ -9,9 +9,9 @@ use crate::exit::{Exit, Failure};
 use crate::ids::Draw;
 use crate::market::Market;
 use crate::place;
+use crate::place::reader;
 use crate::summary::Summary;
 use crate::text::{per_second, size};
-use crate::place::reader;
 use aegis_model::event::{ENGINE_SCHEMA, VENUE_SCHEMA};
 use aegis_model::{Fixed, Label, Rounding, Timestamp};
 use aegis_paper::Venue;
@@ -60,15 +60,17 @@ struct Process {
 /// # Errors
 /// [`Failure`].
 pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit, Failure> {
-    if asked.fresh {
-        if let Some(aside) = place::move_aside(&config.data)? {
-            eprintln!("aegis: the old data lie in {}", aside.display());
-        }
+    if asked.fresh
+        && let Some(aside) = place::move_aside(&config.data)?
+    {
+        eprintln!("aegis: the old data lie in {}", aside.display());
     }
     let acts: Vec<&Act> =
         config.acts.iter().filter(|a| asked.act.is_empty() || asked.act.contains(&a.name)).collect();
     if let Some(unknown) = asked.act.iter().find(|name| !config.acts.iter().any(|a| a.name == **name)) {
-        return Err(Failure::usage(format!("no act {unknown} is enabled; see `aegis config show --effective`")));
+        return Err(Failure::usage(format!(
+            "no act {unknown} is enabled; see `aegis config show --effective`"
+        )));
     }
     if acts.is_empty() {
         return Err(Failure::usage("no act is enabled"));
@@ -111,11 +113,11 @@ fn one(
     let read = || Market::read(&act.feed, &act::names(act));
     let market = read()?;
     let act = act::with_market(act, &market)?;
-    if let Some((engine, venue)) = finished(config, &act)? {
-        if act::is_complete(&engine, &act, read()?)? {
-            let summary = summary(config, &act, "complete before", &engine, venue, None);
-            return Ok((summary, Ended::Complete));
-        }
+    if let Some((engine, venue)) = finished(config, &act)?
+        && act::is_complete(&engine, &act, read()?)?
+    {
+        let summary = summary(config, &act, "complete before", &engine, venue, None);
+        return Ok((summary, Ended::Complete));
     }
     let script = Script {
         act: &act,
@@ -239,13 +241,20 @@ fn words(summary: &ActSummary) -> String {
     if let Some(equity) = &venue.equity {
         line("equity", &format!("{equity} (holdings at the last price traded)"));
     }
-    line("journals", &format!("{}, venue's {}", size(summary.journal_bytes), size(summary.venue_journal_bytes)));
+    line(
+        "journals",
+        &format!("{}, venue's {}", size(summary.journal_bytes), size(summary.venue_journal_bytes)),
+    );
     match &summary.process {
         Some(p) => line(
             "this process",
             &format!(
                 "{} points, {} records, {} syncs, {}.{:03} s",
-                p.points, p.records, p.syncs, p.milliseconds / 1000, p.milliseconds % 1000
+                p.points,
+                p.records,
+                p.syncs,
+                p.milliseconds / 1000,
+                p.milliseconds % 1000
             ),
         ),
         None => line("this process", "nothing: the act was complete"),

@@ -39,7 +39,8 @@ impl Signals {
             SignalSource::Embedded => all("the embedded signals", EMBEDDED),
             SignalSource::File(path) => {
                 let name = path.display().to_string();
-                let file = File::open(path).map_err(|e| Failure::io(format!("{name} cannot be opened"), &e))?;
+                let file =
+                    File::open(path).map_err(|e| Failure::io(format!("{name} cannot be opened"), &e))?;
                 all(&name, BufReader::new(file))
             }
             SignalSource::Stdin if pace == Pace::Fast => all("standard input", std::io::stdin().lock()),

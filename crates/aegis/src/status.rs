@@ -1,10 +1,10 @@
 //! `aegis status`: how things stand, from the running process or, when none runs, from the journals. Standing alarms
 //! make it end with 1. It changes nothing.
 
+use crate::config::Config;
 use crate::control::words::Ask;
 use crate::control::{self};
-use crate::exit::{Exit, Failure};
-use crate::config::Config;
+use crate::exit::{Exit, Failure, code_of};
 use crate::place;
 use crate::summary::Summary;
 use aegis_model::event::ENGINE_SCHEMA;
@@ -32,17 +32,13 @@ pub(crate) fn status(config: &Config, quiet: bool, json: bool) -> Result<Exit, F
         }
         let mut engine = aegis_engine::Engine::new(aegis_engine::Settings::default());
         aegis_node::read(&mut engine, ENGINE_SCHEMA, place::reader(&journal.path)?).map_err(|e| {
-            let exit = if matches!(e, aegis_node::ReadError::Open(aegis_journal::OpenError::Io(_))) {
-                Exit::Io
-            } else {
-                Exit::Corrupt
-            };
+            let exit =
+                if let aegis_node::ReadError::Open(cause) = &e { code_of(cause) } else { Exit::Corrupt };
             Failure::new(exit, format!("{}: {e}", journal.path.display()))
         })?;
         acts.push(of(&journal.act, engine.state()));
     }
-    let alarms: usize =
-        acts.iter().filter_map(|a| a["summary"]["alarms"].as_array()).map(Vec::len).sum();
+    let alarms: usize = acts.iter().filter_map(|a| a["summary"]["alarms"].as_array()).map(Vec::len).sum();
     if !quiet {
         if json {
             for act in &acts {
@@ -77,7 +73,11 @@ fn words(acts: &[Value], running: Option<&str>) -> String {
             line(
                 "balance",
                 &format!(
-                    "{} {}, available {}, reserved {}", get("total"), get("asset"), get("available"), get("reserved")
+                    "{} {}, available {}, reserved {}",
+                    get("total"),
+                    get("asset"),
+                    get("available"),
+                    get("reserved")
                 ),
             );
             line("", &format!("of record {}, {} s old", b["lsn"], b["age_s"]));
@@ -89,7 +89,15 @@ fn words(acts: &[Value], running: Option<&str>) -> String {
         for p in positions {
             let get = |key: &str| p[key].as_str().unwrap_or("none").to_owned();
             line("position", &format!("{} {} at {}", get("instrument"), get("held"), get("entry")));
-            line("", &format!("stop {} covers {}, take-profit {}", get("stop"), get("covered"), get("take_profit")));
+            line(
+                "",
+                &format!(
+                    "stop {} covers {}, take-profit {}",
+                    get("stop"),
+                    get("covered"),
+                    get("take_profit")
+                ),
+            );
         }
         line("profit", &format!("{} net of fees, {} closed", text("realised"), summary["closed"]));
         if summary["undelivered"].as_u64().unwrap_or(0) > 0 {

@@ -147,8 +147,15 @@ impl Summary {
             .alarms
             .iter()
             .map(|((kind, about), alarm)| {
-                let name = about.and_then(|id| state.instrument(id)).map_or(String::new(), |i| format!(" {}", i.spec.name));
-                format!("{kind}{name} since {}: {} (blocks {})", clock(alarm.since), alarm.reason, alarm.blocks)
+                let name = about
+                    .and_then(|id| state.instrument(id))
+                    .map_or(String::new(), |i| format!(" {}", i.spec.name));
+                format!(
+                    "{kind}{name} since {}: {} (blocks {})",
+                    clock(alarm.since),
+                    alarm.reason,
+                    alarm.blocks
+                )
             })
             .collect();
         Summary {
@@ -168,7 +175,12 @@ impl Summary {
             won: t.won,
             realised: t.realised,
             quote_fees: t.quote_fees,
-            fees: state.assets.iter().filter(|a| !a.fees.is_zero()).map(|a| (a.name.to_string(), a.fees.to_string())).collect(),
+            fees: state
+                .assets
+                .iter()
+                .filter(|a| !a.fees.is_zero())
+                .map(|a| (a.name.to_string(), a.fees.to_string()))
+                .collect(),
             dust: instruments()
                 .filter(|i| i.dust.quantity.is_positive())
                 .map(|i| (i.spec.name.to_string(), i.dust.quantity.to_string()))
@@ -183,7 +195,11 @@ impl Summary {
             alarms,
             anomalies: t.anomalies.iter().map(|(k, n)| (k.to_string(), *n)).collect(),
             undelivered: state.outbox.len(),
-            halted: state.trading.halted.as_ref().map(|h| format!("by {} since {}: {}", h.by, clock(h.at), h.reason)),
+            halted: state
+                .trading
+                .halted
+                .as_ref()
+                .map(|h| format!("by {} since {}: {}", h.by, clock(h.at), h.reason)),
             conserved: state.conservation().is_ok_and(|(left, right)| left == right),
             return_on_first: return_on_first(state).map(percent),
         }
@@ -237,23 +253,63 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "signals", &format!("{}, lines refused {}", self.signals, self.bad_signals))?;
         row(f, "entries refused", &list(&self.refusals))?;
-        row(f, "orders", &format!("{} entries, {} exits; ended: {}; open {}", self.entries, self.exits, list(&self.ended), self.open_orders))?;
+        row(
+            f,
+            "orders",
+            &format!(
+                "{} entries, {} exits; ended: {}; open {}",
+                self.entries,
+                self.exits,
+                list(&self.ended),
+                self.open_orders
+            ),
+        )?;
         row(f, "fills", &self.fills.to_string())?;
         row(f, "positions closed", &format!("{}, with profit {}", self.closed, self.won))?;
-        row(f, "profit net of fees", &format!("{:.8}{}", self.realised, self.return_on_first.as_ref().map_or(String::new(), |r| format!(" ({r} of the first balance)"))))?;
+        row(
+            f,
+            "profit net of fees",
+            &format!(
+                "{:.8}{}",
+                self.realised,
+                self.return_on_first
+                    .as_ref()
+                    .map_or(String::new(), |r| format!(" ({r} of the first balance)"))
+            ),
+        )?;
         row(f, "fees", &texts(&self.fees))?;
         row(f, "dust", &texts(&self.dust))?;
         row(f, "stop adjustments", &self.stop_moves.to_string())?;
-        let blind: Vec<String> = self.blind_s.iter().map(|(n, s)| format!("{n} {}h{:02}m{:02}s", s / 3600, s / 60 % 60, s % 60)).collect();
+        let blind: Vec<String> = self
+            .blind_s
+            .iter()
+            .map(|(n, s)| format!("{n} {}h{:02}m{:02}s", s / 3600, s / 60 % 60, s % 60))
+            .collect();
         row(f, "blind time", &if blind.is_empty() { "none".into() } else { blind.join(", ") })?;
         for b in &self.balances {
-            row(f, "balance", &format!("{} {}, available {} (record {}, {} s old)", b.total, b.asset, b.available, b.lsn, b.age_s))?;
+            row(
+                f,
+                "balance",
+                &format!(
+                    "{} {}, available {} (record {}, {} s old)",
+                    b.total, b.asset, b.available, b.lsn, b.age_s
+                ),
+            )?;
         }
         for p in &self.positions {
-            row(f, "position", &format!(
-                "{} {} at {}, stop {} covers {} (opened by record {})", p.instrument, p.held, p.entry,
-                p.stop.as_deref().unwrap_or("none"), p.covered.as_deref().unwrap_or("nothing"), p.opened
-            ))?;
+            row(
+                f,
+                "position",
+                &format!(
+                    "{} {} at {}, stop {} covers {} (opened by record {})",
+                    p.instrument,
+                    p.held,
+                    p.entry,
+                    p.stop.as_deref().unwrap_or("none"),
+                    p.covered.as_deref().unwrap_or("nothing"),
+                    p.opened
+                ),
+            )?;
         }
         if let Some(halted) = &self.halted {
             row(f, "trading halted", halted)?;

@@ -33,7 +33,6 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-
 /// How many of something a second.
 pub(crate) fn per_second(count: u64, took: Duration) -> u64 {
     let ns = took.as_nanos().max(1);

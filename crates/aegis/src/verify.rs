@@ -21,40 +21,47 @@ pub(crate) fn verify(config: &Config, asked: &cli::Journals, json: bool) -> Resu
     } else {
         asked.journals.clone()
     };
-    let mut worst = Exit::Ok;
+    let mut worst = Verdict::Whole;
     for path in &paths {
         let report = aegis_journal::verify_dir(path, |_| {}).map_err(|e| {
             let failure = Failure::from(e);
             Failure { text: format!("{}: {}", path.display(), failure.text), ..failure }
         })?;
-        let exit = judge(&report);
         crate::print(&if json { in_json(path, &report) } else { words(path, &report) })?;
-        worst = match (worst, exit) {
-            (Exit::Corrupt, _) | (_, Exit::Corrupt) => Exit::Corrupt,
-            (Exit::Ok, other) => other,
-            (other, _) => other,
-        };
+        worst = worst.max(judge(&report));
     }
-    Ok(worst)
+    Ok(match worst {
+        Verdict::Whole => Exit::Ok,
+        Verdict::Findings => Exit::Finding,
+        Verdict::Damaged => Exit::Corrupt,
+    })
 }
 
 /// Rot is damage; what loses no record, and a gap that was declared before, is a finding; a torn tail is what any crash
 /// leaves.
-fn judge(report: &VerifyReport) -> Exit {
+fn judge(report: &VerifyReport) -> Verdict {
     if report.findings.iter().any(|f| matches!(f, Finding::Rot(_))) {
-        Exit::Corrupt
+        Verdict::Damaged
     } else if !report.findings.is_empty() || !report.gaps.is_empty() {
-        Exit::Finding
+        Verdict::Findings
     } else {
-        Exit::Ok
+        Verdict::Whole
     }
+}
+
+/// What verification says, the worse the later.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Whole,
+    Findings,
+    Damaged,
 }
 
 fn words(path: &Path, report: &VerifyReport) -> String {
     let verdict = match judge(report) {
-        Exit::Ok => "whole",
-        Exit::Finding => "every record whole, with findings",
-        _ => "DAMAGED",
+        Verdict::Whole => "whole",
+        Verdict::Findings => "every record whole, with findings",
+        Verdict::Damaged => "DAMAGED",
     };
     let mut out = format!(
         "{}: {verdict}\n  {} records to {}, {} segments, {}, {} checkpoints",
@@ -95,7 +102,7 @@ fn in_json(path: &Path, report: &VerifyReport) -> String {
     let gaps: Vec<_> = report.gaps.iter().map(|g| json!([g.first_lsn, g.through_lsn])).collect();
     json!({
         "journal": path.display().to_string(),
-        "whole": judge(report) == Exit::Ok,
+        "whole": judge(report) == Verdict::Whole,
         "records": report.records,
         "last_lsn": report.last_lsn,
         "segments": report.segments,

@@ -92,7 +92,8 @@ fn open_node<M: aegis_model::Machine>(
     let storage = || DirStorage::new(dir).map_err(|e| Failure::io(dir.display(), &e));
     let journal = aegis_journal::Config { knows, ..config.journal };
     let expect = Expect { journal_id: None, schema, mode: Mode::Paper.number() };
-    let named = |failure: Failure| Failure { text: format!("{}: {}", dir.display(), failure.text), ..failure };
+    let named =
+        |failure: Failure| Failure { text: format!("{}: {}", dir.display(), failure.text), ..failure };
     match Node::open(machine(), storage()?, expect, journal, config.limits) {
         Ok((node, report)) => {
             let recovery = &report.recovery;
@@ -112,7 +113,8 @@ fn open_node<M: aegis_model::Machine>(
             Ok((node, Some(report)))
         }
         Err(OpenError::Journal(aegis_journal::OpenError::NoJournal)) => {
-            let identity = Identity { journal_id: draw.journal_id(schema)?, schema, mode: Mode::Paper.number() };
+            let identity =
+                Identity { journal_id: draw.journal_id(schema)?, schema, mode: Mode::Paper.number() };
             let node = Node::create(machine(), storage()?, identity, journal, config.limits)
                 .map_err(|e| named(Failure::from(e)))?;
             Ok((node, None))
@@ -171,8 +173,7 @@ impl World {
         let (mut engine, report) =
             open_node(engine, &dir.join("engine"), ENGINE_SCHEMA, knows_engine, config, draw)?;
         let venue = || Venue::new(act.venue);
-        let (venue, _) =
-            open_node(venue, &dir.join("venue"), VENUE_SCHEMA, knows_venue, config, draw)?;
+        let (venue, _) = open_node(venue, &dir.join("venue"), VENUE_SCHEMA, knows_venue, config, draw)?;
         if venue.lost().is_some() {
             return Err(Failure::new(
                 Exit::Corrupt,
@@ -203,7 +204,10 @@ impl World {
             self.kill_when(KillAt::Answered);
             pending = self.perform(&effects)?;
         }
-        Err(Failure::bug(format!("engine and venue are not quiet after {ROUNDS_MAX} rounds at {}", self.now.0)))
+        Err(Failure::bug(format!(
+            "engine and venue are not quiet after {ROUNDS_MAX} rounds at {}",
+            self.now.0
+        )))
     }
 
     /// Does what the engine asked for and brings back the answers.
@@ -212,7 +216,7 @@ impl World {
         let mut answers = Vec::new();
         for effect in effects {
             match adapter::wish(self.engine.machine().state(), effect) {
-                Wish::Venue(request) => requests.push(request),
+                Wish::Venue(request) => requests.push(*request),
                 Wish::Notify { number, text } => {
                     tracing::info!(number, "{text}");
                     answers.push(Input::Delivered(number));
@@ -258,7 +262,9 @@ impl World {
     /// As [`World::tell`].
     pub(crate) fn clock(&mut self, until: Timestamp) -> Result<(), Failure> {
         for _ in 0..TIMERS_MAX {
-            let Some(due) = self.engine.machine().next_timer().filter(|due| *due <= until) else { return Ok(()) };
+            let Some(due) = self.engine.machine().next_timer().filter(|due| *due <= until) else {
+                return Ok(());
+            };
             self.now = self.now.max(due);
             self.tell(vec![Input::Clock])?;
             if self.engine.machine().next_timer().is_some_and(|next| next <= due) {
@@ -284,7 +290,8 @@ impl World {
     /// # Errors
     /// As [`World::tell`].
     pub(crate) fn warm(&mut self, point: &Point, engine_too: bool) -> Result<(), Failure> {
-        let heard = self.venue.step(point.now, &[VenueInput::Warmup { name: point.name, tick: point.tick }])?;
+        let heard =
+            self.venue.step(point.now, &[VenueInput::Warmup { name: point.name, tick: point.tick }])?;
         let effects =
             if engine_too { self.engine.step(point.now, &[Input::Warmup(point.tick)])? } else { Vec::new() };
         if heard.is_empty() && effects.is_empty() {
@@ -301,7 +308,10 @@ impl World {
         self.older = None;
         for gap in &found {
             self.engine.declare(gap)?;
-            let reason = format!("rot in {} at offset {}, record {}: {}", gap.file, gap.offset, gap.first_lsn, gap.flaw);
+            let reason = format!(
+                "rot in {} at offset {}, record {}: {}",
+                gap.file, gap.offset, gap.first_lsn, gap.flaw
+            );
             tracing::error!("{reason}");
             let halt = Command::Halt { reason: Text::new(&reason) };
             self.command(Label::literal("check of older records"), halt)?;
@@ -334,7 +344,10 @@ impl World {
         let state = self.engine.machine().state();
         let working = state.orders.values().filter(|o| o.purpose == Purpose::Entry).count();
         if working > 0 {
-            tracing::warn!(working, "entries are still working after ten seconds; the next start asks about them");
+            tracing::warn!(
+                working,
+                "entries are still working after ten seconds; the next start asks about them"
+            );
         }
         self.tell(vec![Input::Stopped(why)])
     }

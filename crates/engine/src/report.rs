@@ -171,6 +171,12 @@ impl Engine {
         if self.known_trade(trade, number) {
             return false;
         }
+        if self.state.is_beyond_memory(id, trade.executed) {
+            // It cannot be told from a repeat here: the journal itself must be asked (see `log`).
+            let detail = alloc::format!("trade {} is older than what is remembered", trade.trade.0);
+            self.note(AnomalyKind::FillBeyondMemory, Some(id), number, Fixed::ZERO, trade.quantity.0, &detail);
+            return false;
+        }
         let mut executed = trade.executed;
         if executed < self.state.walked {
             let detail = alloc::format!("trade {} is older than the last complete walk of trades", trade.trade.0);

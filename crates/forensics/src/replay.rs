@@ -37,9 +37,12 @@ impl std::str::FromStr for Until {
         if let Ok(lsn) = text.parse() {
             return Ok(Until::Lsn(Lsn(lsn)));
         }
-        let at = OffsetDateTime::parse(text, &Rfc3339)
-            .map_err(|_| format!("{text:?}: give a record number, \"before N\", or a time such as 2025-01-01T00:00:00Z"))?;
-        i64::try_from(at.unix_timestamp_nanos()).map(|ns| Until::Time(Timestamp(ns))).map_err(|e| e.to_string())
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+            format!("{text:?}: give a record number, \"before N\", or a time such as 2025-01-01T00:00:00Z")
+        })?;
+        i64::try_from(at.unix_timestamp_nanos())
+            .map(|ns| Until::Time(Timestamp(ns)))
+            .map_err(|e| e.to_string())
     }
 }
 
@@ -70,7 +73,10 @@ impl fmt::Display for ReadError {
         match self {
             ReadError::Open(e) => e.fmt(f),
             ReadError::Schema { found } => {
-                write!(f, "this is a journal of schema {found} and not an engine's: name the folder `engine` of an act")
+                write!(
+                    f,
+                    "this is a journal of schema {found} and not an engine's: name the folder `engine` of an act"
+                )
             }
             ReadError::Damage(e) => e.fmt(f),
             ReadError::Decode { lsn, cause } => write!(f, "record {lsn}: {cause}"),
@@ -181,7 +187,8 @@ impl Reading {
 impl Point {
     /// One line: number, time, actor, words, cause.
     pub fn line(&self, state: &State) -> String {
-        let cause = if self.event.cause.0 == 0 { String::new() } else { format!("  <- {}", self.event.cause) };
+        let cause =
+            if self.event.cause.0 == 0 { String::new() } else { format!("  <- {}", self.event.cause) };
         format!(
             "{:>8}  {}  {:<8} {}{cause}",
             self.lsn,

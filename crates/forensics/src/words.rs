@@ -25,69 +25,180 @@ pub fn words(event: &Event, state: &State) -> String {
         Fact::JournalCreated(f) => {
             format!("journal created, {}, installation {:010x}, money in {}", f.mode, f.installation, f.quote)
         }
-        Fact::Started(f) => format!("started: version {}, run {:08x}{}", f.version, f.run, f.seed.map_or(String::new(), |s| format!(", seed {s}"))),
+        Fact::Started(f) => format!(
+            "started: version {}, run {:08x}{}",
+            f.version,
+            f.run,
+            f.seed.map_or(String::new(), |s| format!(", seed {s}"))
+        ),
         Fact::Stopped(f) => format!("stopped: {}", f.reason),
         Fact::SettingRecorded(f) => format!("setting {} = {}", f.key, f.value),
-        Fact::GapFound(f) => format!("records {} to {} are lost ({} bytes of segment {}): {}", f.first, f.last, f.bytes, f.segment, f.evidence),
+        Fact::GapFound(f) => format!(
+            "records {} to {} are lost ({} bytes of segment {}): {}",
+            f.first, f.last, f.bytes, f.segment, f.evidence
+        ),
         Fact::GapAccepted(f) => format!("gap accepted by {}", f.by),
         Fact::AssetNamed(f) => format!("asset {} is {}", f.asset.0, f.name),
         Fact::InstrumentListed(f) => format!(
             "instrument {} is {}: price tick {}, quantity tick {}, minimum {}{}",
-            f.instrument.0, f.spec.name, f.spec.price_tick, f.spec.quantity_tick, f.spec.minimum_notional,
+            f.instrument.0,
+            f.spec.name,
+            f.spec.price_tick,
+            f.spec.quantity_tick,
+            f.spec.minimum_notional,
             if f.spec.tradable { "" } else { ", not tradable" }
         ),
         Fact::TickSeen(f) => {
             let side = |p: Option<aegis_model::Price>| p.map_or("-".to_owned(), |p| p.to_string());
-            format!("{} bid {} ask {} last {} (feed {} at {})", name(f.instrument), side(f.bid), side(f.ask), side(f.last), f.feed.0, f.cursor)
+            format!(
+                "{} bid {} ask {} last {} (feed {} at {})",
+                name(f.instrument),
+                side(f.bid),
+                side(f.ask),
+                side(f.last),
+                f.feed.0,
+                f.cursor
+            )
         }
-        Fact::BlindStarted(f) => format!("{} blind: no fresh price since {}", name(f.instrument), clock(f.since)),
-        Fact::BlindEnded(f) => format!("{} sees again after {} s", name(f.instrument), f.lasted_ns / 1_000_000_000),
-        Fact::SignalReceived(f) => format!("{} says {} {} with {} until {}", f.source, f.direction, name(f.instrument), f.confidence, clock(f.until)),
+        Fact::BlindStarted(f) => {
+            format!("{} blind: no fresh price since {}", name(f.instrument), clock(f.since))
+        }
+        Fact::BlindEnded(f) => {
+            format!("{} sees again after {} s", name(f.instrument), f.lasted_ns / 1_000_000_000)
+        }
+        Fact::SignalReceived(f) => format!(
+            "{} says {} {} with {} until {}",
+            f.source,
+            f.direction,
+            name(f.instrument),
+            f.confidence,
+            clock(f.until)
+        ),
         Fact::SignalRefused(f) => format!("{} line {} refused: {}", f.source, f.position, f.reason),
         Fact::EntryRefused(f) => format!(
-            "{} entry refused: {}{}{}", name(f.instrument), f.reason,
-            if f.need.is_zero() && f.have.is_zero() { String::new() } else { format!(", need {} have {}", f.need, f.have) },
+            "{} entry refused: {}{}{}",
+            name(f.instrument),
+            f.reason,
+            if f.need.is_zero() && f.have.is_zero() {
+                String::new()
+            } else {
+                format!(", need {} have {}", f.need, f.have)
+            },
             if f.blocking.0 == 0 { String::new() } else { format!(", because of record {}", f.blocking) }
         ),
         Fact::EntryPrepared(f) if f.snapshot == 0 => format!("{} prepared entry dropped", name(f.instrument)),
-        Fact::EntryPrepared(f) => format!("{} entry of {} prepared at {}, balance asked for (snapshot {})", name(f.instrument), f.quantity, f.reference, f.snapshot),
+        Fact::EntryPrepared(f) => format!(
+            "{} entry of {} prepared at {}, balance asked for (snapshot {})",
+            name(f.instrument),
+            f.quantity,
+            f.reference,
+            f.snapshot
+        ),
         Fact::OrderIntended(f) => format!(
-            "order {} intended: {} {} {}{}{}", f.order, f.side, f.quantity, name(f.instrument), kind(&f.kind),
-            match f.purpose { Purpose::Entry => String::new(), Purpose::Exit { reason, .. } => format!(" ({reason})") }
+            "order {} intended: {} {} {}{}{}",
+            f.order,
+            f.side,
+            f.quantity,
+            name(f.instrument),
+            kind(&f.kind),
+            match f.purpose {
+                Purpose::Entry => String::new(),
+                Purpose::Exit { reason, .. } => format!(" ({reason})"),
+            }
         ),
         Fact::OrderResent(f) => format!("order {} sent again under its own id, send {}", f.order, f.attempt),
         Fact::OrderAcknowledged(f) => format!("order {} acknowledged as {}", f.order, f.venue_order.0),
-        Fact::OrderRejected(f) => format!("order {} refused by the venue ({}, code {}): {}", f.order, f.class, f.code, f.text),
+        Fact::OrderRejected(f) => {
+            format!("order {} refused by the venue ({}, code {}): {}", f.order, f.class, f.code, f.text)
+        }
         Fact::OrderUnknown(f) => format!("order {} outcome unknown: {}", f.order, f.cause),
-        Fact::OrderLookedUp(f) => format!("order {} looked up: {}{}", f.order, f.answer, if f.absent > 0 { format!(" ({} in a row)", f.absent) } else { String::new() }),
+        Fact::OrderLookedUp(f) => format!(
+            "order {} looked up: {}{}",
+            f.order,
+            f.answer,
+            if f.absent > 0 { format!(" ({} in a row)", f.absent) } else { String::new() }
+        ),
         Fact::CancelIntended(f) => format!("order {} to be cancelled: {}", f.order, f.reason),
         Fact::OrderAmended(f) => format!("order {} amended by the venue to {}", f.order, f.quantity),
-        Fact::OrderEnded(f) => format!("order {} ended: {}{}", f.order, f.end, f.cumulative.map_or(String::new(), |c| format!(", {c} filled"))),
+        Fact::OrderEnded(f) => format!(
+            "order {} ended: {}{}",
+            f.order,
+            f.end,
+            f.cumulative.map_or(String::new(), |c| format!(", {c} filled"))
+        ),
         Fact::FillBooked(f) => format!(
-            "{} {} {} at {}, fee {} (trade {} of {}, {})", name(f.instrument), f.side, f.quantity, f.price,
+            "{} {} {} at {}, fee {} (trade {} of {}, {})",
+            name(f.instrument),
+            f.side,
+            f.quantity,
+            f.price,
             f.fee.map_or("unknown".to_owned(), |fee| format!("{} {}", fee.amount, asset(fee.asset))),
-            f.trade.0, order(f.order), f.source
+            f.trade.0,
+            order(f.order),
+            f.source
         ),
         Fact::FillInferred(f) => format!("order {} inferred fill {} worth {}", f.order, f.quantity, f.value),
         Fact::FeeResolved(f) => format!("trade {} paid {} {}", f.trade.0, f.fee.amount, asset(f.fee.asset)),
         Fact::ExcessSellSettled(f) => format!("{} {} sold that was never ours", name(f.instrument), f.excess),
         Fact::PositionClosed(f) => format!(
-            "{} position {} closed{}: bought {} for {}, sold {} for {}, profit {} ({}), dust {}", name(f.instrument), f.cycle,
-            f.reason.map_or(String::new(), |r| format!(" by {r}")), f.bought, f.buy_value, f.sold, f.sell_value, f.realised, percent(f.rate), f.dust
+            "{} position {} closed{}: bought {} for {}, sold {} for {}, profit {} ({}), dust {}",
+            name(f.instrument),
+            f.cycle,
+            f.reason.map_or(String::new(), |r| format!(" by {r}")),
+            f.bought,
+            f.buy_value,
+            f.sold,
+            f.sell_value,
+            f.realised,
+            percent(f.rate),
+            f.dust
         ),
-        Fact::CycleRestated(f) => format!("{} position {} restated: profit {} is now {}", name(f.instrument), f.cycle, f.old, f.new),
+        Fact::CycleRestated(f) => {
+            format!("{} position {} restated: profit {} is now {}", name(f.instrument), f.cycle, f.old, f.new)
+        }
         Fact::DustKept(f) => format!("{} {} kept as dust, cost {}", name(f.instrument), f.quantity, f.cost),
-        Fact::DustReturned(f) => format!("{} {} of dust returned by {}", name(f.instrument), f.quantity, f.by),
-        Fact::StopArmed(f) => format!("{} stop armed at {} for {}{}", name(f.instrument), f.stop, f.quantity, f.take_profit.map_or(String::new(), |t| format!(", take-profit {t}"))),
-        Fact::StopMoved(f) => format!("{} stop {} (mark {}, {}) for {}", name(f.instrument), f.stop, f.mark, f.why, f.quantity),
+        Fact::DustReturned(f) => {
+            format!("{} {} of dust returned by {}", name(f.instrument), f.quantity, f.by)
+        }
+        Fact::StopArmed(f) => format!(
+            "{} stop armed at {} for {}{}",
+            name(f.instrument),
+            f.stop,
+            f.quantity,
+            f.take_profit.map_or(String::new(), |t| format!(", take-profit {t}"))
+        ),
+        Fact::StopMoved(f) => {
+            format!("{} stop {} (mark {}, {}) for {}", name(f.instrument), f.stop, f.mark, f.why, f.quantity)
+        }
         Fact::StopRetired(f) => format!("{} stop retired: {}", name(f.instrument), f.why),
-        Fact::BalanceRecorded(f) => format!("{} balance {}, reserved {} (snapshot {})", asset(f.asset), f.total, f.reserved, f.snapshot),
+        Fact::BalanceRecorded(f) => format!(
+            "{} balance {}, reserved {} (snapshot {})",
+            asset(f.asset),
+            f.total,
+            f.reserved,
+            f.snapshot
+        ),
         Fact::CashFlowRecorded(f) => format!("{} {} from outside ({})", f.quantity, asset(f.asset), f.id.0),
         Fact::TradesWalked(f) => format!("trades known completely before {}", clock(f.through)),
-        Fact::DriftSeen(f) => format!("{} is {} at the venue where {} is expected, look {}", asset(f.asset), f.venue, f.expected, f.look),
+        Fact::DriftSeen(f) => format!(
+            "{} is {} at the venue where {} is expected, look {}",
+            asset(f.asset),
+            f.venue,
+            f.expected,
+            f.look
+        ),
         Fact::DriftCleared(f) => format!("{} difference settled", asset(f.asset)),
-        Fact::CorrectionBooked(f) => format!("{} correction ({}): {}{}; {}", name(f.instrument), f.kind, f.quantity, f.average.map_or(String::new(), |a| format!(" at {a}")), f.evidence),
-        Fact::HoldingQuarantined(f) => format!("{} {} in quarantine: {}", f.quantity, asset(f.asset), f.evidence),
+        Fact::CorrectionBooked(f) => format!(
+            "{} correction ({}): {}{}; {}",
+            name(f.instrument),
+            f.kind,
+            f.quantity,
+            f.average.map_or(String::new(), |a| format!(" at {a}")),
+            f.evidence
+        ),
+        Fact::HoldingQuarantined(f) => {
+            format!("{} {} in quarantine: {}", f.quantity, asset(f.asset), f.evidence)
+        }
         Fact::InstrumentBlocked(f) => format!("{} blocked: {}", name(f.instrument), f.reason),
         Fact::InstrumentReleased(f) => format!("{} released by {}", name(f.instrument), f.by),
         Fact::Reconciled(f) => format!("compared with the venue (snapshot {})", f.snapshot),
@@ -97,9 +208,19 @@ pub fn words(event: &Event, state: &State) -> String {
         Fact::TradingEnabled(f) => format!("trading enabled by {}", f.by),
         Fact::PauseStarted(f) => format!("entries pause until {}: {} ({})", clock(f.until), f.rule, f.figure),
         Fact::DayStarted(f) => format!("day begins with equity {}", f.equity),
-        Fact::AlarmRaised(f) => format!("ALARM {}{}: {} (blocks {})", f.alarm, named(f.instrument), f.reason, f.blocks),
+        Fact::AlarmRaised(f) => {
+            format!("ALARM {}{}: {} (blocks {})", f.alarm, named(f.instrument), f.reason, f.blocks)
+        }
         Fact::AlarmCleared(f) => format!("alarm {}{} cleared", f.alarm, named(f.instrument)),
-        Fact::AnomalyNoted(f) => format!("anomaly {}{}, {}: known {}, arrived {}; {}", f.anomaly, named(f.instrument), order(f.order), f.known, f.arrived, f.detail),
+        Fact::AnomalyNoted(f) => format!(
+            "anomaly {}{}, {}: known {}, arrived {}; {}",
+            f.anomaly,
+            named(f.instrument),
+            order(f.order),
+            f.known,
+            f.arrived,
+            f.detail
+        ),
         Fact::MessageQueued(f) => format!("message {}: {}", f.number, f.text),
         Fact::MessageDelivered(f) => format!("message {} delivered", f.number),
     }

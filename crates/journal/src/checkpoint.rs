@@ -114,9 +114,12 @@ pub(crate) fn write<S: Storage>(
     Ok(())
 }
 
+/// A checkpoint and whose it is.
+pub(crate) type Named = (Identity, Checkpoint);
+
 /// All checkpoint files of a directory: the whole ones newest first, and the names of the others.
-pub(crate) fn load<R: StorageRead>(read: &R) -> io::Result<(Vec<(Identity, Checkpoint)>, Vec<String>)> {
-    let mut whole = Vec::new();
+pub(crate) fn load<R: StorageRead>(read: &R) -> io::Result<(Vec<Named>, Vec<String>)> {
+    let mut whole: Vec<Named> = Vec::new();
     let mut damaged = Vec::new();
     for entry in read.list()? {
         let Some(lsn) = lsn_of(&entry.name) else { continue };

@@ -278,7 +278,9 @@ impl fmt::Display for Refusal {
                 f,
                 "the next segment cannot be made, and the last {records_left} records are kept for exits: free disk space"
             ),
-            Refusal::Full => f.write_str("the segment and its reserve are full and the next cannot be made: free disk space"),
+            Refusal::Full => {
+                f.write_str("segment and reserve are full and the next cannot be made: free disk space")
+            }
             Refusal::BadRecord { index, what } => write!(f, "record {index} of the batch: {what}"),
             Refusal::NotDurable { lsn, durable_lsn } => {
                 write!(f, "a checkpoint at LSN {lsn} was asked for and LSN {durable_lsn} is the durable end")
@@ -293,7 +295,9 @@ impl fmt::Display for Fault {
         match self {
             Fault::Refused(refusal) => refusal.fmt(f),
             Fault::CheckpointFailed(facts) => write!(f, "checkpoint not written: {facts}"),
-            Fault::Latched(facts) => write!(f, "journal stopped, restart to read back what is durable: {facts}"),
+            Fault::Latched(facts) => {
+                write!(f, "journal stopped, restart to read back what is durable: {facts}")
+            }
         }
     }
 }

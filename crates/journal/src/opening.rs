@@ -36,7 +36,11 @@ fn lock<S: Storage>(storage: &mut S) -> Result<(), OpenError> {
 ///
 /// # Errors
 /// [`OpenError::NotEmpty`] when any file but this crate's own temporary ones is there.
-pub fn create<S: Storage>(mut storage: S, identity: Identity, config: Config) -> Result<Writer<S>, OpenError> {
+pub fn create<S: Storage>(
+    mut storage: S,
+    identity: Identity,
+    config: Config,
+) -> Result<Writer<S>, OpenError> {
     config.check()?;
     lock(&mut storage)?;
     let entries = storage.reader().list().map_err(|e| OpenError::io("list", ".", &e))?;
@@ -112,9 +116,8 @@ fn enter(listing: &Listing, expect: Expect) -> Result<Identity, OpenError> {
     let newer = listing.newer();
     let found = listing.identity(expect.journal_id);
     // With no readable header at all, the caller's word is tried: records verify only under the right id.
-    let named = expect
-        .journal_id
-        .map(|journal_id| Identity { journal_id, schema: expect.schema, mode: expect.mode });
+    let named =
+        expect.journal_id.map(|journal_id| Identity { journal_id, schema: expect.schema, mode: expect.mode });
     let Some(identity) = found.or(named) else {
         return match newer {
             Some((file, version)) => Err(OpenError::Newer { file, what: Newer::Format { version } }),
@@ -182,7 +185,9 @@ impl<S: Storage> Opening<S> {
         let base = survey.gaps.iter().find(|(_, gap)| gap.by_checkpoint && from <= gap.through_lsn);
         if let Some((_, gap)) = base
             && !survey.gaps.iter().any(|(_, other)| {
-                !other.by_checkpoint && other.first_lsn <= gap.first_lsn && gap.through_lsn <= other.through_lsn
+                !other.by_checkpoint
+                    && other.first_lsn <= gap.first_lsn
+                    && gap.through_lsn <= other.through_lsn
             })
         {
             return Err(OpenError::NeedsCheckpoint { lsn: gap.through_lsn, gap: *gap });

@@ -315,8 +315,12 @@ impl<R: StorageRead> JournalReader<R> {
                 return Ok(false);
             }
             self.reported = Some((after, 0));
-            let damage =
-                Damage { file: segment_name(after), segment: after, offset: 0, ..self.damage(Flaw::Checksum) };
+            let damage = Damage {
+                file: segment_name(after),
+                segment: after,
+                offset: 0,
+                ..self.damage(Flaw::Checksum)
+            };
             return Err(damage);
         };
         let expected = self.scan.link.lsn;

@@ -15,6 +15,9 @@ pub use mem::{MemFile, MemReader, MemSource, MemStorage, PowerCut};
 
 /// Name of the file the next segment is made ready under.
 pub(crate) const SPARE: &str = "spare.tmp";
+/// Name of the file the first segment of an opening is made under; not the spare's, whose leftover may be large
+/// and is removed in the background.
+pub(crate) const FIRST: &str = "first.tmp";
 /// Name of the file a checkpoint or a copy is written under before it is renamed.
 pub(crate) const TEMP: &str = "write.tmp";
 /// Name of the lock file.

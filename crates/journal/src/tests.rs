@@ -129,8 +129,11 @@ pub(crate) fn recover(
     Ok((writer, records, report))
 }
 
-/// Everything a reader shows: records with their `after_gap` mark, and the damage met on the way.
-pub(crate) fn read_all(read: MemReader) -> Result<(Vec<(Owned, bool)>, Vec<crate::Damage>), OpenError> {
+/// Records with their `after_gap` mark, and the damage met on the way.
+pub(crate) type Shown = (Vec<(Owned, bool)>, Vec<crate::Damage>);
+
+/// Everything a reader shows.
+pub(crate) fn read_all(read: MemReader) -> Result<Shown, OpenError> {
     let mut reader = JournalReader::open(read)?;
     let mut records = Vec::new();
     let mut damages = Vec::new();

@@ -44,7 +44,10 @@ impl fmt::Display for Finding {
                 write!(f, "{file} offset 0: the header page is damaged; no record is lost")
             }
             Finding::Note(Note::ReservedNotZero { file }) => {
-                write!(f, "{file} offset 0: reserved bytes of the header page are not zero; no record is lost")
+                write!(
+                    f,
+                    "{file} offset 0: reserved bytes of the header page are not zero; no record is lost"
+                )
             }
             Finding::Note(Note::MarkDamaged { file }) => {
                 write!(f, "{file} offset 3072: a mark is damaged; no record is lost")

@@ -7,7 +7,7 @@ use crate::state::{
 };
 use aegis_model::event::{AnomalyKind, InstrumentListed, JournalCreated, Started};
 use aegis_model::input::Command;
-use aegis_model::protection::Protection;
+use aegis_model::protection::{Protection, StopCause};
 use aegis_model::{Event, Fact, InstrumentId, Lsn};
 
 impl State {
@@ -117,8 +117,13 @@ impl State {
                 self.totals.stop_moves += 1;
                 let lsn = self.lsn;
                 let instrument = self.instruments.get_mut(f.instrument.0 as usize);
-                match instrument.and_then(|i| i.protection.as_mut().map(|p| (p, i.book.now.entry_price()))) {
-                    Some((p, entry)) => {
+                // A raised mark leaves the entry price as it is; the division is spared then.
+                let entry = |i: &InstrumentState| match f.why {
+                    StopCause::MarkRaised => None,
+                    StopCause::Resized | StopCause::EntryImproved | StopCause::Commanded => i.entry_price(),
+                };
+                match instrument.and_then(|i| Some((entry(i), i.protection.as_mut()?))) {
+                    Some((entry, p)) => {
                         p.entry = entry.unwrap_or(p.entry);
                         p.stop = f.stop;
                         p.mark = f.mark;

@@ -3,8 +3,8 @@
 
 use crate::config::layers::Layers;
 use crate::config::{label, values};
-use aegis_engine::settings::{AtrSettings, EntryStyle, HoldingPolicy, PlanSettings, StopOutPause};
 use aegis_engine::Settings;
+use aegis_engine::settings::{AtrSettings, EntryStyle, HoldingPolicy, PlanSettings, StopOutPause};
 use aegis_model::protection::{Plan, StopRule};
 use aegis_model::{Fixed, Money, Rate};
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,8 +182,7 @@ fn plan(keys: &mut Keys<'_>, base: &str) -> Option<PlanSettings> {
     let period: Option<u32> = keys.one(&period, values::whole);
     let multiple = keys.one(&multiple, values::rate);
     let (distance, from_start, stages) = (trail?, from_start?, stages?);
-    let rule =
-        if trailing? { StopRule::Trailing { distance, from_start, stages } } else { StopRule::Fixed };
+    let rule = if trailing? { StopRule::Trailing { distance, from_start, stages } } else { StopRule::Fixed };
     Some(PlanSettings {
         plan: Plan { initial: initial?, rule, atr: None, take_profit: take_profit?, hold_ns: hold_ns? },
         atr: match (period?, multiple?) {

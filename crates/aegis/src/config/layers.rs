@@ -80,8 +80,11 @@ impl Layers {
 
     fn table(&mut self, prefix: &str, table: &DeTable<'_>, text: &str, origin: &dyn Fn(usize) -> Origin) {
         for (key, value) in table {
-            let path =
-                if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+            let path = if prefix.is_empty() {
+                key.get_ref().to_string()
+            } else {
+                format!("{prefix}.{}", key.get_ref())
+            };
             let at = origin(line_of(text, value.span().start));
             let written = match value.get_ref() {
                 DeValue::Table(inner) => {
@@ -91,7 +94,11 @@ impl Layers {
                 DeValue::Array(items) => {
                     items.iter().map(|item| one(item.get_ref())).collect::<Option<_>>().map(Written::Many)
                 }
-                value => one(value).map(Written::One),
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_) => one(value.get_ref()).map(Written::One),
             };
             match written {
                 Some(written) => {
@@ -120,7 +127,9 @@ impl Layers {
             .split('.')
             .map(|part| {
                 let mut known = self.leaves.keys().flat_map(|path| path.split('.'));
-                known.find(|p| p.eq_ignore_ascii_case(part)).map_or_else(|| part.to_ascii_lowercase(), String::from)
+                known
+                    .find(|p| p.eq_ignore_ascii_case(part))
+                    .map_or_else(|| part.to_ascii_lowercase(), String::from)
             })
             .collect();
         parts.join(".")
@@ -154,7 +163,11 @@ impl Layers {
 
     /// Notes what is wrong with the value at a path.
     pub(crate) fn wrong(&mut self, path: &str, leaf: &Leaf, what: &str) {
-        self.errors.push(format!("{path} ({}): {what}", leaf.origin));
+        let error = format!("{path} ({}): {what}", leaf.origin);
+        // A common key is read once for each act.
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
     }
 
     /// Notes every key that nobody asked for, with the nearest one that somebody did.

@@ -132,7 +132,7 @@ impl Walk {
     /// candles back, through the point with that cursor and a `Closed` that follows it.
     ///
     /// Guarded prices are not among them, since they depended on what was guarded then; a memory that is to be
-    /// equal after a restart must not keep them either ([`ends_leg`] tells).
+    /// equal after a restart must not keep them either (`ends_leg` tells).
     pub(crate) fn warmup(&self, until: u64, candles: usize) -> impl Iterator<Item = Step> + use<> {
         let begun = self.rows.partition_point(|r| r.row <= until / (LEGS * 16));
         let index = begun.saturating_sub(candles);

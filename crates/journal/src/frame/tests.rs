@@ -29,7 +29,8 @@ fn the_checksum_depends_on_everything_and_on_the_record_before() {
         assert!(RawRecord(&bytes).verify(&LINK, true).is_err(), "bit {bit}");
         bytes[bit / 8] ^= 1 << (bit % 8);
     }
-    for other in [Link { lsn: 10, ..LINK }, Link { chain: LINK.chain ^ 1, ..LINK }, Link { salt: 1, ..LINK }] {
+    for other in [Link { lsn: 10, ..LINK }, Link { chain: LINK.chain ^ 1, ..LINK }, Link { salt: 1, ..LINK }]
+    {
         assert!(RawRecord(&bytes).verify(&other, true).is_err(), "{other:?}");
     }
     assert!(RawRecord(&bytes).verify(&LINK, false).is_err(), "a batch begins only where one may");

@@ -52,7 +52,7 @@ fn a_reader_follows_a_writer_in_another_thread() {
         while writer.next_lsn() <= TOTAL {
             let first = writer.next_lsn();
             append(&mut writer, 1 + first % 4, 5).unwrap();
-            if first % 3 == 0 {
+            if first.is_multiple_of(3) {
                 writer.sync().unwrap();
             }
         }

@@ -13,9 +13,7 @@ use std::sync::mpsc;
 use rustix::fs::{self as rfs, AtFlags, FallocateFlags, FileType, Mode, OFlags};
 
 use super::mmap::Map;
-use super::{
-    Entry, LIVE, LOCK, Live, LockError, SPARE, Source, Spare, Storage, StorageFile, StorageRead,
-};
+use super::{Entry, LIVE, LOCK, Live, LockError, SPARE, Source, Spare, Storage, StorageFile, StorageRead};
 use crate::layout::{crc32, u32_at, u64_at};
 
 const LIVE_BYTES: usize = 32;

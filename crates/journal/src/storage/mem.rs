@@ -77,12 +77,7 @@ impl Clone for MemStorage {
     fn clone(&self) -> Self {
         let mut disk = guard(&self.disk);
         disk.next_handle += 1;
-        MemStorage {
-            disk: self.disk.clone(),
-            process: disk.process,
-            handle: disk.next_handle,
-            spare: None,
-        }
+        MemStorage { disk: self.disk.clone(), process: disk.process, handle: disk.next_handle, spare: None }
     }
 }
 
@@ -314,10 +309,8 @@ impl StorageRead for MemReader {
 
     fn list(&self) -> io::Result<Vec<Entry>> {
         let disk = guard(&self.disk);
-        let entry = |(name, inode): (&String, &u64)| Entry {
-            name: name.clone(),
-            bytes: disk.inodes[inode].bytes,
-        };
+        let entry =
+            |(name, inode): (&String, &u64)| Entry { name: name.clone(), bytes: disk.inodes[inode].bytes };
         Ok(disk.names.iter().map(entry).collect())
     }
 

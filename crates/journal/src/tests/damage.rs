@@ -66,7 +66,11 @@ fn recover_damaged(disk: &MemStorage, original: &[Owned]) -> Result<RecoveryRepo
     // Readers first: they must not change a byte, and show only what verified.
     if let Ok((shown, _)) = read_all(crate::Storage::reader(disk)) {
         for (record, _) in &shown {
-            assert_eq!(Some(record), original.get(record.lsn as usize - 1), "a record that was never written");
+            assert_eq!(
+                Some(record),
+                original.get(record.lsn as usize - 1),
+                "a record that was never written"
+            );
         }
     }
     let (mut writer, records, report) = recover(disk)?;
@@ -193,10 +197,9 @@ fn every_zeroed_sector_and_page_is_classified() {
             assert_eq!(class, Class::Rot, "{size} bytes at {start}");
             let class = classify(&damaged(&killed, zero), &records, records.len());
             // Only when nothing at all is left behind the hole is there nobody to say that it was durable.
-            let whole_batch_behind = records
-                .iter()
-                .zip(&offsets)
-                .any(|(r, offset)| r.batch_end && r.lsn != records.len() as u64 && *offset as usize >= start + size);
+            let whole_batch_behind = records.iter().zip(&offsets).any(|(r, offset)| {
+                r.batch_end && r.lsn != records.len() as u64 && *offset as usize >= start + size
+            });
             if whole_batch_behind {
                 assert_eq!(class, Class::Rot, "{size} bytes at {start}");
             } else {
@@ -293,21 +296,30 @@ fn a_missing_short_swapped_or_stale_segment_is_rot() {
         ("first missing", Box::new(|d| d.remove_file(&name(1)))),
         ("missing", Box::new(|d| d.remove_file(&name(3)))),
         ("two missing", Box::new(|d| (2..4).for_each(|n| d.remove_file(&name(n))))),
-        ("short", Box::new(|d| {
-            let mut bytes = d.file(&name(2)).unwrap();
-            bytes.truncate(bytes.len() / 2);
-            d.set_file(&name(2), &bytes);
-        })),
+        (
+            "short",
+            Box::new(|d| {
+                let mut bytes = d.file(&name(2)).unwrap();
+                bytes.truncate(bytes.len() / 2);
+                d.set_file(&name(2), &bytes);
+            }),
+        ),
         ("empty", Box::new(|d| d.set_file(&name(2), &[]))),
-        ("swapped", Box::new(|d| {
-            let (a, b) = (d.file(&name(2)).unwrap(), d.file(&name(3)).unwrap());
-            d.set_file(&name(2), &b);
-            d.set_file(&name(3), &a);
-        })),
-        ("doubled", Box::new(|d| {
-            let a = d.file(&name(2)).unwrap();
-            d.set_file(&name(3), &a);
-        })),
+        (
+            "swapped",
+            Box::new(|d| {
+                let (a, b) = (d.file(&name(2)).unwrap(), d.file(&name(3)).unwrap());
+                d.set_file(&name(2), &b);
+                d.set_file(&name(3), &a);
+            }),
+        ),
+        (
+            "doubled",
+            Box::new(|d| {
+                let a = d.file(&name(2)).unwrap();
+                d.set_file(&name(3), &a);
+            }),
+        ),
         ("unreadable", Box::new(|d| d.read_error(&name(2), 5))),
         ("payload", Box::new(|d| d.patch(&name(2), 20_000, &[0xaa; 64]))),
     ];
@@ -419,9 +431,9 @@ fn a_damaged_checkpoint_means_a_longer_replay() {
     let (disk, records) = long(Some(400));
     let file = disk.names().into_iter().find(|n| n.ends_with(".ckpt")).unwrap();
     let bytes = disk.file(&file).unwrap();
-    for byte in 0..bytes.len() {
+    for (byte, value) in bytes.iter().enumerate() {
         let copy = disk.fork();
-        copy.patch(&file, byte as u64, &[bytes[byte] ^ 4]);
+        copy.patch(&file, byte as u64, &[value ^ 4]);
         let mut opening = opened(&copy).unwrap();
         assert!(opening.checkpoints().is_empty(), "byte {byte}");
         assert!(opening.report().notes.contains(&Note::CheckpointDamaged { file: file.clone() }));

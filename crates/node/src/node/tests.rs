@@ -56,7 +56,9 @@ impl Machine for Counter {
 
     fn decode(head: RecordHead, payload: &[u8]) -> Result<Added, DecodeError> {
         match payload {
-            [a, b, exposes, ..] if head.kind == KIND => Ok(Added(u16::from_le_bytes([*a, *b]), *exposes == 1)),
+            [a, b, exposes, ..] if head.kind == KIND => {
+                Ok(Added(u16::from_le_bytes([*a, *b]), *exposes == 1))
+            }
             _ => Err(DecodeError::Kind(head.kind)),
         }
     }
@@ -139,7 +141,11 @@ fn effects_come_only_after_a_sync_and_quiet_records_wait_for_one() {
     assert_eq!(node.step(Timestamp(1), &[add(&[1, 2], false)]).expect("no fault"), []);
     assert_eq!((node.unsynced(), disk.syncs()), (2, before), "nothing to release, nothing synced");
     let effects = node.step(Timestamp(2), &[add(&[], true)]).expect("no fault");
-    assert_eq!((effects, node.unsynced()), (vec![Lsn(2)], 0), "an effect without events waits for the earlier ones");
+    assert_eq!(
+        (effects, node.unsynced()),
+        (vec![Lsn(2)], 0),
+        "an effect without events waits for the earlier ones"
+    );
     assert_eq!(disk.syncs(), before + 1);
     node.step(Timestamp(3), &[add(&[], true)]).expect("no fault");
     assert_eq!(disk.syncs(), before + 1, "nothing was left to sync");
@@ -149,7 +155,8 @@ fn effects_come_only_after_a_sync_and_quiet_records_wait_for_one() {
 fn one_sync_covers_all_inputs_of_a_step_and_the_bound_forces_one() {
     let (mut node, disk) = fresh(limits(0));
     let before = disk.syncs();
-    let effects = node.step(Timestamp(1), &[add(&[1], true), add(&[2], true), add(&[3], true)]).expect("no fault");
+    let effects =
+        node.step(Timestamp(1), &[add(&[1], true), add(&[2], true), add(&[3], true)]).expect("no fault");
     assert_eq!((effects.len(), disk.syncs()), (3, before + 1));
     node.step(Timestamp(1), &[add(&[0; 16], false)]).expect("no fault");
     assert_eq!((node.unsynced(), disk.syncs()), (0, before + 2), "sixteen may wait at most");
@@ -194,7 +201,9 @@ fn a_checkpoint_that_is_not_the_state_it_says_is_passed_over() {
     let (mut node, disk) = fresh(limits(0));
     node.step(Timestamp(5), &[add(&[1, 2, 3], true)]).expect("no fault");
     // Whole by its own checksum, but of another state: what a mistake in a fold would leave.
-    node.writer.checkpoint(3, [9; 32], &[[0u8; CHECKPOINT_HEAD].to_vec(), vec![1; 16]].concat()).expect("written");
+    node.writer
+        .checkpoint(3, [9; 32], &[[0u8; CHECKPOINT_HEAD].to_vec(), vec![1; 16]].concat())
+        .expect("written");
     let live = node.machine().digest();
     drop(node);
     let disk = disk.kill();
@@ -224,14 +233,16 @@ fn checkpoints_come_by_themselves_and_time_does_not_fall_behind_one() {
 #[test]
 fn an_unknown_record_refuses_the_writer_by_row_h() {
     let (mut node, disk) = fresh(limits(0));
-    let strange =
-        NewRecord { kind: 77, version: 1, actor: 1, time_ns: 0, cause: 0, payload: &[] };
+    let strange = NewRecord { kind: 77, version: 1, actor: 1, time_ns: 0, cause: 0, payload: &[] };
     node.writer.append(&[strange], Room::Normal).expect("appended");
     node.writer.sync().expect("synced");
     drop(node);
     let disk = disk.kill();
     let refused = open(disk.clone(), disk, limits(0)).err().expect("refused");
-    assert!(matches!(refused, OpenError::Unknown { lsn: Lsn(1), cause: DecodeError::Kind(77), .. }), "{refused}");
+    assert!(
+        matches!(refused, OpenError::Unknown { lsn: Lsn(1), cause: DecodeError::Kind(77), .. }),
+        "{refused}"
+    );
     assert!(refused.to_string().starts_with("row H"));
 }
 
@@ -246,7 +257,10 @@ fn only_what_may_use_the_reserve_does() {
     let entry = Add { numbers: vec![3], acts: true, exposes: true };
     let fault = node.step(Timestamp(1), &[entry]).expect_err("an entry may not");
     assert!(matches!(fault, Fault::Append(_)), "{fault}");
-    assert!(matches!(node.step(Timestamp(1), &[]), Err(Fault::Latched(_))), "its memory is ahead of the journal");
+    assert!(
+        matches!(node.step(Timestamp(1), &[]), Err(Fault::Latched(_))),
+        "its memory is ahead of the journal"
+    );
 }
 
 /// Runs inputs on a disk that dies after `ops` changing operations; gives the released effects.
@@ -254,7 +268,9 @@ fn run_until_death(inputs: &[Add], ops: u64) -> (MemStorage, Vec<Lsn>, bool) {
     let disk = MemStorage::new();
     disk.crash_after(ops);
     let mut released = Vec::new();
-    let Ok((mut node, _)) = open(disk.clone(), disk.clone(), limits(5)) else { return (disk, released, true) };
+    let Ok((mut node, _)) = open(disk.clone(), disk.clone(), limits(5)) else {
+        return (disk, released, true);
+    };
     for (at, input) in inputs.iter().enumerate() {
         match node.step(Timestamp(at as i64), std::slice::from_ref(input)) {
             Ok(effects) => released.extend(effects),
@@ -275,7 +291,11 @@ fn laws_hold(inputs: &[Add], disk: MemStorage, released: &[Lsn]) {
     };
     let lsn = node.machine().lsn().0;
     let expected = states.iter().find(|state| state.0 == lsn);
-    assert_eq!(expected.map(|state| state.1), Some(node.machine().digest()), "a prefix of whole batches at {lsn}");
+    assert_eq!(
+        expected.map(|state| state.1),
+        Some(node.machine().digest()),
+        "a prefix of whole batches at {lsn}"
+    );
     assert!(released.iter().all(|record| record.0 <= lsn), "{released:?} released, recovered to {lsn}");
 }
 

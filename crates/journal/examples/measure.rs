@@ -1,0 +1,77 @@
+//! temporary measurements
+use aegis_journal::*;
+use std::time::Instant;
+use std::ops::ControlFlow;
+fn main() {
+    let base = std::path::PathBuf::from(std::env::args().nth(1).unwrap());
+    let id = Identity { journal_id: [1; 16], schema: 1, mode: 0 };
+    let path = base.join("m1");
+    let _ = std::fs::remove_dir_all(&path);
+    let mut w = create(DirStorage::new(&path).unwrap(), id, Config::default()).unwrap();
+    let payload = [7u8; 96];
+    let n = 1_000_000u64;
+    let rec = NewRecord { kind: 1, version: 1, actor: 0, time_ns: 1, cause: 0, payload: &payload[..48] };
+    let rec2 = NewRecord { payload: &payload[..96], ..rec };
+    while !w.next_segment_is_ready() { std::thread::yield_now(); }
+    let t = Instant::now();
+    let mut max = 0;
+    for i in 0..n {
+        let t1 = Instant::now();
+        w.append(&[if i % 3 == 0 { rec2 } else { rec }], Room::Normal).unwrap();
+        max = max.max(t1.elapsed().as_micros());
+    }
+    println!("append {:.1} ns/record, max {max} us, {:?}", t.elapsed().as_nanos() as f64 / n as f64, w.stats());
+    let t = Instant::now();
+    for _ in 0..500_000 / 8 { let r = if true { rec } else { rec2 }; w.append(&[r; 8], Room::Normal).unwrap(); }
+    println!("append in batches of 8: {:.1} ns/record", t.elapsed().as_nanos() as f64 / 500_000.0);
+    w.sync().unwrap();
+    for group in [1, 64, 1024] {
+        let mut lat = Vec::new();
+        let rounds = if group == 1 { 3000 } else { 400 };
+        let t0 = Instant::now();
+        for _ in 0..rounds {
+            let t = Instant::now();
+            for _ in 0..group { w.append(&[rec], Room::Normal).unwrap(); }
+            w.sync().unwrap();
+            lat.push(t.elapsed().as_nanos() as u64 / 1000);
+        }
+        let total = t0.elapsed();
+        lat.sort();
+        println!("durable group {group}: p50 {} p99 {} p99.9 {} us, {:.0} records/s", lat[lat.len()/2], lat[lat.len()*99/100], lat[lat.len()*999/1000], (rounds * group) as f64 / total.as_secs_f64());
+    }
+    let lsn = w.durable_lsn();
+    w.checkpoint(lsn, [0; 32], &[1; 100_000]).unwrap();
+    for _ in 0..1000 { w.append(&[rec], Room::Normal).unwrap(); }
+    w.sync().unwrap();
+    let total = w.durable_lsn();
+    drop(w);
+    let e = Expect { journal_id: None, schema: 1, mode: 0 };
+    let t = Instant::now();
+    let mut o = open(DirStorage::new(&path).unwrap(), e, Config::default()).unwrap();
+    let mut c = 0u64;
+    o.records(lsn + 1, |r| { c += r.payload.len() as u64; ControlFlow::<()>::Continue(()) }).unwrap();
+    println!("open with checkpoint + tail: {:?} (verified {} of {total})", t.elapsed(), o.report().records_verified);
+    let t = Instant::now();
+    let (w, r) = o.finish().unwrap();
+    println!("finish: {:?} row {:?}", t.elapsed(), r.row);
+    drop(w);
+    for k in 0..3 {
+        let t = Instant::now();
+        let mut o = open(DirStorage::new(&path).unwrap(), e, Config::default()).unwrap();
+        let t_open = t.elapsed();
+        let t = Instant::now();
+        let mut c = 0u64; let mut n = 0u64;
+        o.records(1, |r| { c += r.lsn ^ r.payload.len() as u64; n += 1; ControlFlow::<()>::Continue(()) }).unwrap();
+        let d = t.elapsed();
+        println!("{k}: open {t_open:?}; records(1): {n} in {d:?} = {:.1} M/s {c}", n as f64 / d.as_secs_f64() / 1e6);
+    }
+    let t = Instant::now();
+    let mut rd = JournalReader::open_dir(&path).unwrap();
+    let mut n = 0u64;
+    while let Some(_r) = rd.next().unwrap() { n += 1; }
+    println!("JournalReader: {:.1} M/s", n as f64 / t.elapsed().as_secs_f64() / 1e6);
+    let t = Instant::now();
+    let v = verify_dir(&path, |_| ()).unwrap();
+    println!("verify: {} records {:?} {:.2} GB/s", v.records, t.elapsed(), v.bytes as f64 / t.elapsed().as_secs_f64() / 1e9);
+    let _ = std::fs::remove_dir_all(&path);
+}
