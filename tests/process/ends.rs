@@ -80,7 +80,7 @@ fn s38_data_where_nothing_can_be_made() {
 
 #[test]
 fn s38_the_disk_fills_while_it_runs() {
-    let stage = Stage::small(3000);
+    let stage = Stage::small(12_000);
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_aegis")]);
     limited.args(stage.run("data")).stdin(Stdio::null());

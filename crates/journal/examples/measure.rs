@@ -2,6 +2,7 @@
 use aegis_journal::*;
 use std::time::Instant;
 use std::ops::ControlFlow;
+fn cpu() -> u64 { std::fs::read_to_string("/proc/thread-self/schedstat").unwrap().split(' ').next().unwrap().parse().unwrap() }
 fn main() {
     let base = std::path::PathBuf::from(std::env::args().nth(1).unwrap());
     let id = Identity { journal_id: [1; 16], schema: 1, mode: 0 };
@@ -10,9 +11,40 @@ fn main() {
     let mut w = create(DirStorage::new(&path).unwrap(), id, Config::default()).unwrap();
     let payload = [7u8; 96];
     let n = 1_000_000u64;
+    {
+    let v = vec![3u8; 64 << 20];
+    let mut h = blake3::Hasher::new();
+    let t = Instant::now();
+    for c in v.chunks(64 << 10) { h.update(c); }
+    println!("blake3 64K portions {:.2} GB/s", (64 << 20) as f64 / t.elapsed().as_nanos() as f64);
+    let mut h = blake3::Hasher::new();
+    let t = Instant::now();
+    for c in v.chunks(1 << 20) { h.update(c); }
+    println!("blake3 1M portions {:.2} GB/s", (64 << 20) as f64 / t.elapsed().as_nanos() as f64);
+    }
     let rec = NewRecord { kind: 1, version: 1, actor: 0, time_ns: 1, cause: 0, payload: &payload[..48] };
     let rec2 = NewRecord { payload: &payload[..96], ..rec };
     while !w.next_segment_is_ready() { std::thread::yield_now(); }
+    let small = base.join("m2");
+    let _ = std::fs::remove_dir_all(&small);
+    {
+        let mut w = create(DirStorage::new(&small).unwrap(), id, Config::default()).unwrap();
+        while !w.next_segment_is_ready() { std::thread::yield_now(); }
+        let rec = NewRecord { kind: 1, version: 1, actor: 0, time_ns: 1, cause: 0, payload: &payload[..48] };
+        let n = 700_000;
+        let mut fill = true;
+        while fill { w.append(&[rec], Room::Normal).unwrap(); fill = w.stats().rotations == 0; }
+        while !w.next_segment_is_ready() { std::thread::yield_now(); }
+        let t = cpu();
+        for _ in 0..n { w.append(&[rec], Room::Normal).unwrap(); }
+        println!("append, no rotation: {:.1} ns cpu/record {:?}", (cpu() - t) as f64 / n as f64, w.stats());
+        let mut v = Vec::with_capacity(1 << 20);
+        let t = cpu();
+        for i in 0..n { if v.len() > 60000 { v.clear(); } v.extend_from_slice(&payload[..40]); v.extend_from_slice(&payload[..48]); let mut h = crc32fast::Hasher::new_with_initial(i); let s = v.len() - 88; h.update(&v[s..s+4]); h.update(&v[s+8..]); std::hint::black_box(h.finalize()); }
+        println!("encode alone {:.1}", (cpu() - t) as f64 / n as f64);
+        w.sync().unwrap();
+    }
+    let _ = std::fs::remove_dir_all(&small);
     let t = Instant::now();
     let mut max = 0;
     for i in 0..n {

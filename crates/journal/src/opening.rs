@@ -16,7 +16,7 @@ use crate::decide::{Entrance, Refused, Version, admit};
 use crate::error::{Damage, Newer, OpenError};
 use crate::layout::{SEAL_BYTES, Seal};
 use crate::scan::{Found, SegmentScan, Step, is_declared};
-use crate::storage::{LIVE, LOCK, LockError, SPARE, Source, Storage, StorageFile, StorageRead, TEMP};
+use crate::storage::{FIRST, LIVE, LOCK, LockError, SPARE, Source, Storage, StorageFile, StorageRead, TEMP};
 use crate::survey::{Listing, RecoveryReport, Survey, TailEnd, survey};
 use crate::verify::OlderCheck;
 use crate::writer::{Start, Writer, segment_name};
@@ -44,7 +44,7 @@ pub fn create<S: Storage>(
     config.check()?;
     lock(&mut storage)?;
     let entries = storage.reader().list().map_err(|e| OpenError::io("list", ".", &e))?;
-    let own = [LOCK, LIVE, SPARE, TEMP];
+    let own = [LOCK, LIVE, SPARE, FIRST, TEMP];
     if let Some(entry) = entries.into_iter().find(|entry| !own.contains(&entry.name.as_str())) {
         return Err(OpenError::NotEmpty { name: entry.name });
     }

@@ -146,8 +146,19 @@ pub(crate) struct SegmentScan<F> {
     /// Where the next batch begins, and what it must continue.
     pub(crate) offset: u64,
     pub(crate) link: Link,
-    root: Option<blake3::Hasher>,
+    root: Option<Root>,
 }
+
+/// The root over what was accepted, taken in by large portions: BLAKE3 is many times faster that way.
+#[derive(Clone)]
+pub(crate) struct Root {
+    hasher: blake3::Hasher,
+    /// Everything before this offset is in the hasher.
+    taken: u64,
+}
+
+/// Accepted bytes are taken into the root when this many wait.
+const ROOT_PORTION_BYTES: u64 = 64 << 10;
 
 impl<F: Source> SegmentScan<F> {
     /// A scan from the first record of the segment with this header.
@@ -172,13 +183,23 @@ impl<F: Source> SegmentScan<F> {
 
     /// From here on every accepted batch is also taken into the segment's root.
     pub(crate) fn with_root(mut self, hasher: blake3::Hasher) -> Self {
-        self.root = Some(hasher);
+        self.root = Some(Root { hasher, taken: self.offset });
         self
     }
 
-    /// The root over all that was accepted; the scan goes on without one.
-    pub(crate) fn root(&self) -> Option<blake3::Hasher> {
-        self.root.clone()
+    /// The root over all that was accepted; none behind a hole.
+    pub(crate) fn root(&mut self) -> Option<[u8; 32]> {
+        self.take_into_root();
+        self.root.as_ref().map(|root| *root.hasher.finalize().as_bytes())
+    }
+
+    fn take_into_root(&mut self) {
+        let Some(root) = &mut self.root else { return };
+        if root.taken < self.offset {
+            let bytes = self.window.from(root.taken, root.taken, self.offset);
+            root.hasher.update(&bytes[..(self.offset - root.taken) as usize]);
+            root.taken = self.offset;
+        }
     }
 
     /// End of what is looked at.
@@ -188,6 +209,7 @@ impl<F: Source> SegmentScan<F> {
 
     /// Looks no further than `end`, and forgets what was buffered: a live file has grown in place.
     pub(crate) fn look_again(&mut self, end: u64) {
+        assert!(self.root.is_none(), "only readers look again, and they keep no root");
         self.window.end = end;
         self.window.filled = 0;
         self.window.at = self.offset;
@@ -202,8 +224,14 @@ impl<F: Source> SegmentScan<F> {
         self.root = None;
     }
 
+    /// What `restore` needs to come back here.
+    pub(crate) fn place(&mut self) -> (u64, Link, Option<Root>) {
+        self.take_into_root();
+        (self.offset, self.link, self.root.clone())
+    }
+
     /// Moves back to where the scan was.
-    pub(crate) fn restore(&mut self, offset: u64, link: Link, root: Option<blake3::Hasher>) {
+    pub(crate) fn restore(&mut self, (offset, link, root): (u64, Link, Option<Root>)) {
         self.offset = offset;
         self.link = link;
         self.root = root;
@@ -212,12 +240,14 @@ impl<F: Source> SegmentScan<F> {
     /// Verifies the next batch and moves behind it; on anything else the position stays.
     pub(crate) fn next_batch(&mut self) -> Step {
         let start = self.offset;
+        // What the root has not taken in yet stays in the window.
+        let keep = self.root.as_ref().map_or(start, |root| root.taken);
         let mut at = start;
         let mut link = self.link;
         let mut durable = 0;
         loop {
             let head_until = at + (FRAME_BYTES + FIRST_BYTES) as u64;
-            let mut bytes = self.window.from(start, at, head_until);
+            let mut bytes = self.window.from(keep, at, head_until);
             let size = match RawRecord(bytes).size() {
                 Ok(size) => size,
                 Err(Flaw::Seal) if at == start => return self.seal(start),
@@ -227,7 +257,7 @@ impl<F: Source> SegmentScan<F> {
                 return self.stop(at, Flaw::Length);
             }
             if bytes.len() < size {
-                bytes = self.window.from(start, at, at + size as u64);
+                bytes = self.window.from(keep, at, at + size as u64);
             }
             let verified = match RawRecord(bytes).verify(&link, at == start) {
                 Ok(verified) => verified,
@@ -241,23 +271,16 @@ impl<F: Source> SegmentScan<F> {
                 break;
             }
         }
-        if self.root.is_some() {
-            self.hash(start, at);
-        }
         self.offset = at;
         self.link = link;
+        if self.root.as_ref().is_some_and(|root| at - root.taken >= ROOT_PORTION_BYTES) {
+            self.take_into_root();
+        }
         Step::Batch(Batch { start, end: at, last_lsn: link.lsn - 1, durable })
     }
 
-    fn hash(&mut self, start: u64, end: u64) {
-        let from = (start - self.window.at) as usize;
-        let until = (end - self.window.at) as usize;
-        if let Some(root) = &mut self.root {
-            root.update(&self.window.bytes[from..until]);
-        }
-    }
-
     fn stop(&mut self, at: u64, flaw: Flaw) -> Step {
+        self.take_into_root();
         // A frame is judged by its first bytes; if the device failed within its first page or two, that is
         // the cause and not what the filler bytes look like.
         if self.window.is_unreadable(at, at + (FRAME_BYTES + FIRST_BYTES) as u64)
@@ -277,6 +300,7 @@ impl<F: Source> SegmentScan<F> {
     }
 
     fn seal(&mut self, at: u64) -> Step {
+        self.take_into_root();
         let bytes = self.window.from(at, at, at + SEAL_BYTES);
         match Seal::decode(bytes) {
             Some(seal)
@@ -350,8 +374,9 @@ impl<F: Source> SegmentScan<F> {
     /// Searches from the position on for the first whole batch that checks out alone, with an LSN that this
     /// segment could hold. The position stays.
     pub(crate) fn find_behind(&mut self) -> Behind {
+        let place = self.place();
         let (offset, link) = (self.offset, self.link);
-        let root = self.root.take();
+        self.root = None;
         let lsn_last = link.lsn + (self.window.end.saturating_sub(offset)) / FRAME_BYTES as u64;
         let mut behind = Behind { found: None, claimed: 0 };
         let mut at = offset;
@@ -373,16 +398,13 @@ impl<F: Source> SegmentScan<F> {
             }
             at += 8;
         }
-        self.offset = offset;
-        self.link = link;
-        self.root = root;
+        self.restore(place);
         behind
     }
 
     /// The highest durable LSN that any valid batch behind the position claims. The position stays.
     pub(crate) fn claims_behind(&mut self) -> Lsn {
-        let (offset, link) = (self.offset, self.link);
-        let root = self.root.take();
+        let place = self.place();
         let mut claimed = 0;
         loop {
             let behind = self.find_behind();
@@ -393,7 +415,7 @@ impl<F: Source> SegmentScan<F> {
                 claimed = claimed.max(batch.durable);
             }
         }
-        self.restore(offset, link, root);
+        self.restore(place);
         claimed
     }
 

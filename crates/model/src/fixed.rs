@@ -233,24 +233,26 @@ impl Fixed {
 
     /// The shortest spelling: `(mantissa, scale)` with `scale` the fewest fractional digits that hold the value.
     pub const fn shortest(self) -> (i128, u32) {
-        let mut mantissa = self.0;
+        let mantissa = self.0.unsigned_abs();
         if mantissa == 0 {
             return (0, 0);
         }
-        let mut scale = SCALE;
-        // Ten to the k divides only what two to the k divides, so the binary trailing zeros bound the search.
-        let mut step = 16;
-        while step > 0 {
-            if step <= scale
-                && mantissa.trailing_zeros() >= step
-                && let Some(q) = exact_quotient(mantissa.unsigned_abs(), step)
-            {
-                mantissa = if mantissa < 0 { -(q as i128) } else { q as i128 };
-                scale -= step;
+        // Most numbers have at most eight fractional digits: one wide step leaves 64 bits, the rest is cheap.
+        let (magnitude, scale) = match tenth_power_quotient(mantissa) {
+            Some(short) if short <= u64::MAX as u128 => {
+                let (magnitude, scale) = strip_narrow(short as u64, SCALE - 10);
+                (magnitude as u128, scale)
             }
-            step /= 2;
-        }
-        (mantissa, scale)
+            Some(_) | None => strip_wide(mantissa, SCALE),
+        };
+        let magnitude = magnitude as i128;
+        (if self.0 < 0 { -magnitude } else { magnitude }, scale)
+    }
+
+    /// The value of a 64-bit mantissa with at most 18 fractional digits: always in range, since 2^63 * 10^18 is
+    /// below 2^123.
+    pub(crate) const fn from_narrow(mantissa: i64, scale: u32) -> Fixed {
+        Fixed(mantissa as i128 * pow10(SCALE - scale) as i128)
     }
 
     /// The value of `mantissa * 10^-scale` if `scale` is at most 18 and the value is in range.
@@ -305,6 +307,57 @@ const fn exact_quotient(n: u128, k: u32) -> Option<u128> {
     let row = INVERSES[(16 / k).trailing_zeros() as usize];
     let q = (n >> k).wrapping_mul(row.1);
     if q <= row.2 && n.trailing_zeros() >= k { Some(q) } else { None }
+}
+
+/// `n / 10^10` when it is exact.
+const fn tenth_power_quotient(n: u128) -> Option<u128> {
+    const INVERSE: u128 = inverse_of_five_to(10);
+    const LIMIT: u128 = u128::MAX / 5u128.pow(10);
+    if n.trailing_zeros() < 10 {
+        return None;
+    }
+    let q = (n >> 10).wrapping_mul(INVERSE);
+    if q <= LIMIT { Some(q) } else { None }
+}
+
+/// Takes decimal zeros off a wide number, at most as many as there are fractional digits.
+const fn strip_wide(mut n: u128, mut scale: u32) -> (u128, u32) {
+    let mut step = 16;
+    while step > 0 {
+        if step <= scale
+            && let Some(q) = exact_quotient(n, step)
+        {
+            n = q;
+            scale -= step;
+        }
+        step /= 2;
+    }
+    (n, scale)
+}
+
+/// The same for 64 bits, where a step is one multiplication.
+const fn strip_narrow(mut n: u64, mut scale: u32) -> (u64, u32) {
+    const STEPS: [(u32, u64, u64); 4] = {
+        let mut steps = [(0, 0, 0); 4];
+        let mut i = 0;
+        while i < 4 {
+            let k = 8 >> i;
+            steps[i] = (k, inverse_of_five_to(k) as u64, u64::MAX / 5u64.pow(k));
+            i += 1;
+        }
+        steps
+    };
+    let mut i = 0;
+    while i < 4 {
+        let (k, inverse, limit) = STEPS[i];
+        let q = (n >> k).wrapping_mul(inverse);
+        if k <= scale && n.trailing_zeros() >= k && q <= limit {
+            n = q;
+            scale -= k;
+        }
+        i += 1;
+    }
+    (n, scale)
 }
 
 /// The 256-bit product of two 128-bit numbers, as (high, low).

@@ -178,8 +178,7 @@ impl<Context> bincode::Decode<Context> for Fixed {
             if mantissa % 10 == 0 && scale != 0 {
                 return Err(refused("a number's mantissa has a trailing zero"));
             }
-            return Fixed::from_parts(i128::from(mantissa), scale)
-                .ok_or(refused("a number is beyond the range"));
+            return Ok(Fixed::from_narrow(mantissa, scale));
         }
         decoder.claim_bytes_read(8)?;
         let mut bytes = [0; 16];

@@ -193,7 +193,7 @@ impl<R: StorageRead> Walk<'_, R> {
                 }
                 Step::Sealed(seal) => {
                     self.leave(seal.last_lsn + 1, seal.chain, seal.root);
-                    let root = scan.root().map(|hasher| *hasher.finalize().as_bytes());
+                    let root = scan.root();
                     if root.is_some_and(|root| root != seal.root) && segment.header_whole {
                         // Every record verifies and yet the whole is not what was sealed: edited.
                         self.expected_lsn = segment.header.first_lsn;
@@ -204,7 +204,7 @@ impl<R: StorageRead> Walk<'_, R> {
                 }
                 Step::Stop(flaw) => {
                     // Behind a hole there is no root to compare; the chain alone says that this is the end.
-                    let root = scan.root().map(|hasher| *hasher.finalize().as_bytes());
+                    let root = scan.root();
                     let successor = next.filter(|n| {
                         n.first_lsn == scan.link.lsn
                             && n.chain == scan.link.chain
@@ -336,7 +336,7 @@ impl<R: StorageRead> Walk<'_, R> {
                         });
                     }
                     self.row = row;
-                    let root = scan.root().map_or([0; 32], |hasher| *hasher.finalize().as_bytes());
+                    let root = scan.root().unwrap_or([0; 32]);
                     self.leave(scan.link.lsn, scan.link.chain, root);
                     if untouchable {
                         return Ok(TailEnd::Untouchable);
@@ -374,7 +374,7 @@ struct Ahead {
 
 /// Reads to the end of the segment once, so that a proof far behind the first damage is not missed.
 fn look_ahead<F: Source>(scan: &mut SegmentScan<F>) -> Ahead {
-    let (offset, link, root) = (scan.offset, scan.link, scan.root());
+    let place = scan.place();
     let mut ahead = Ahead::default();
     loop {
         let behind = scan.find_behind();
@@ -396,7 +396,7 @@ fn look_ahead<F: Source>(scan: &mut SegmentScan<F>) -> Ahead {
             }
         }
     }
-    scan.restore(offset, link, root);
+    scan.restore(place);
     ahead
 }
 

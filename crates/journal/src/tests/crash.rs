@@ -214,6 +214,7 @@ fn a_failed_sync_at_every_place_never_loses_what_was_acknowledged() {
             }
         }
         let after = disk.kill();
+        after.fail_sync(u64::MAX / 2); // the last ones are beyond this life and would meet the recovery
         check_survivors(&after, &told, &format!("sync {nth} fails"));
     }
 }

@@ -1,0 +1,166 @@
+//! The frozen specimens of format version 1: this code, and thirty lines of Python, find in them what is written
+//! beside them.
+
+use super::support::*;
+use aegis_journal::{DirStorage, Expect, OpenError, open};
+use aegis_model::{Event, Fact, Fixed};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A copy that recovery may write to.
+fn copy(name: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for (file, bytes) in segments(&specimen(name)) {
+        fs::write(dir.path().join(file), bytes).expect("a writable copy");
+    }
+    dir
+}
+
+fn storage(dir: &Path) -> DirStorage {
+    DirStorage::new(dir).expect("a directory")
+}
+
+fn check(name: &str) {
+    let expected = expected(name);
+    let before = segments(&specimen(name));
+    let number = |key: &str| expected[key].as_u64().unwrap_or_else(|| panic!("{name}: {key}"));
+    let dir = copy(name);
+    let (records, report) = recover(storage(dir.path()), true).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(format!("{:?}", report.row), expected["row"].as_str().expect("a row"), "{name}: {report:?}");
+    assert_eq!(records.len() as u64, number("records"), "{name}");
+    assert_eq!((report.last_lsn, report.next_lsn), (number("last_lsn"), number("next_lsn")), "{name}");
+    let digest = fold(&records).digest();
+    assert_eq!(
+        hex(&digest),
+        expected["digest"].as_str().expect("a digest"),
+        "{name}: the fold of frozen records"
+    );
+    assert_eq!(segments(&specimen(name)), before, "specimens are never written");
+    // What was decided stands: the next opening is clean and folds the same.
+    let (again, report) = recover(storage(dir.path()), true).unwrap_or_else(|e| panic!("{name}, again: {e}"));
+    assert_eq!(again, records, "{name}");
+    assert_eq!(
+        (report.last_lsn, report.next_lsn),
+        (number("next_lsn") - 1, number("next_lsn")),
+        "{name}, again"
+    );
+}
+
+#[test]
+fn a_whole_specimen_is_read_whole() {
+    check("whole");
+    let mut kinds: Vec<u16> =
+        read(&disk(&segments(&specimen("whole")))).iter().map(|r| r.head.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let v1 = Fact::KINDS.iter().map(|(kind, _)| *kind).filter(|kind| *kind <= 121);
+    assert_eq!(kinds, v1.collect::<Vec<_>>(), "one of each kind that version 1 had");
+}
+
+#[test]
+fn a_torn_tail_is_cut() {
+    check("torn");
+}
+
+#[test]
+fn a_hole_before_unsynced_batches_is_cut_with_them() {
+    check("hole");
+}
+
+#[test]
+fn a_flipped_bit_of_acknowledged_data_is_rot() {
+    check("rot");
+}
+
+#[test]
+fn a_missing_segment_is_rot() {
+    check("missing");
+}
+
+#[test]
+fn another_journal_is_refused_by_name() {
+    let dir = copy("whole");
+    let refused = open(storage(dir.path()), Expect { journal_id: Some([9; 16]), ..EXPECT }, CONFIG);
+    assert!(matches!(refused, Err(OpenError::WrongJournal { expected, .. }) if expected == [9; 16]));
+    let refused = open(storage(dir.path()), Expect { schema: 2, ..EXPECT }, CONFIG);
+    assert!(matches!(refused, Err(OpenError::WrongSchema { expected: 2, found: 1 })));
+    let refused = open(storage(dir.path()), Expect { mode: 2, ..EXPECT }, CONFIG);
+    assert!(matches!(refused, Err(OpenError::WrongMode { expected: 2, found: 1 })));
+    assert_eq!(segments(dir.path()), segments(&specimen("whole")), "a refusal changes nothing");
+}
+
+fn python(name: &str) -> (Vec<Value>, bool) {
+    let run = Command::new("python3")
+        .arg(root().join("fixtures/journals/reader.py"))
+        .arg(specimen(name))
+        .output()
+        .unwrap_or_else(|e| panic!("python3 is needed to read the specimens without Rust: install it ({e})"));
+    let text = String::from_utf8(run.stdout).expect("JSON lines are UTF-8");
+    let lines = text.lines().map(|line| serde_json::from_str(line).expect("one JSON value per line"));
+    (lines.collect(), run.status.success())
+}
+
+fn same_record(line: &Value, record: &Owned) {
+    let number = |key: &str| line[key].as_i64().unwrap_or_else(|| panic!("{key} in {line}"));
+    assert_eq!(number("lsn"), record.lsn as i64);
+    assert_eq!(number("kind"), i64::from(record.head.kind));
+    assert_eq!(number("time_ns"), record.head.time.0);
+    assert_eq!(number("actor"), i64::from(record.head.actor));
+    assert_eq!(number("cause"), record.head.cause.0 as i64);
+    assert_eq!(line["payload_hex"].as_str(), Some(hex(&record.payload).as_str()));
+}
+
+fn same_number(json: &Value, ours: Fixed) {
+    let text = json.as_str().unwrap_or_else(|| panic!("a number as text, not {json}"));
+    assert_eq!(text.parse::<Fixed>().ok(), Some(ours));
+}
+
+#[test]
+fn a_reader_written_from_the_document_alone_agrees_record_by_record() {
+    let (lines, good) = python("whole");
+    assert!(good);
+    let records = read(&disk(&segments(&specimen("whole"))));
+    assert_eq!(lines.len(), records.len());
+    let mut bodies = 0;
+    for (line, record) in lines.iter().zip(&records) {
+        same_record(line, record);
+        let body = &line["body"];
+        let event = Event::decode(record.head, &record.payload).expect("an event");
+        if let Fact::FillBooked(fill) = &event.fact {
+            bodies += 1;
+            assert_eq!(body["instrument"].as_u64(), Some(u64::from(fill.instrument.0)));
+            assert_eq!(body["trade"].as_str(), Some(fill.trade.0.as_str()));
+            assert_eq!(body["order"].as_u64(), Some(fill.order.0));
+            assert_eq!(body["venue_order"].as_str(), fill.venue_order.as_ref().map(|v| v.0.as_str()));
+            assert_eq!(body["side"].as_u64(), Some(u64::from(fill.side.number())));
+            same_number(&body["price"], fill.price.0);
+            same_number(&body["quantity"], fill.quantity.0);
+            assert_eq!(body["fee"].is_null(), fill.fee.is_none());
+            if let Some(fee) = fill.fee {
+                assert_eq!(body["fee"]["asset"].as_u64(), Some(u64::from(fee.asset.0)));
+                same_number(&body["fee"]["amount"], fee.amount.0);
+            }
+            assert_eq!(body["executed"].as_i64(), Some(fill.executed.0));
+            assert_eq!(body["source"].as_u64(), Some(u64::from(fill.source.number())));
+        } else if let Fact::StopMoved(moved) = &event.fact {
+            bodies += 1;
+            assert_eq!(body["instrument"].as_u64(), Some(u64::from(moved.instrument.0)));
+            assert_eq!(body["why"].as_u64(), Some(u64::from(moved.why.number())));
+            same_number(&body["stop"], moved.stop.0);
+            same_number(&body["mark"], moved.mark.0);
+            same_number(&body["quantity"], moved.quantity.0);
+            assert_eq!(body["stages_reached"].as_u64(), Some(u64::from(moved.stages_reached)));
+            assert_eq!(body["take_profit"].is_null(), moved.take_profit.is_none());
+        }
+    }
+    assert!(bodies >= 8, "fills and stops were decoded: {bodies}");
+}
+
+#[test]
+fn it_stops_where_a_record_is_not_whole() {
+    let (lines, good) = python("rot");
+    assert!(!good, "rot is an error");
+    assert_eq!(lines.len() as u64, expected("rot")["records"].as_u64().expect("a count"));
+}
