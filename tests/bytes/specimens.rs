@@ -2,8 +2,10 @@
 //! beside them.
 
 use super::support::*;
-use aegis_journal::{DirStorage, Expect, OpenError, open};
-use aegis_model::{Event, Fact, Fixed};
+use aegis_journal::{DirStorage, Expect, OpenError, Row, open};
+use aegis_model::{Event, Fact, Fixed, Machine};
+use aegis_node::{Limits, Node};
+use aegis_tests::world::{Engine, story_settings};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -38,14 +40,19 @@ fn check(name: &str) {
         "{name}: the fold of frozen records"
     );
     assert_eq!(segments(&specimen(name)), before, "specimens are never written");
-    // What was decided stands: the next opening is clean and folds the same.
-    let (again, report) = recover(storage(dir.path()), true).unwrap_or_else(|e| panic!("{name}, again: {e}"));
-    assert_eq!(again, records, "{name}");
+    // What was decided stands: the next opening is clean and folds the same, and behind rot the record of it.
+    let (again, later) = recover(storage(dir.path()), true).unwrap_or_else(|e| panic!("{name}, again: {e}"));
+    let gap_records = usize::from(report.gap.is_some());
+    assert_eq!(again[..records.len()], records, "{name}");
+    assert_eq!((again.len(), later.row), (records.len() + gap_records, Row::B), "{name}, again");
+    assert_eq!(later.next_lsn, number("next_lsn") + gap_records as u64, "{name}, again");
+    let state = fold(&again);
     assert_eq!(
-        (report.last_lsn, report.next_lsn),
-        (number("next_lsn") - 1, number("next_lsn")),
-        "{name}, again"
+        state.lsn.0,
+        later.next_lsn - 1,
+        "{name}, again: the fold and the journal count the same records"
     );
+    assert_eq!(state.journal.open_gap.is_some(), report.gap.is_some(), "{name}, again");
 }
 
 #[test]
@@ -72,6 +79,25 @@ fn a_hole_before_unsynced_batches_is_cut_with_them() {
 #[test]
 fn a_flipped_bit_of_acknowledged_data_is_rot() {
     check("rot");
+}
+
+/// The gap is declared in the header of the new segment before the engine can write its own record of it. A process
+/// that dies between the two must not leave a journal that hides the gap, or that nobody can open.
+#[test]
+fn dying_before_the_record_of_a_gap_is_durable_does_not_hide_the_gap() {
+    let mut disk = disk(&segments(&specimen("rot")));
+    let records = expected("rot")["records"].as_u64().expect("a count");
+    for opening in 1..4 {
+        let engine = Engine::new(story_settings());
+        let (node, report) = Node::open(engine, disk.clone(), EXPECT, CONFIG, Limits::default())
+            .unwrap_or_else(|e| panic!("opening {opening}: {e}"));
+        assert_eq!(node.machine().lsn().0, records, "opening {opening}: the intact prefix");
+        let gap =
+            report.recovery.gap.unwrap_or_else(|| panic!("opening {opening}: the gap is still reported"));
+        assert_eq!((report.recovery.row, gap.first_lsn), (Row::E, records + 1), "opening {opening}");
+        drop(node);
+        disk = disk.kill();
+    }
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! What the byte tests share: where specimens lie, journals made of stored batches, and what opening one finds.
 
 use aegis_journal::{
-    Config, Expect, Identity, JournalReader, MemStorage, NewRecord, OpenError, Record, RecoveryReport, Room,
-    Storage, Writer, create, open,
+    Config, Expect, GapEvidence, Identity, JournalReader, MemStorage, NewRecord, OpenError, Record,
+    RecoveryReport, Room, Storage, Writer, create, open,
 };
-use aegis_model::event::ENGINE_SCHEMA;
-use aegis_model::{Event, Lsn, RecordHead, Timestamp};
+use aegis_model::event::{ENGINE_SCHEMA, GapFound};
+use aegis_model::{Actor, Event, Lsn, RecordHead, Text, Timestamp};
 use aegis_projection::State;
 use serde_json::Value;
 use std::fs;
@@ -17,8 +17,6 @@ pub(super) const IDENTITY: Identity =
     Identity { journal_id: *b"tests/bytes.rs..", schema: ENGINE_SCHEMA, mode: 1 };
 pub(super) const EXPECT: Expect = Expect { journal_id: None, schema: ENGINE_SCHEMA, mode: 1 };
 pub(super) const SEGMENT: &str = "0000000001.seg";
-/// Bytes of the header page.
-pub(super) const PAGE: usize = 4096;
 
 /// A batch as it is stored.
 pub(super) type Batch = Vec<(RecordHead, Vec<u8>)>;
@@ -134,7 +132,7 @@ pub(super) fn read<S: Storage>(disk: &S) -> Vec<Owned> {
     records
 }
 
-/// What recovery folds, and its report. Carried out in full when `finish` says so.
+/// What recovery folds, and its report. Carried out in full, with a record of the gap, when `finish` says so.
 pub(super) fn recover<S: Storage>(disk: S, finish: bool) -> Result<(Vec<Owned>, RecoveryReport), OpenError> {
     let mut opening = open(disk, EXPECT, CONFIG)?;
     let mut records = Vec::new();
@@ -147,9 +145,27 @@ pub(super) fn recover<S: Storage>(disk: S, finish: bool) -> Result<(Vec<Owned>, 
     assert!(records.last().is_none_or(|r| r.batch_end), "whole batches only");
     let report = opening.report().clone();
     if finish {
-        opening.finish()?;
+        let (mut writer, report) = opening.finish()?;
+        if let Some(gap) = &report.gap {
+            append(&mut writer, &gap_record(gap));
+            writer.sync().expect("a good disk");
+        }
     }
     Ok((records, report))
+}
+
+/// The record that a caller appends first behind rot.
+pub(super) fn gap_record(gap: &GapEvidence) -> Batch {
+    let found = GapFound {
+        first: Lsn(gap.first_lsn),
+        last: Lsn(gap.last_lsn),
+        bytes: gap.bytes,
+        segment: gap.segment,
+        evidence: Text::new("test"),
+    };
+    let event = Event { at: Timestamp::EPOCH, actor: Actor::Process, cause: Lsn::NONE, fact: found.into() };
+    let mut payload = Vec::new();
+    vec![(event.encode(&mut payload), payload)]
 }
 
 /// Records put together into their batches.

@@ -26,8 +26,14 @@ fn s42_a_second_engine_refuses_and_names_the_holder() {
     let second = aegis().args(stage.run("data")).output().expect("the program starts");
     assert_eq!(second.status.code(), Some(73), "a second engine on the same data: {}", told(&second));
     let pid = first.child.id().to_string();
-    assert!(stderr(&second).contains(&pid), "the holder is process {pid}, and the refusal says: {}", stderr(&second));
-    for words in [&["replay"][..], &["log"], &["status"], &["verify"], &["replay", "--json"], &["log", "--json"]] {
+    assert!(
+        stderr(&second).contains(&pid),
+        "the holder is process {pid}, and the refusal says: {}",
+        stderr(&second)
+    );
+    for words in
+        [&["replay"][..], &["log"], &["status"], &["verify"], &["replay", "--json"], &["log", "--json"]]
+    {
         let reader = stage.on("data", words);
         assert_eq!(reader.status.code(), Some(0), "`{words:?}` beside the running engine: {}", told(&reader));
         assert!(!reader.stdout.is_empty(), "`{words:?}` beside the running engine printed nothing");
@@ -43,7 +49,8 @@ fn s42_a_second_engine_refuses_and_names_the_holder() {
         last = Some(point.event.fact);
     }
     assert!(matches!(last, Some(Fact::Stopped(_))), "the journal ends with {last:?} and not with Stopped");
-    let third = aegis().args(stage.run("data")).args(["--stop-after", "1"]).output().expect("the program starts");
+    let third =
+        aegis().args(stage.run("data")).args(["--stop-after", "1"]).output().expect("the program starts");
     assert_eq!(third.status.code(), Some(0), "once the holder is gone: {}", told(&third));
 }
 
@@ -86,7 +93,9 @@ fn s38_the_disk_fills_while_it_runs() {
     limited.args(stage.run("data")).stdin(Stdio::null());
     let mut running = stage.spawn(limited);
     let engine = stage.path("data/market/engine");
-    until("a first record", BOUND, || Reading::open(&engine).is_ok_and(|mut r| r.next_point().is_ok_and(|p| p.is_some())));
+    until("a first record", BOUND, || {
+        Reading::open(&engine).is_ok_and(|mut r| r.next_point().is_ok_and(|p| p.is_some()))
+    });
     // From here on no file can be made larger than 64 KiB: no next segment.
     let limit = Rlimit { current: Some(65_536), maximum: Some(65_536) };
     prlimit(Some(Pid::from_child(&running.child)), Resource::Fsize, limit).expect("a lower limit");
@@ -108,7 +117,16 @@ fn demo_amnesia_tells_the_story() {
     let demo = aegis().args(["demo", "amnesia"]).output().expect("the program starts");
     assert_eq!(demo.status.code(), Some(0), "{}", told(&demo));
     let text = String::from_utf8_lossy(&demo.stdout).to_lowercase();
-    for fact in ["s01", "s02", "killed by signal 9", "order 1: buy", "order 2: buy", "one buy, one sell", "stop", "looked up"] {
+    for fact in [
+        "s01",
+        "s02",
+        "killed by signal 9",
+        "order 1: buy",
+        "order 2: buy",
+        "one buy, one sell",
+        "stop",
+        "looked up",
+    ] {
         assert!(text.contains(fact), "the story does not tell {fact:?}: {}", told(&demo));
     }
     assert!(!text.contains("not as it should be"), "{}", told(&demo));
@@ -117,16 +135,26 @@ fn demo_amnesia_tells_the_story() {
 #[test]
 fn wrong_words_and_settings_end_with_their_code() {
     let stage = Stage::new(&["--seed", "7", "--json", "--act", "act2"]);
-    for words in [&["run", "--no-such-option"][..], &["dance"], &["run", "--act", "no-such-act"], &["run", "--seed", "x"]] {
+    for words in [
+        &["run", "--no-such-option"][..],
+        &["dance"],
+        &["run", "--act", "no-such-act"],
+        &["run", "--seed", "x"],
+    ] {
         let run = stage.on("wrong", words);
         assert_eq!(run.status.code(), Some(2), "{words:?}: {}", told(&run));
         assert!(!run.stderr.is_empty(), "{words:?} said nothing");
     }
     let bad = stage.write("bad.toml", "[engine]\nbudgett = \"5\"\nconfidence_min = \"high\"\n");
-    let run = aegis().args(stage.run("wrong")).arg("--config").arg(&bad).output().expect("the program starts");
+    let run =
+        aegis().args(stage.run("wrong")).arg("--config").arg(&bad).output().expect("the program starts");
     assert_eq!(run.status.code(), Some(78), "{}", told(&run));
     for key in ["engine.budgett", "engine.confidence_min"] {
-        assert!(stderr(&run).contains(key), "every error at once with its key; {key} is missing: {}", stderr(&run));
+        assert!(
+            stderr(&run).contains(key),
+            "every error at once with its key; {key} is missing: {}",
+            stderr(&run)
+        );
     }
     assert!(!stage.path("wrong").exists(), "a refused command made a data directory");
     for word in ["replay", "log", "verify", "status"] {
@@ -144,7 +172,12 @@ fn a_reader_who_leaves_is_no_panic() {
     stage.complete("data", &[]);
     for words in [&["log"][..], &["log", "--json"], &["config", "show"], &["replay"]] {
         let mut command = aegis();
-        command.args(words).arg("--data").arg(stage.path("data")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(words)
+            .arg("--data")
+            .arg(stage.path("data"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         drop(child.stdout.take());
         let mut said = String::new();

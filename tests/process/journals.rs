@@ -51,7 +51,13 @@ impl Story {
                 )),
                 Fact::FillBooked(fill) => story.fills.push(format!(
                     "trade {:?} {} {} {} at {} fee {:?} executed {}",
-                    fill.trade, fill.instrument.0, fill.side, fill.quantity, fill.price, fill.fee, fill.executed.0
+                    fill.trade,
+                    fill.instrument.0,
+                    fill.side,
+                    fill.quantity,
+                    fill.price,
+                    fill.fee,
+                    fill.executed.0
                 )),
                 Fact::OrderIntended(order) => {
                     let installation = reading.state.journal.installation;
@@ -88,7 +94,9 @@ impl Story {
                     self.accepted.push(order.client.map_or("made by hand".to_owned(), |c| c.to_string()));
                 }
                 VenueFact::OrderTraded(_) => self.trades += 1,
-                VenueFact::OrderRejected(order) => self.refused.push(format!("{:?} {}", order.client, order.text)),
+                VenueFact::OrderRejected(order) => {
+                    self.refused.push(format!("{:?} {}", order.client, order.text))
+                }
                 VenueFact::RequestRefused(r) => self.refused.push(format!("{:?} {}", r.client, r.text)),
                 _ => {}
             }
@@ -99,11 +107,18 @@ impl Story {
     pub(crate) fn agrees(&self, whose: &str) {
         let mut seen = BTreeSet::new();
         for id in &self.accepted {
-            assert!(self.intended.contains(id), "{whose}: the exchange has order {id}, which no intent precedes");
+            assert!(
+                self.intended.contains(id),
+                "{whose}: the exchange has order {id}, which no intent precedes"
+            );
             assert!(seen.insert(id), "{whose}: the exchange accepted order {id} twice");
         }
         assert!(self.refused.is_empty(), "{whose}: the exchange refused {:?}", self.refused);
-        assert_eq!(self.fills.len(), self.trades, "{whose}: fills booked (left) and trades of the exchange (right)");
+        assert_eq!(
+            self.fills.len(),
+            self.trades,
+            "{whose}: fills booked (left) and trades of the exchange (right)"
+        );
     }
 
     /// Trade by trade, position by position, balance by balance.
@@ -111,7 +126,11 @@ impl Story {
         same(&calm.fills, &self.fills, &format!("{whose}: fills"));
         same(&calm.closed, &self.closed, &format!("{whose}: closed positions"));
         assert_eq!(calm.balances, self.balances, "{whose}: balances never killed (left) and killed (right)");
-        assert_eq!(calm.accepted.len(), self.accepted.len(), "{whose}: orders never killed (left) and killed (right)");
+        assert_eq!(
+            calm.accepted.len(),
+            self.accepted.len(),
+            "{whose}: orders never killed (left) and killed (right)"
+        );
     }
 }
 

@@ -116,6 +116,10 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).expect("a child that was not waited for");
     }
 
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_none()
+    }
+
     /// SIGKILL, and how it ended: by that, or on its own before.
     pub(crate) fn kill(&mut self) -> ExitStatus {
         self.child.kill().expect("SIGKILL");

@@ -1,7 +1,7 @@
 //! SIGKILL at random moments, again and again; then everything must be as if nothing had happened.
 
 use crate::journals::{Seen, Story};
-use crate::program::{Stage, told};
+use crate::program::{PATIENCE, Stage, told};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,6 +12,8 @@ const SEED: u64 = 20_261_124;
 const BACK: u64 = 64;
 /// A kill may be put off so long at most.
 const LATEST_MS: f64 = 20_000.0;
+/// Time between two looks at the journals of a living process.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// SplitMix64.
 struct Moments(u64);
@@ -32,7 +34,9 @@ impl Moments {
 }
 
 fn seed() -> u64 {
-    std::env::var("AEGIS_STORM_SEED").ok().map_or(SEED, |text| text.parse().expect("AEGIS_STORM_SEED is a number"))
+    std::env::var("AEGIS_STORM_SEED")
+        .ok()
+        .map_or(SEED, |text| text.parse().expect("AEGIS_STORM_SEED is a number"))
 }
 
 /// A journal that is watched from outside.
@@ -68,26 +72,42 @@ impl<'a> Storm<'a> {
         self.watched.iter().map(|w| w.seen.last()).sum()
     }
 
-    /// So many kills, spread over a run of so many records by adjusting how late they may come; `each` runs after each.
-    fn blow(&mut self, kills: usize, total: u64, mut each: impl FnMut(usize)) {
-        let mut latest = 300.0_f64;
+    /// So many kills, spread over a run of so many records, which takes about so
+    /// long when nothing strikes, by adjusting how late they may come; `each` runs after each.
+    fn blow(&mut self, kills: usize, total: u64, alone: Duration, mut each: impl FnMut(usize)) {
+        let mut latest = alone.as_secs_f64() * 1000.0 / kills as f64;
         while self.struck < kills {
             let when = format!("seed {}, kill {} of {kills}", seed(), self.struck + 1);
             let before = self.records();
+            let anywhere = self.moments.next() % 4 == 0;
             let delay = self.moments.upto(latest);
             let mut running = self.stage.start(self.data, self.more);
-            // Looks while it lives, so that what it acknowledged is known.
-            while running.started.elapsed() < delay {
+            // One in four strikes at a moment counted from the start, so that openings are struck too; the others at
+            // one counted from the first new record. Looking on shows what is acknowledged.
+            let mut began = anywhere.then_some(running.started);
+            while began.is_none_or(|began| began.elapsed() < delay) && running.is_alive() {
                 for journal in &mut self.watched {
                     let from = journal.seen.last() + 1;
                     journal.seen.look(&journal.path, from, &when);
                 }
-                let left = delay.saturating_sub(running.started.elapsed());
-                std::thread::sleep(left.min(Duration::from_millis(3)));
+                if began.is_none() && self.records() > before {
+                    began = Some(Instant::now());
+                }
+                assert!(
+                    running.started.elapsed() < PATIENCE,
+                    "{when}: nothing new is recorded: {}",
+                    running.said()
+                );
+                let left = began.map_or(LOOK, |began| delay.saturating_sub(began.elapsed()));
+                std::thread::sleep(left.min(LOOK));
             }
             let status = running.kill();
             if status.signal() != Some(9) {
-                assert!(status.success(), "{when}: it ended with {status} before the kill: {}", running.said());
+                assert!(
+                    status.success(),
+                    "{when}: it ended with {status} before the kill: {}",
+                    running.said()
+                );
                 break;
             }
             self.struck += 1;
@@ -97,7 +117,7 @@ impl<'a> Storm<'a> {
             }
             self.idle += usize::from(self.records() == before);
             let aim = total as f64 * self.struck as f64 / kills as f64;
-            latest = (latest * if (self.records() as f64) < aim { 1.25 } else { 0.7 }).clamp(5.0, LATEST_MS);
+            latest = (latest * if (self.records() as f64) < aim { 1.25 } else { 0.7 }).clamp(2.0, LATEST_MS);
             each(self.struck);
         }
     }
@@ -120,7 +140,7 @@ fn kills(default: usize) -> usize {
 fn kill_storm_ends_like_the_run_that_was_never_killed() {
     // The whole default run takes a debug build minutes; there a part of the same market does.
     let (stage, acts): (Stage, &[&str]) = if cfg!(debug_assertions) {
-        (Stage::small(1500), &["market"])
+        (Stage::small(12_000), &["market"])
     } else {
         (Stage::new(&["--seed", "7", "--json"]), &["act1", "act2"])
     };
@@ -135,11 +155,14 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
         venue.look(&stage.path("calm").join(act).join("venue"), 1, "never killed");
         total += story.records + venue.last();
     }
-    assert!(calm.iter().map(|s| s.closed.len()).sum::<usize>() >= 5, "the market is too quiet to show anything");
+    assert!(
+        calm.iter().map(|s| s.closed.len()).sum::<usize>() >= 5,
+        "the market is too quiet to show anything"
+    );
     let kills = kills(12);
     let started = Instant::now();
     let mut storm = Storm::new(&stage, "storm", &[], acts);
-    storm.blow(kills, total, |_| {});
+    storm.blow(kills, total, alone, |_| {});
     storm.calm();
     let (struck, idle) = (storm.struck, storm.idle);
     for (calm, act) in calm.iter().zip(acts) {
@@ -147,24 +170,34 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
         let killed = Story::read(&stage.path("storm").join(act));
         killed.agrees(&whose);
         killed.equals(calm, &whose);
-        println!("{whose}: {} fills, {} closed positions, {:?}: equal", killed.fills.len(), killed.closed.len(), killed.balances);
+        println!(
+            "{whose}: {} fills, {} closed positions, {:?}: equal",
+            killed.fills.len(),
+            killed.closed.len(),
+            killed.balances
+        );
     }
     println!(
         "{struck} kills ({idle} before anything new was durable), 0 lost, 0 duplicates, {:.1} s (never killed: {:.1} s)",
         started.elapsed().as_secs_f64(),
         alone.as_secs_f64()
     );
-    assert!(struck * 2 >= kills, "only {struck} of {kills} kills struck before the run was over: make the market larger");
+    assert!(
+        struck * 2 >= kills,
+        "only {struck} of {kills} kills struck before the run was over: make the market larger"
+    );
 }
 
 #[test]
 fn verify_and_replay_agree_after_every_kill() {
-    let stage = Stage::small(500);
+    let stage = Stage::small(4000);
+    let started = Instant::now();
     stage.complete("calm", &[]);
+    let alone = started.elapsed();
     let total = Story::read(&stage.path("calm").join("market")).records;
     let mut storm = Storm::new(&stage, "storm", &[], &["market"]);
     let mut digests = Vec::new();
-    storm.blow(6, total, |kill| {
+    storm.blow(6, total, alone, |kill| {
         if !stage.path("storm/market/engine").is_dir() || !stage.path("storm/market/venue").is_dir() {
             return;
         }
@@ -181,8 +214,13 @@ fn verify_and_replay_agree_after_every_kill() {
         let (lsn, digest) = ending(&replay.stdout, &when);
         assert_eq!((lsn, digest.clone()), ending(&again.stdout, &when), "{when}: two replays of one journal");
         // From the checkpoint, as the next start folds it.
-        let line: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap_or_else(|e| panic!("{when}: {e}: {}", told(&status)));
-        assert_eq!(line["summary"]["digest"], digest.as_str(), "{when}: `status` from the checkpoint, and `replay` from record 1");
+        let line: serde_json::Value = serde_json::from_slice(&status.stdout)
+            .unwrap_or_else(|e| panic!("{when}: {e}: {}", told(&status)));
+        assert_eq!(
+            line["summary"]["digest"],
+            digest.as_str(),
+            "{when}: `status` from the checkpoint, and `replay` from record 1"
+        );
         digests.push((lsn, digest));
     });
     storm.calm();
@@ -190,7 +228,11 @@ fn verify_and_replay_agree_after_every_kill() {
         let until = lsn.to_string();
         let replay = stage.on("storm", &["replay", "--json", "--until", &until]);
         let when = format!("record {lsn} in the finished journal");
-        assert_eq!((*lsn, digest.clone()), ending(&replay.stdout, &when), "{when}, and after the kill (left)");
+        assert_eq!(
+            (*lsn, digest.clone()),
+            ending(&replay.stdout, &when),
+            "{when}, and after the kill (left)"
+        );
     }
     assert!(!digests.is_empty(), "no kill left a journal");
 }
@@ -198,7 +240,8 @@ fn verify_and_replay_agree_after_every_kill() {
 /// The record and the digest that `replay --json` ends with.
 fn ending(out: &[u8], when: &str) -> (u64, String) {
     let text = String::from_utf8_lossy(out);
-    let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap_or_else(|e| panic!("{when}: {e}: {text}"));
+    let line: serde_json::Value =
+        serde_json::from_str(text.trim()).unwrap_or_else(|e| panic!("{when}: {e}: {text}"));
     let digest = line["summary"]["digest"].as_str().unwrap_or_else(|| panic!("{when}: no digest in {text}"));
     (line["lsn"].as_u64().expect("a record number"), digest.to_owned())
 }
@@ -207,10 +250,12 @@ fn ending(out: &[u8], when: &str) -> (u64, String) {
 fn s35_acknowledged_is_never_lost() {
     // Ticks instead of candles: another act, another clock, its signals through the port.
     let stage = Stage::new(&["--seed", "7", "--json", "--act", "act2"]);
+    let started = Instant::now();
     stage.complete("calm", &[]);
+    let alone = started.elapsed();
     let calm = Story::read(&stage.path("calm/act2"));
     let mut storm = Storm::new(&stage, "storm", &[], &["act2"]);
-    storm.blow(10, calm.records * 2, |_| {});
+    storm.blow(10, calm.records * 2, alone, |_| {});
     storm.calm();
     assert!(storm.struck >= 3, "only {} kills struck, seed {}", storm.struck, seed());
     let killed = Story::read(&stage.path("storm/act2"));

@@ -33,7 +33,11 @@ impl Stage {
     fn playing(&self, data: &str, more: &[&str]) -> Command {
         let mut command = aegis(&["run", "--seed", "5"]);
         command.arg("--data").arg(self.path(data)).arg("--config").arg(self.path("my.toml"));
-        command.arg("--market").arg(self.path("market.csv")).arg("--signals").arg(self.path("signals.ndjson"));
+        command
+            .arg("--market")
+            .arg(self.path("market.csv"))
+            .arg("--signals")
+            .arg(self.path("signals.ndjson"));
         command.args(more);
         command
     }
@@ -73,7 +77,9 @@ impl Stage {
             .collect();
         let summary = self.summary(data);
         told.push(summary["summary"]["realised"].to_string());
-        told.extend(summary["summary"]["balances"].as_array().into_iter().flatten().map(|b| b["total"].to_string()));
+        told.extend(
+            summary["summary"]["balances"].as_array().into_iter().flatten().map(|b| b["total"].to_string()),
+        );
         told
     }
 }
@@ -187,7 +193,12 @@ fn a_kill_at_each_place_around_a_send_changes_nothing_in_the_end() {
         for order in 1..=2 {
             let data = format!("{place}-{order}");
             let killed = stage.run(&data, &["--debug-kill", &format!("{place}:{order}")]);
-            assert_eq!(std::os::unix::process::ExitStatusExt::signal(&killed.status), Some(9), "{}", text(&killed));
+            assert_eq!(
+                std::os::unix::process::ExitStatusExt::signal(&killed.status),
+                Some(9),
+                "{}",
+                text(&killed)
+            );
             let again = stage.run(&data, &[]);
             assert_eq!(code(&again), 0, "{}", text(&again));
             assert_eq!(stage.outcome(&data), never, "{data}");
@@ -262,8 +273,10 @@ struct Running(Child);
 
 impl Running {
     fn start(stage: &Stage) -> Running {
-        std::fs::write(stage.path("my.toml"), CONFIG.replace("enabled = false", "enabled = true")).expect("written");
-        let child = stage.playing("data", &["--pace", "20000x"]).stdout(Stdio::piped()).spawn().expect("it starts");
+        std::fs::write(stage.path("my.toml"), CONFIG.replace("enabled = false", "enabled = true"))
+            .expect("written");
+        let child =
+            stage.playing("data", &["--pace", "20000x"]).stdout(Stdio::piped()).spawn().expect("it starts");
         Running(child)
     }
 
@@ -330,7 +343,9 @@ fn a_running_process_answers_on_its_socket_and_holds_its_journal() {
 fn the_story_of_amnesia_ends_well() {
     let out = run(&["demo", "amnesia"]);
     assert_eq!(code(&out), 0, "{}", text(&out));
-    for part in ["killed by signal 9", "looked up: present", "entry refused: position open", "One BUY, one SELL"] {
+    for part in
+        ["killed by signal 9", "looked up: present", "entry refused: position open", "One BUY, one SELL"]
+    {
         assert!(text(&out).contains(part), "{part} in {}", text(&out));
     }
 }

@@ -294,7 +294,6 @@ fn killed(batches: &[Vec<Event>], unsynced: usize) -> (MemStorage, Vec<u64>) {
         }
     }
     drop(writer);
-    let _ = disk.remove_file("spare.tmp");
     (disk, ends)
 }
 

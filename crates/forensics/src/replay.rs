@@ -125,6 +125,15 @@ impl Reading {
     /// # Errors
     /// [`ReadError`].
     pub fn next_point(&mut self) -> Result<Option<Point>, ReadError> {
+        let point = self.read()?;
+        if let Some(point) = &point {
+            self.state.apply(&point.event);
+        }
+        Ok(point)
+    }
+
+    /// The next record, decoded and not folded.
+    fn read(&mut self) -> Result<Option<Point>, ReadError> {
         loop {
             let Some(record) = self.reader.next().map_err(ReadError::Damage)? else { return Ok(None) };
             if record.after_gap {
@@ -138,11 +147,9 @@ impl Reading {
                 time: Timestamp(record.time_ns),
                 cause: Lsn(record.cause),
             };
-            let lsn = Lsn(record.lsn);
+            let (lsn, batch_end) = (Lsn(record.lsn), record.batch_end);
             let event =
                 Event::decode(head, record.payload).map_err(|cause| ReadError::Decode { lsn, cause })?;
-            let batch_end = record.batch_end;
-            self.state.apply(&event);
             return Ok(Some(Point { lsn, event, batch_end }));
         }
     }
@@ -152,35 +159,26 @@ impl Reading {
     /// # Errors
     /// [`ReadError`].
     pub fn run(mut self, until: Until) -> Result<Reading, ReadError> {
-        let mut whole = self.state.clone();
+        // The records of the batch that is being read; the fold never stands inside a batch.
+        let mut batch = Vec::new();
         loop {
-            let reached = match until {
-                Until::End | Until::Time(_) | Until::Before(_) => false,
-                Until::Lsn(lsn) => whole.lsn >= lsn,
-            };
-            if reached {
-                break;
+            if matches!(until, Until::Lsn(lsn) if self.state.lsn >= lsn && batch.is_empty()) {
+                return Ok(self);
             }
-            let Some(point) = self.next_point()? else { break };
+            let Some(point) = self.read()? else { return Ok(self) };
             let beyond = match until {
                 Until::Before(lsn) => point.lsn >= lsn,
                 Until::Time(at) => point.event.at > at,
                 Until::End | Until::Lsn(_) => false,
             };
             if beyond {
-                break;
+                return Ok(self);
             }
-            // A clone a batch would cost too much on the way to the end: only bounded stops look back.
-            if point.batch_end && !matches!(until, Until::End | Until::Lsn(_)) {
-                whole = self.state.clone();
-            } else if point.batch_end {
-                whole.lsn = self.state.lsn;
+            batch.push(point.event);
+            if point.batch_end {
+                batch.drain(..).for_each(|event| self.state.apply(&event));
             }
         }
-        if matches!(until, Until::Before(_) | Until::Time(_)) {
-            self.state = whole;
-        }
-        Ok(self)
     }
 }
 
@@ -196,5 +194,28 @@ impl Point {
             self.event.actor,
             words::words(&self.event, state)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Where a replay may be asked to stop.
+
+    use super::*;
+
+    #[test]
+    fn until_is_a_record_or_a_time() {
+        let at = "2025-01-01T00:00:00Z".parse::<Until>();
+        for (text, expected) in [
+            ("7", Ok(Until::Lsn(Lsn(7)))),
+            ("before 7", Ok(Until::Before(Lsn(7)))),
+            ("1970-01-01T00:00:01Z", Ok(Until::Time(Timestamp(1_000_000_000)))),
+        ] {
+            assert_eq!(text.parse::<Until>(), expected, "{text}");
+        }
+        assert!(matches!(at, Ok(Until::Time(_))));
+        for text in ["", "-1", "before", "yesterday", "2025-01-01"] {
+            assert!(text.parse::<Until>().is_err(), "{text}");
+        }
     }
 }

@@ -22,7 +22,7 @@ fn plain(text: &str) -> Config {
 }
 
 fn wrong(text: &str) -> String {
-    load(text, &[], &Overrides::default()).err().expect("wrong")
+    load(text, &[], &Overrides::default()).expect_err("wrong")
 }
 
 #[test]
@@ -79,8 +79,11 @@ fn the_environment_lies_over_the_file_and_knows_names_in_any_case() {
     assert_eq!(config.acts[0].engine.max_positions, 2);
     assert_eq!(config.acts[0].instruments[0].price_tick, Price::new(5, 1));
     assert_eq!(config.acts[0].strategies.len(), 2);
-    let told = load("", &[("AEGIS__JOURNAL__SEGMENT_MB", "2")], &Overrides::default()).err().expect("unknown");
-    assert!(told.contains("environment AEGIS__JOURNAL__SEGMENT_MB") && told.contains("segment_mib"), "{told}");
+    let told = load("", &[("AEGIS__JOURNAL__SEGMENT_MB", "2")], &Overrides::default()).expect_err("unknown");
+    assert!(
+        told.contains("environment AEGIS__JOURNAL__SEGMENT_MB") && told.contains("segment_mib"),
+        "{told}"
+    );
 }
 
 #[test]
