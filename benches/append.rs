@@ -66,6 +66,8 @@ fn main() {
     row("append at full rate, rotations and their syncs included", more.len() as u64, took);
     println!(
         "  {:.1} bytes a record on disk, {} rotations, {} waits for a segment",
-        stats.bytes as f64 / stats.records as f64, stats.rotations, stats.segment_waits
+        stats.bytes as f64 / stats.records as f64,
+        stats.rotations,
+        stats.segment_waits
     );
 }

@@ -7,8 +7,8 @@ use aegis_model::event::{Fee, FillBooked, FillSource, JournalCreated};
 use aegis_model::input::{ListedInstrument, Opened};
 use aegis_model::market::PricePath;
 use aegis_model::{
-    Actor, AssetId, Event, Fact, FeedId, Input, InstrumentId, Label, Lsn, Machine, Mode, Money, OrderId, Price,
-    Quantity, Side, Tick, Timestamp, TradeId,
+    Actor, AssetId, Event, Fact, FeedId, Input, InstrumentId, Label, Lsn, Machine, Mode, Money, OrderId,
+    Price, Quantity, Side, Tick, Timestamp, TradeId,
 };
 
 fn engine() -> Engine {
@@ -54,7 +54,12 @@ fn engine() -> Engine {
             executed: Timestamp(1),
             source: FillSource::External,
         };
-        engine.apply(&Event { at: Timestamp(1), actor: Actor::Venue, cause: Lsn::NONE, fact: Fact::FillBooked(fill) });
+        engine.apply(&Event {
+            at: Timestamp(1),
+            actor: Actor::Venue,
+            cause: Lsn::NONE,
+            fact: Fact::FillBooked(fill),
+        });
     }
     engine
 }

@@ -16,7 +16,8 @@ fn main() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("j");
     let mut writer =
-        aegis_journal::create(DirStorage::new(&path).expect("a directory"), IDENTITY, Config::default()).expect("a new journal");
+        aegis_journal::create(DirStorage::new(&path).expect("a directory"), IDENTITY, Config::default())
+            .expect("a new journal");
     for batch in records.chunks(20) {
         writer.append(batch, Room::Reserve).expect("room");
     }
@@ -67,7 +68,8 @@ fn main() {
     let expect = Expect { journal_id: None, schema: IDENTITY.schema, mode: IDENTITY.mode };
     let open = || {
         let storage = DirStorage::new(&path).expect("a directory");
-        Node::open(Engine::new(Settings::default()), storage, expect, Config::default(), Limits::default()).expect("opens")
+        Node::open(Engine::new(Settings::default()), storage, expect, Config::default(), Limits::default())
+            .expect("opens")
     };
     let (took, (node, report)) = timed(open);
     assert_eq!(report.replayed, n);
@@ -81,7 +83,8 @@ fn main() {
     });
     let parts = || {
         let storage = DirStorage::new(&path).expect("a directory");
-        let (looked, opening) = timed(|| aegis_journal::open(storage, expect, Config::default()).expect("opens"));
+        let (looked, opening) =
+            timed(|| aegis_journal::open(storage, expect, Config::default()).expect("opens"));
         let (began, writer) = timed(|| opening.finish().expect("begins"));
         drop(writer);
         (looked, began)

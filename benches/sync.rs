@@ -16,7 +16,10 @@ fn print(what: &str, mut took: Vec<Duration>, group: u64) {
     took.sort_unstable();
     println!(
         "{:<52} p50 {:>8.1} us  p99 {:>8.1} us  p99.9 {:>8.1} us",
-        "", percentile(&took, 500), percentile(&took, 990), percentile(&took, 999)
+        "",
+        percentile(&took, 500),
+        percentile(&took, 990),
+        percentile(&took, 999)
     );
 }
 
@@ -35,7 +38,12 @@ fn main() {
             writer.append(&[*record], Room::Reserve).expect("room");
         }
         writer.sync().expect("a sync");
-        let bare = File::options().create(true).truncate(true).write(true).open(dir.path().join("bare")).expect("a file");
+        let bare = File::options()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(dir.path().join("bare"))
+            .expect("a file");
         bare.write_all_at(&vec![0; 64 << 20], 0).expect("room");
         bare.sync_all().expect("a sync");
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());

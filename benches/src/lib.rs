@@ -3,14 +3,14 @@
 //! The mix is 60 % stop adjustments, 25 % order life, 10 % fills, 5 % balances, over 64 instruments.
 
 use aegis_model::event::{
-    AssetNamed, BalanceRecorded, Fee, FillBooked, FillSource, InstrumentListed, JournalCreated, OrderAcknowledged,
-    OrderEnded, OrderIntended, Started, StopArmed, StopMoved,
+    AssetNamed, BalanceRecorded, Fee, FillBooked, FillSource, InstrumentListed, JournalCreated,
+    OrderAcknowledged, OrderEnded, OrderIntended, Started, StopArmed, StopMoved,
 };
 use aegis_model::market::Instrument;
 use aegis_model::protection::{Distance, ExitReason, Plan, StopCause, StopRule};
 use aegis_model::{
-    Actor, AssetId, Event, Fact, Fixed, InstrumentId, Label, Lsn, Mode, Money, OrderEnd, OrderId, OrderKind, Price,
-    Purpose, Quantity, Rate, Side, Timestamp, TradeId, VenueOrderId,
+    Actor, AssetId, Event, Fact, Fixed, InstrumentId, Label, Lsn, Mode, Money, OrderEnd, OrderId, OrderKind,
+    Price, Purpose, Quantity, Rate, Side, Timestamp, TradeId, VenueOrderId,
 };
 use std::time::{Duration, Instant};
 

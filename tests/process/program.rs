@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A directory of one test, with the data directory in it; removed at the end.
+/// A directory of one test, with the data directories in it; removed at the end, kept when the test fails.
 pub(crate) struct Stage {
     dir: TempDir,
     /// Options of every `run`.
@@ -90,6 +90,15 @@ impl Stage {
         let status = running.wait(PATIENCE);
         assert!(status.success(), "`aegis run` ended with {status}: {}", running.said());
         std::fs::read_to_string(&running.stdout).expect("its output")
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.dir.disable_cleanup(true);
+            eprintln!("the journals are kept in {}", self.dir.path().display());
+        }
     }
 }
 

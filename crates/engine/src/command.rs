@@ -5,14 +5,14 @@ use crate::entry::Asker;
 use crate::gate::Refused;
 use crate::reconcile;
 use aegis_model::event::{
-    AlarmKind, CommandReceived, CommandRefused, CorrectionBooked, CorrectionKind, DustReturned, EntryPrepared,
-    GapAccepted, HoldingQuarantined, InstrumentReleased, Refusal, StopArmed, StopMoved, TradingEnabled,
-    TradingHalted,
+    AlarmKind, CommandReceived, CommandRefused, CorrectionBooked, CorrectionKind, DustReturned,
+    EntryPrepared, GapAccepted, HoldingQuarantined, InstrumentReleased, Refusal, StopArmed, StopMoved,
+    TradingEnabled, TradingHalted,
 };
 use aegis_model::protection::{ExitReason, StopCause};
 use aegis_model::{
-    Actor, ArithmeticError, Command, Fixed, InstrumentId, Label, Lsn, OrderId, Price, Quantity, Rounding, Text,
-    Timestamp,
+    Actor, ArithmeticError, Command, Fixed, InstrumentId, Label, Lsn, OrderId, Price, Quantity, Rounding,
+    Text, Timestamp,
 };
 
 impl Engine {
@@ -192,7 +192,9 @@ impl Engine {
         let priced = adoption_price(average, quantity, instrument.entry_price(), held)
             .map_err(|e| Text::new(&alloc::format!("{e}")))?;
         if !priced.is_positive() {
-            return Err(Text::new("that average leaves no positive price for what is adopted; it stays quarantined"));
+            return Err(Text::new(
+                "that average leaves no positive price for what is adopted; it stays quarantined",
+            ));
         }
         // Just before the first known fill of the cycle; for a flat instrument, now.
         let time = if instrument.is_open() {

@@ -7,13 +7,14 @@ use crate::Engine;
 use crate::gate::{Opinion, Refused};
 use crate::settings::EntryStyle;
 use aegis_model::event::{
-    Direction, EntryPrepared, EntryRefused, OrderIntended, PauseStarted, Refusal, SignalReceived, SignalRefused,
+    Direction, EntryPrepared, EntryRefused, OrderIntended, PauseStarted, Refusal, SignalReceived,
+    SignalRefused,
 };
 use aegis_model::input::{Scope, SignalIn};
 use aegis_model::protection::{Distance, ExitReason};
 use aegis_model::{
-    Actor, Effect, InstrumentId, Label, Lsn, OrderId, OrderKind, Price, Purpose, Quantity, Rate, Rounding, Side,
-    Text, TimeInForce, Timestamp,
+    Actor, Effect, InstrumentId, Label, Lsn, OrderId, OrderKind, Price, Purpose, Quantity, Rate, Rounding,
+    Side, Text, TimeInForce, Timestamp,
 };
 
 /// Who asks for an entry.
@@ -176,11 +177,13 @@ impl Engine {
         if moved > allowed.0 {
             return Err(Refused::short(Refusal::PriceFar, allowed.0, moved));
         }
-        let spec = self.state.instrument(id).map(|i| i.spec).ok_or(Refused::by(Refusal::InputMissing, Lsn::NONE))?;
+        let spec =
+            self.state.instrument(id).map(|i| i.spec).ok_or(Refused::by(Refusal::InputMissing, Lsn::NONE))?;
         let size = self.size(id, entry.stop, Some(entry.quantity))?;
         let balance = self.state.asset(spec.quote).and_then(|a| a.balance);
         let age = balance.map_or(i64::MAX, |b| now.since(b.requested));
-        let stale = balance.is_none_or(|b| b.requested < entry.requested) || age > self.settings.balance_age_ns;
+        let stale =
+            balance.is_none_or(|b| b.requested < entry.requested) || age > self.settings.balance_age_ns;
         if stale {
             return Err(Refused::by(Refusal::BalanceStale, balance.map_or(Lsn::NONE, |b| b.lsn)));
         }

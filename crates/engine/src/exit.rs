@@ -132,8 +132,11 @@ impl Engine {
         if known.cancel.is_some() {
             return;
         }
-        let effect =
-            Effect::Cancel { client: known.client, venue_order: known.venue_order, instrument: known.instrument };
+        let effect = Effect::Cancel {
+            client: known.client,
+            venue_order: known.venue_order,
+            instrument: known.instrument,
+        };
         let unknown = known.status == OrderStatus::Unknown;
         let cause = known.intended;
         self.emit_because(cause, CancelIntended { order, reason: Label::literal(reason) });

@@ -253,7 +253,8 @@ impl Engine {
             }
         };
         let distance = worst.minus(stop)?;
-        let available = self.state.available(spec.quote).ok_or(Refused::by(Refusal::BalanceStale, Lsn::NONE))?;
+        let available =
+            self.state.available(spec.quote).ok_or(Refused::by(Refusal::BalanceStale, Lsn::NONE))?;
         let equity = self.equity().ok_or(Refused::by(Refusal::BalanceStale, Lsn::NONE))?;
         let quantity = match wish {
             Some(quantity) => quantity,
@@ -273,7 +274,8 @@ impl Engine {
             .scaled(self.settings.taker_fee.complement()?, Rounding::Floor)?
             .to_tick(spec.quantity_tick, Rounding::Floor)?;
         let worth = stop.times(after_fee, Rounding::Floor)?;
-        let least = spec.minimum_notional.scaled(Rate::ONE.plus(self.settings.minimum_margin)?, Rounding::Ceil)?;
+        let least =
+            spec.minimum_notional.scaled(Rate::ONE.plus(self.settings.minimum_margin)?, Rounding::Ceil)?;
         if after_fee < spec.quantity_tick {
             return Err(Refused::short(Refusal::BelowMinimum, spec.quantity_tick.0, after_fee.0));
         }

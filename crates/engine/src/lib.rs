@@ -225,7 +225,8 @@ impl Engine {
         arrived: Fixed,
         detail: &str,
     ) {
-        let key = alloc::format!("{}/{}/{known}/{arrived}/{detail}", instrument.map_or(0, |i| i.0 + 1), order.0);
+        let key =
+            alloc::format!("{}/{}/{known}/{arrived}/{detail}", instrument.map_or(0, |i| i.0 + 1), order.0);
         if self.asks.noted.len() >= NOTED_MAX {
             self.asks.noted.clear();
         }
@@ -314,10 +315,10 @@ impl Machine for Engine {
     }
 
     fn may_use_reserve(events: &[Event]) -> bool {
-        !events.iter().any(|e| match &e.fact {
-            Fact::OrderIntended(o) => o.purpose == aegis_model::Purpose::Entry,
-            Fact::EntryPrepared(p) => p.snapshot != 0,
-            _ => false,
-        })
+        let entry = |e: &Event| {
+            matches!(&e.fact, Fact::OrderIntended(o) if o.purpose == aegis_model::Purpose::Entry)
+                || matches!(&e.fact, Fact::EntryPrepared(p) if p.snapshot != 0)
+        };
+        !events.iter().any(entry)
     }
 }

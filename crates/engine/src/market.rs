@@ -175,7 +175,8 @@ impl Market {
                     average = Price(sum.0.over(n, Rounding::HalfEven).ok()?);
                 }
             } else {
-                let weighted = average.0.times(n.minus(aegis_model::Fixed::ONE).ok()?, Rounding::HalfEven).ok()?;
+                let weighted =
+                    average.0.times(n.minus(aegis_model::Fixed::ONE).ok()?, Rounding::HalfEven).ok()?;
                 average = Price(weighted.plus(range.0).ok()?.over(n, Rounding::HalfEven).ok()?);
             }
         }

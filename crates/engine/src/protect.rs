@@ -37,10 +37,12 @@ pub(crate) fn net_profit(holding: &Holding, price: Price, taker: Rate) -> Result
 fn trailing_distance(rule: &StopRule, reached: u8) -> Option<Distance> {
     match rule {
         StopRule::Fixed => None,
-        StopRule::Trailing { distance, from_start, stages } => match stages.get(usize::from(reached).wrapping_sub(1)) {
-            Some(Stage { distance, .. }) => Some(*distance),
-            None => from_start.then_some(*distance),
-        },
+        StopRule::Trailing { distance, from_start, stages } => {
+            match stages.get(usize::from(reached).wrapping_sub(1)) {
+                Some(Stage { distance, .. }) => Some(*distance),
+                None => from_start.then_some(*distance),
+            }
+        }
     }
 }
 
@@ -130,7 +132,8 @@ impl Engine {
             self.want_exit(id, *first, others);
             return;
         }
-        let moved = raised(protection, &instrument.book.now, &instrument.spec, reference, self.settings.taker_fee);
+        let moved =
+            raised(protection, &instrument.book.now, &instrument.spec, reference, self.settings.taker_fee);
         if let Ok(Some(moved)) = moved {
             self.emit(Fact::StopMoved(StopMoved { instrument: id, ..moved }));
         }

@@ -9,7 +9,8 @@ use aegis_model::event::CorrectionKind;
 use aegis_model::input::{OrderRow, RowStatus, Trade, VenueBalance, VenueFlow, VenueSnapshot};
 use aegis_model::order::OrderStatus;
 use aegis_model::{
-    AssetId, ClientOrderId, InstrumentId, Label, OrderId, Quantity, Side, Text, Timestamp, TradeId, VenueOrderId,
+    AssetId, ClientOrderId, InstrumentId, Label, OrderId, Quantity, Side, Text, Timestamp, TradeId,
+    VenueOrderId,
 };
 use aegis_projection::State;
 use alloc::vec::Vec;
@@ -89,8 +90,10 @@ pub fn executions(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
         findings.extend(new.copied().map(Finding::Flow));
     }
     if let Some(trades) = snapshot.trades.complete() {
-        let mut new: Vec<&Trade> =
-            trades.iter().filter(|t| state.knows_trade(t.instrument, &t.trade).is_none_or(|e| fee_is_new(e, t))).collect();
+        let mut new: Vec<&Trade> = trades
+            .iter()
+            .filter(|t| state.knows_trade(t.instrument, &t.trade).is_none_or(|e| fee_is_new(e, t)))
+            .collect();
         new.sort_by_key(|t| (t.executed, t.side, t.trade));
         findings.extend(new.into_iter().filter_map(|trade| execution(state, trade)));
     }
@@ -144,9 +147,8 @@ fn forgotten(state: &State, client: ClientOrderId) -> bool {
 }
 
 fn by_venue_order(state: &State, venue_order: VenueOrderId, instrument: InstrumentId) -> Option<OrderId> {
-    let named = |o: &aegis_projection::state::Order| {
-        o.venue_order == Some(venue_order) && o.instrument == instrument
-    };
+    let named =
+        |o: &aegis_projection::state::Order| o.venue_order == Some(venue_order) && o.instrument == instrument;
     let open = state.orders.iter().find(|(_, o)| named(o)).map(|(n, _)| *n);
     open.or_else(|| state.ended.iter().rev().find(|(_, e)| named(&e.order)).map(|(n, _)| *n))
 }
@@ -171,7 +173,8 @@ fn row_finding(state: &State, row: &OrderRow) -> Option<Finding> {
 
 /// Our open orders that neither listing shows, as far as both were asked after the intent.
 fn unlisted(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
-    let (Some(open), Some(ended)) = (snapshot.open_orders.complete(), snapshot.ended_orders.complete()) else {
+    let (Some(open), Some(ended)) = (snapshot.open_orders.complete(), snapshot.ended_orders.complete())
+    else {
         return Vec::new();
     };
     let shown = |client: ClientOrderId| open.iter().chain(ended).any(|row| row.client == Some(client));
@@ -225,10 +228,8 @@ fn asset_findings(
 ) -> Vec<BalanceFinding> {
     let Some(asset) = state.asset(id) else { return Vec::new() };
     let base_of = base_instruments(state, id);
-    let tick = base_of
-        .first()
-        .and_then(|i| state.instrument(*i))
-        .map_or(Quantity::ZERO, |i| i.spec.quantity_tick);
+    let tick =
+        base_of.first().and_then(|i| state.instrument(*i)).map_or(Quantity::ZERO, |i| i.spec.quantity_tick);
     let expected = match expectation(state, id, &base_of) {
         Some(expected) => expected,
         // Nothing is known of it yet: the first look is the beginning.
@@ -253,7 +254,8 @@ fn asset_findings(
     }
     let evidence = Text::new(&alloc::format!(
         "the venue's {} balance is {} where {expected} is expected; {look} agreeing reads around an unchanged trade set",
-        asset.name, venue.total
+        asset.name,
+        venue.total
     ));
     // The flow that an accepted difference becomes comes before the balance that already contains it.
     let mut findings = alloc::vec![BalanceFinding::Settled(id)];

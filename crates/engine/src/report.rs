@@ -10,10 +10,9 @@ use aegis_model::event::{
 use aegis_model::input::{Lookup, OrderRow, Reported, RowStatus, Trade};
 use aegis_model::order::{LookupAnswer, OrderStatus, RejectClass, UnknownCause};
 use aegis_model::{
-    Actor, ClientOrderId, Effect, Fixed, Money, OrderEnd, OrderId, Purpose, Quantity, Report,
-    Rounding, VenueOrderId,
+    Actor, ClientOrderId, Effect, Fixed, Money, OrderEnd, OrderId, Purpose, Quantity, Report, Rounding,
+    VenueOrderId,
 };
-use aegis_projection::book::Change;
 
 impl Engine {
     /// A report about one of our orders.
@@ -174,12 +173,20 @@ impl Engine {
         if self.state.is_beyond_memory(id, trade.executed) {
             // It cannot be told from a repeat here: the journal itself must be asked (see `log`).
             let detail = alloc::format!("trade {} is older than what is remembered", trade.trade.0);
-            self.note(AnomalyKind::FillBeyondMemory, Some(id), number, Fixed::ZERO, trade.quantity.0, &detail);
+            self.note(
+                AnomalyKind::FillBeyondMemory,
+                Some(id),
+                number,
+                Fixed::ZERO,
+                trade.quantity.0,
+                &detail,
+            );
             return false;
         }
         let mut executed = trade.executed;
         if executed < self.state.walked {
-            let detail = alloc::format!("trade {} is older than the last complete walk of trades", trade.trade.0);
+            let detail =
+                alloc::format!("trade {} is older than the last complete walk of trades", trade.trade.0);
             self.note(
                 AnomalyKind::FillBeforeWalk,
                 Some(id),
@@ -213,10 +220,7 @@ impl Engine {
     /// Whether the trade is booked already; its fee may have become known since.
     fn known_trade(&mut self, trade: &Trade, order: OrderId) -> bool {
         let Some(entry) = self.state.knows_trade(trade.instrument, &trade.trade) else { return false };
-        let execution = match entry.change {
-            Change::Buy(x) | Change::Sell(x) => x,
-            _ => return true,
-        };
+        let Some(execution) = entry.change.execution().copied() else { return true };
         let value = trade.price.times(trade.quantity, Rounding::HalfEven).unwrap_or(Money::ZERO);
         if execution.quantity != trade.quantity || execution.value != value {
             let detail = alloc::format!("trade {} repeated with other numbers", trade.trade.0);
@@ -289,10 +293,9 @@ impl Engine {
     fn row_value(&self, order: OrderId) -> Option<Money> {
         let known = self.state.any_order(order).filter(|o| o.inferred.is_positive())?;
         let book = &self.state.instrument(known.instrument)?.book;
-        book.entries.iter().rev().find_map(|entry| match entry.change {
-            Change::Buy(x) | Change::Sell(x) if x.inferred && x.order == order => x.value.plus(known.value).ok(),
-            _ => None,
-        })
+        let executions = book.entries.iter().rev().filter_map(|entry| entry.change.execution());
+        let inferred = executions.into_iter().find(|x| x.inferred && x.order == order)?;
+        inferred.value.plus(known.value).ok()
     }
 
     /// An order whose real fills make its whole quantity has ended, whatever its row says yet.
@@ -312,7 +315,14 @@ impl Engine {
         if row.cumulative < known_cumulative || row.cumulative < filled {
             let known = known_cumulative.max(filled);
             let detail = "a row with less filled than known";
-            self.note(AnomalyKind::CumulativeFell, Some(instrument), order, known.0, row.cumulative.0, detail);
+            self.note(
+                AnomalyKind::CumulativeFell,
+                Some(instrument),
+                order,
+                known.0,
+                row.cumulative.0,
+                detail,
+            );
             return;
         }
         if row.status == RowStatus::Filled && row.cumulative < row.quantity {
@@ -335,10 +345,8 @@ impl Engine {
 
     fn amend(&mut self, order: OrderId, row: &OrderRow) {
         let Some(known) = self.state.order(order) else { return };
-        let old_price = match known.kind {
-            aegis_model::OrderKind::Limit { price, .. } => Some(price),
-            _ => None,
-        };
+        let old_price =
+            if let aegis_model::OrderKind::Limit { price, .. } = known.kind { Some(price) } else { None };
         let price = row.price.filter(|new| old_price.is_some_and(|old| old != *new));
         let quantity = row.quantity.max(known.filled);
         if price.is_some() || quantity != known.quantity {
@@ -355,7 +363,12 @@ impl Engine {
         let missing = row.cumulative.minus(filled).unwrap_or(Quantity::ZERO);
         if !missing.is_positive() {
             if inferred.is_positive() {
-                let none = FillInferred { order, quantity: Quantity::ZERO, value: Money::ZERO, executed: row.updated };
+                let none = FillInferred {
+                    order,
+                    quantity: Quantity::ZERO,
+                    value: Money::ZERO,
+                    executed: row.updated,
+                };
                 self.emit(none);
             }
             return;
@@ -369,7 +382,14 @@ impl Engine {
         let capped = ordered.minus(filled).unwrap_or(Quantity::ZERO);
         if !rest.is_positive() || missing > capped {
             let detail = "the row's fills have no price or exceed the order: nothing is inferred";
-            self.note(AnomalyKind::Contradiction, Some(instrument), order, filled.0, row.cumulative.0, detail);
+            self.note(
+                AnomalyKind::Contradiction,
+                Some(instrument),
+                order,
+                filled.0,
+                row.cumulative.0,
+                detail,
+            );
             return;
         }
         if missing != inferred {

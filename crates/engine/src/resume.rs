@@ -37,7 +37,8 @@ impl Engine {
             }
         }
         for key in self.state.settings.keys().cloned().collect::<alloc::vec::Vec<_>>() {
-            if !opened.settings.iter().any(|(k, _)| *k == key) && self.state.settings[&key] != Text::default() {
+            if !opened.settings.iter().any(|(k, _)| *k == key) && self.state.settings[&key] != Text::default()
+            {
                 self.emit(SettingRecorded { key, value: Text::default() });
             }
         }
@@ -61,7 +62,13 @@ impl Engine {
         let unsent: alloc::vec::Vec<(u64, Text)> =
             self.state.outbox.iter().map(|(n, m)| (*n, m.text.clone())).collect();
         for (number, text) in unsent {
-            if !self.turn.out.effects.iter().any(|e| matches!(e, Effect::Notify { number: n, .. } if *n == number)) {
+            if !self
+                .turn
+                .out
+                .effects
+                .iter()
+                .any(|e| matches!(e, Effect::Notify { number: n, .. } if *n == number))
+            {
                 self.ask(Effect::Notify { number, text });
             }
         }

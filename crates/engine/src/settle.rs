@@ -5,8 +5,8 @@
 use crate::Engine;
 use crate::protect::{below, take_profit};
 use aegis_model::event::{
-    AlarmKind, Blocks, CycleRestated, DustKept, PauseRule, PauseStarted, PositionClosed, StopArmed, StopMoved,
-    StopRetired,
+    AlarmKind, Blocks, CycleRestated, DustKept, PauseRule, PauseStarted, PositionClosed, StopArmed,
+    StopMoved, StopRetired,
 };
 use aegis_model::ids::DAY;
 use aegis_model::protection::{ExitReason, Plan, RetireCause, StopCause};
@@ -52,7 +52,8 @@ impl Engine {
         if exit_live || entry_live || !(below_tick || below_minimum) {
             return;
         }
-        let kept = DustKept { instrument: id, cycle: holding.cycle, quantity: holding.held, cost: holding.cost };
+        let kept =
+            DustKept { instrument: id, cycle: holding.cycle, quantity: holding.held, cost: holding.cost };
         self.emit(kept);
     }
 
@@ -94,7 +95,11 @@ impl Engine {
             let lsn = self.emit(CycleRestated { instrument: id, cycle: sums.cycle, old, new: sums.realised });
             self.tell(
                 lsn,
-                &alloc::format!("{name} cycle {} restated: profit {old} is now {}", sums.cycle, sums.realised),
+                &alloc::format!(
+                    "{name} cycle {} restated: profit {old} is now {}",
+                    sums.cycle,
+                    sums.realised
+                ),
             );
             return;
         }
@@ -122,7 +127,10 @@ impl Engine {
             lsn,
             &alloc::format!(
                 "{name} closed{why}: sold {} for {}, profit {}; fill {}",
-                sums.sold, sums.sell_value, sums.realised, self.state.lsn
+                sums.sold,
+                sums.sell_value,
+                sums.realised,
+                self.state.lsn
             ),
         );
     }
@@ -150,7 +158,8 @@ impl Engine {
         match done {
             Ok(()) => self.clear(AlarmKind::Unprotected, Some(id)),
             Err(why) => {
-                let reason = alloc::format!("the stop cannot be computed: {why}; close it or adjust the stop");
+                let reason =
+                    alloc::format!("the stop cannot be computed: {why}; close it or adjust the stop");
                 self.raise(AlarmKind::Unprotected, Some(id), Blocks::InstrumentEntries, &reason);
             }
         }
@@ -187,7 +196,11 @@ impl Engine {
         });
         self.tell(
             lsn,
-            &alloc::format!("{name} bought {} at {entry:.8}, stop {stop}; fill {}", holding.held, self.opened_lsn(id)),
+            &alloc::format!(
+                "{name} bought {} at {entry:.8}, stop {stop}; fill {}",
+                holding.held,
+                self.opened_lsn(id)
+            ),
         );
         Ok(())
     }
@@ -217,7 +230,9 @@ impl Engine {
         {
             let initial = below(entry, protection.plan.initial, tick)?;
             let profit = take_profit(&protection.plan, entry, tick)?;
-            if (initial > next.stop && initial < entry) || (profit != next.take_profit && instrument.live_entry(&self.state).is_some()) {
+            if (initial > next.stop && initial < entry)
+                || (profit != next.take_profit && instrument.live_entry(&self.state).is_some())
+            {
                 next.stop = if initial < entry { next.stop.max(initial) } else { next.stop };
                 next.take_profit = profit;
                 next.why = StopCause::EntryImproved;
@@ -270,8 +285,13 @@ impl Engine {
         let from = last.after(-rule.window_ns);
         let count = self.state.stop_outs.iter().filter(|t| **t > from).count();
         let until = last.after(rule.pause_ns);
-        let standing = self.state.trading.pauses.get(&PauseRule::StopOuts).copied().unwrap_or(Timestamp::EPOCH);
-        if count >= rule.count as usize && until > standing && standing <= self.turn.now && until > self.turn.now {
+        let standing =
+            self.state.trading.pauses.get(&PauseRule::StopOuts).copied().unwrap_or(Timestamp::EPOCH);
+        if count >= rule.count as usize
+            && until > standing
+            && standing <= self.turn.now
+            && until > self.turn.now
+        {
             let figure = Fixed::from_int(i64::try_from(count).unwrap_or(i64::MAX));
             self.emit(PauseStarted { rule: PauseRule::StopOuts, until, figure });
         }

@@ -6,8 +6,8 @@ use crate::Engine;
 use crate::reconcile::{self, BalanceFinding, Finding};
 use aegis_model::event::{
     AlarmKind, AnomalyKind, BalanceRecorded, Blocks, CashFlowRecorded, CorrectionBooked, CorrectionKind,
-    DriftCleared, DriftSeen, ExcessSellSettled, FillSource, HoldingQuarantined, InstrumentBlocked, Reconciled,
-    TradesWalked,
+    DriftCleared, DriftSeen, ExcessSellSettled, FillSource, HoldingQuarantined, InstrumentBlocked,
+    Reconciled, TradesWalked,
 };
 use aegis_model::input::{Scope, Trade, VenueBalance, VenueFlow, VenueSnapshot};
 use aegis_model::{Actor, AssetId, Fixed, InstrumentId, Label, OrderId, Quantity, Rounding, Text, TradeId};
@@ -65,7 +65,10 @@ impl Engine {
             self.look_up_deferred();
         }
         let open = |o: &aegis_projection::state::Order| {
-            matches!(o.status, aegis_model::order::OrderStatus::Intended | aegis_model::order::OrderStatus::Unknown)
+            matches!(
+                o.status,
+                aegis_model::order::OrderStatus::Intended | aegis_model::order::OrderStatus::Unknown
+            )
         };
         self.asks.recompare |= self.state.orders.values().any(open);
         // How far trades are known moves with what was learned, and at least well within the memory of orders.
@@ -119,7 +122,8 @@ impl Engine {
             return Some(trade.instrument);
         }
         let value = trade.price.times(trade.quantity, Rounding::HalfEven).unwrap_or_default();
-        let fee = |asset: AssetId| trade.fee.filter(|f| f.asset == asset).map_or(Quantity::ZERO, |f| f.amount);
+        let fee =
+            |asset: AssetId| trade.fee.filter(|f| f.asset == asset).map_or(Quantity::ZERO, |f| f.amount);
         let quote = Quantity(value.0.negated()).minus(fee(spec.quote)).unwrap_or_default();
         let entered = trade.quantity.minus(fee(spec.base)).unwrap_or(trade.quantity);
         let legs = [("q", spec.quote, quote), ("b", spec.base, entered)];
@@ -130,7 +134,9 @@ impl Engine {
                 if asset == spec.base {
                     let evidence = alloc::format!(
                         "trade {} bought {} at {} by no order of ours",
-                        trade.trade.0, trade.quantity, trade.price
+                        trade.trade.0,
+                        trade.quantity,
+                        trade.price
                     );
                     self.quarantine_more(asset, entered, &evidence);
                 }
@@ -190,7 +196,9 @@ impl Engine {
         let name = self.state.asset(asset).map_or(Label::EMPTY, |a| a.name);
         for id in reconcile::base_instruments(&self.state, asset) {
             if total.is_positive() {
-                let reason = alloc::format!("{total} {name} is held that nothing explains: {evidence}; adopt it or release it");
+                let reason = alloc::format!(
+                    "{total} {name} is held that nothing explains: {evidence}; adopt it or release it"
+                );
                 self.raise(AlarmKind::Quarantine, Some(id), Blocks::InstrumentEntries, &reason);
             } else {
                 self.clear(AlarmKind::Quarantine, Some(id));
@@ -202,10 +210,7 @@ impl Engine {
     /// The venue has less: held falls at once, the oldest lot is named, realised stays (rule 40).
     fn lose(&mut self, id: InstrumentId, quantity: Quantity, evidence: &str) {
         let Some(instrument) = self.state.instrument(id) else { return };
-        let lot = instrument.book.entries.iter().find_map(|e| match e.change {
-            aegis_projection::book::Change::Buy(_) if e.time >= instrument.book.now.opened => Some(TradeId(e.id)),
-            _ => None,
-        });
+        let lot = instrument.book.lots().ok().and_then(|lots| lots.first().map(|lot| TradeId(lot.id)));
         let name = instrument.spec.name;
         let time = self.turn.now;
         let correction = reconcile::correction_id(id, CorrectionKind::Missing, quantity, lot, time);
@@ -222,7 +227,8 @@ impl Engine {
             time,
             evidence: Text::new(evidence),
         });
-        let reason = alloc::format!("{quantity} of {name} left without a trade; compare with the venue, then release");
+        let reason =
+            alloc::format!("{quantity} of {name} left without a trade; compare with the venue, then release");
         self.emit(InstrumentBlocked { instrument: id, reason: Text::new(&reason) });
         self.raise(AlarmKind::Drift, Some(id), Blocks::InstrumentEntries, &reason);
         self.settle(id);
@@ -249,7 +255,9 @@ impl Engine {
                 let name = self.state.asset(asset).map_or(Label::EMPTY, |a| a.name);
                 let id = TradeId(Label::lossy(&alloc::format!("unexplained-{}", snapshot.number)));
                 self.emit(CashFlowRecorded { id, asset, quantity: difference, time: self.turn.now });
-                let detail = alloc::format!("{difference} {name} moved without any trade or transfer that the venue lists");
+                let detail = alloc::format!(
+                    "{difference} {name} moved without any trade or transfer that the venue lists"
+                );
                 self.note(AnomalyKind::Contradiction, None, OrderId(0), Fixed::ZERO, difference.0, &detail);
             }
         }

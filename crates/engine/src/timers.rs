@@ -17,7 +17,10 @@ impl Engine {
         self.day();
         self.freshness();
         let decided = !self.turn.out.events.is_empty() || !self.turn.out.effects.is_empty();
-        if decided || self.asks.next_timer.is_some_and(|due| due <= self.turn.now) || self.asks.reconcile_wanted {
+        if decided
+            || self.asks.next_timer.is_some_and(|due| due <= self.turn.now)
+            || self.asks.reconcile_wanted
+        {
             self.due_work();
             self.asks.next_timer = self.next_due();
         }
@@ -102,10 +105,7 @@ impl Engine {
             OrderStatus::Acknowledged | OrderStatus::PartiallyFilled => {
                 if known.cancel.is_some() {
                     self.unknown(order, UnknownCause::CancelUnanswered);
-                } else if known.absent > 0 {
-                    self.asks.lookups.remove(&order);
-                    self.look_up(order);
-                } else if self.asks.lookups.contains_key(&order) {
+                } else if known.absent > 0 || self.asks.lookups.contains_key(&order) {
                     self.asks.lookups.remove(&order);
                     self.look_up(order);
                 } else {
@@ -160,7 +160,10 @@ impl Engine {
         }
         let Some(instrument) = self.state.instrument(id) else { return };
         let time_exit = instrument.protection.as_ref().and_then(|p| p.time_exit);
-        if instrument.is_open() && time_exit.is_some_and(|time| time <= now) && instrument.exit_wanted.is_none() {
+        if instrument.is_open()
+            && time_exit.is_some_and(|time| time <= now)
+            && instrument.exit_wanted.is_none()
+        {
             // Time exits need no price (semantics rule 19).
             self.want_exit(id, ExitReason::Time, 0);
         }

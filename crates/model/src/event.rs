@@ -916,8 +916,10 @@ impl Event {
     /// # Errors
     /// [`DecodeError`] when kind, version, actor or body are not as documented.
     pub fn decode(head: RecordHead, payload: &[u8]) -> Result<Event, DecodeError> {
-        let actor = Actor::from_number(head.actor)
-            .ok_or_else(|| DecodeError::Body { kind: head.kind, what: alloc::format!("actor {}", head.actor) })?;
+        let actor = Actor::from_number(head.actor).ok_or_else(|| DecodeError::Body {
+            kind: head.kind,
+            what: alloc::format!("actor {}", head.actor),
+        })?;
         let fact = Fact::decode_body(head.kind, head.version, payload)?;
         Ok(Event { at: head.time, actor, cause: head.cause, fact })
     }

@@ -24,7 +24,13 @@ fn bought(price: Price, quantity: Quantity) -> Holding {
 
 fn protection(rule: StopRule, entry: Price) -> Protection {
     Protection {
-        plan: Plan { initial: Distance::Relative(Rate::new(2, 2)), rule, atr: None, take_profit: None, hold_ns: None },
+        plan: Plan {
+            initial: Distance::Relative(Rate::new(2, 2)),
+            rule,
+            atr: None,
+            take_profit: None,
+            hold_ns: None,
+        },
         stop: below(entry, Distance::Relative(Rate::new(2, 2)), spec().price_tick).expect("in range"),
         take_profit: None,
         time_exit: None,

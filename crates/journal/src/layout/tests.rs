@@ -70,3 +70,12 @@ fn a_seal_checks_out_alone_and_every_bit_counts() {
     }
     assert_eq!(Seal::decode(&bytes[..71]), None);
 }
+
+#[test]
+fn seed_and_salt_differ_by_epoch_segment_and_journal() {
+    assert_ne!(seed(1, 1), seed(1, 2));
+    assert_ne!(seed(1, 1), seed(2, 1));
+    assert_ne!(salt(&[1; 16], 1, 1), salt(&[1; 16], 1, 2));
+    assert_ne!(salt(&[1; 16], 1, 1), salt(&[1; 16], 2, 1));
+    assert_ne!(salt(&[1; 16], 1, 1), salt(&[2; 16], 1, 1));
+}
