@@ -67,6 +67,8 @@ struct Asks {
     opened: bool,
     /// Entries proven absent that wait for the first comparison before they may go out again.
     deferred: BTreeSet<OrderId>,
+    /// Orders that this process sent again; a later absence of theirs waits before the next send.
+    resent: BTreeSet<OrderId>,
     /// A comparison left assets out because something was in flight: compare again once it has landed.
     recompare: bool,
     /// The process is stopping.

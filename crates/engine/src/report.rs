@@ -492,8 +492,9 @@ impl Engine {
                 open && known.cancel.is_none() && self.coverable(instrument) >= known.quantity
             }
         };
-        // Sent again at once only the first time; then no faster than orders are looked up.
+        // Sent again at once only the first time in a process's life; then no faster than orders are looked up.
         let pause = match known.attempts {
+            _ if !self.asks.resent.contains(&order) => 0,
             0 | 1 => 0,
             few if few <= self.settings.exit_tries => self.settings.lookup_ns,
             _ => self.settings.exit_slow_ns,

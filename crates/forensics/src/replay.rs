@@ -66,6 +66,13 @@ pub enum ReadError {
         /// What is wrong.
         cause: DecodeError,
     },
+    /// Records are lost, and only a checkpoint holds what they made; folding on without it would show a wrong state.
+    Lost {
+        /// The first lost one.
+        first: Lsn,
+        /// The last lost one.
+        last: Lsn,
+    },
 }
 
 impl fmt::Display for ReadError {
@@ -80,6 +87,12 @@ impl fmt::Display for ReadError {
             }
             ReadError::Damage(e) => e.fmt(f),
             ReadError::Decode { lsn, cause } => write!(f, "record {lsn}: {cause}"),
+            ReadError::Lost { first, last } => write!(
+                f,
+                "records {first} to {last} are lost, and only a checkpoint holds what they made: what lies before is \
+                 shown with --until {}",
+                first.0 - 1
+            ),
         }
     }
 }
@@ -127,9 +140,19 @@ impl Reading {
     pub fn next_point(&mut self) -> Result<Option<Point>, ReadError> {
         let point = self.read()?;
         if let Some(point) = &point {
-            self.state.apply(&point.event);
+            self.fold(point.lsn, &point.event)?;
         }
         Ok(point)
+    }
+
+    fn fold(&mut self, lsn: Lsn, event: &Event) -> Result<(), ReadError> {
+        let before = self.state.lsn;
+        self.state.apply(event);
+        if self.state.lsn == lsn {
+            Ok(())
+        } else {
+            Err(ReadError::Lost { first: before.next(), last: Lsn(lsn.0 - 1) })
+        }
     }
 
     /// The next record, decoded and not folded.
@@ -160,7 +183,7 @@ impl Reading {
     /// [`ReadError`].
     pub fn run(mut self, until: Until) -> Result<Reading, ReadError> {
         // The records of the batch that is being read; the fold never stands inside a batch.
-        let mut batch = Vec::new();
+        let mut batch: Vec<Point> = Vec::new();
         loop {
             if matches!(until, Until::Lsn(lsn) if self.state.lsn >= lsn && batch.is_empty()) {
                 return Ok(self);
@@ -174,9 +197,12 @@ impl Reading {
             if beyond {
                 return Ok(self);
             }
-            batch.push(point.event);
-            if point.batch_end {
-                batch.drain(..).for_each(|event| self.state.apply(&event));
+            let end = point.batch_end;
+            batch.push(point);
+            if end {
+                for point in batch.drain(..) {
+                    self.fold(point.lsn, &point.event)?;
+                }
             }
         }
     }

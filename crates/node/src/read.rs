@@ -29,6 +29,13 @@ pub enum ReadError {
         /// What is unknown.
         cause: DecodeError,
     },
+    /// Records are lost, and only a checkpoint holds what they made; folding on without it would show a wrong state.
+    Lost {
+        /// The first lost one.
+        first: Lsn,
+        /// The last lost one.
+        last: Lsn,
+    },
 }
 
 impl fmt::Display for ReadError {
@@ -40,6 +47,11 @@ impl fmt::Display for ReadError {
             }
             ReadError::Damage(cause) => cause.fmt(f),
             ReadError::Unknown { lsn, cause } => write!(f, "row H: record {lsn}: {cause}"),
+            ReadError::Lost { first, last } => write!(
+                f,
+                "records {first} to {last} are lost, and only a checkpoint holds what they made: this state is known \
+                 to a running process, and is not read from the records alone"
+            ),
         }
     }
 }
@@ -70,7 +82,11 @@ pub fn read<M: Machine, R: StorageRead>(machine: &mut M, schema: u16, read: R) -
         };
         let lsn = Lsn(record.lsn);
         let event = M::decode(head, record.payload).map_err(|cause| ReadError::Unknown { lsn, cause })?;
+        let before = machine.lsn();
         machine.apply(&event);
+        if machine.lsn() != lsn {
+            return Err(ReadError::Lost { first: before.next(), last: Lsn(lsn.0 - 1) });
+        }
         count += 1;
     }
     Ok(count)
