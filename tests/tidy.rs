@@ -18,9 +18,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("forensics", &["projection", "model", "journal"]),
     (
         "aegis",
-        &[
-            "model", "journal", "projection", "cryptocom", "signal", "engine", "paper", "node", "forensics",
-        ],
+        &["model", "journal", "projection", "cryptocom", "signal", "engine", "paper", "node", "forensics"],
     ),
 ];
 
@@ -74,7 +72,8 @@ fn rooms() -> Vec<String> {
 
 /// Names under `[dependencies]`, and under the other dependency tables when asked for.
 fn dependencies(manifest: &Path, tables: &[&str]) -> BTreeSet<String> {
-    let parsed: toml::Table = read(manifest).parse().unwrap_or_else(|e| panic!("{}: {e}", manifest.display()));
+    let parsed: toml::Table =
+        read(manifest).parse().unwrap_or_else(|e| panic!("{}: {e}", manifest.display()));
     tables
         .iter()
         .filter_map(|table| parsed.get(*table).and_then(|t| t.as_table()))
@@ -86,7 +85,8 @@ fn dependencies(manifest: &Path, tables: &[&str]) -> BTreeSet<String> {
 fn arrows_point_one_way() {
     let allowed: BTreeMap<&str, &[&str]> = GRAPH.iter().copied().collect();
     for room in rooms() {
-        let may = allowed.get(room.as_str()).unwrap_or_else(|| panic!("crates/{room} is no room of the house"));
+        let may =
+            allowed.get(room.as_str()).unwrap_or_else(|| panic!("crates/{room} is no room of the house"));
         let manifest = root().join("crates").join(&room).join("Cargo.toml");
         for name in dependencies(&manifest, &["dependencies", "build-dependencies"]) {
             if let Some(other) = name.strip_prefix("aegis-") {
@@ -100,9 +100,7 @@ fn arrows_point_one_way() {
 
 #[test]
 fn pure_rooms_say_so_and_keep_to_it() {
-    let banned = [
-        "std::", "f32", "f64", "HashMap", "HashSet", "SystemTime", "Instant::", "tokio", "thread",
-    ];
+    let banned = ["std::", "f32", "f64", "HashMap", "HashSet", "SystemTime", "Instant::", "tokio", "thread"];
     for room in rooms().iter().filter(|r| PURE.contains(&r.as_str())) {
         let src = root().join("crates").join(room).join("src");
         let head = read(&src.join("lib.rs"));
@@ -163,7 +161,12 @@ fn no_test_is_forgotten_or_skipped() {
             }
             if file.file_name().is_some_and(|n| n == "tests.rs") {
                 let parent = file.parent().expect("a folder");
-                let owners = [parent.with_extension("rs"), parent.join("lib.rs"), parent.join("main.rs"), parent.join("mod.rs")];
+                let owners = [
+                    parent.with_extension("rs"),
+                    parent.join("lib.rs"),
+                    parent.join("main.rs"),
+                    parent.join("mod.rs"),
+                ];
                 let declared = owners
                     .iter()
                     .filter(|owner| owner.exists())

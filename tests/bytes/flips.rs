@@ -122,7 +122,7 @@ impl Bench {
     }
 }
 
-/// Every truncation of the content and each of its 138,000 bits in a release build:
+/// In a release build every truncation of the content and each of its bits, 137,000 damaged copies:
 /// `cargo test --release -p aegis-tests --test bytes every_`. A debug build tries every seventh. Behind the content,
 /// where only zeros stand, every 512th byte is enough in both.
 #[test]

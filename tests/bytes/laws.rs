@@ -65,7 +65,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         2 => Just(Act::Kill),
         1 => Just(Act::Restart),
     ];
-    prop::collection::vec(act, 1..40)
+    prop::collection::vec(act, 1..80)
 }
 
 fn listed() -> Vec<ListedInstrument> {

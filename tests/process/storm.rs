@@ -189,6 +189,35 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
 }
 
 #[test]
+fn a_decision_struck_again_and_again_is_carried_out_at_its_time() {
+    // An order whose sending is struck in three lives in a row goes out at once in the fourth: market time stands still
+    // while nobody runs, and a pause would buy at another price. Before it was sent, and after, with its answer unread.
+    let stage = Stage::small(2000);
+    stage.complete("calm", &[]);
+    let calm = Story::read(&stage.path("calm/market"));
+    for place in ["after-intent", "after-accept"] {
+        for order in [1, 2, 9] {
+            let data = format!("{place}-{order}");
+            let first = format!("{place}:{order}");
+            for kill in [first.as_str(), "after-intent:1", "after-intent:1"] {
+                let mut running = stage.start(&data, &["--debug-kill", kill]);
+                let status = running.wait(PATIENCE);
+                assert_eq!(
+                    status.signal(),
+                    Some(9),
+                    "{data}: {kill} did not strike ({status}): {}",
+                    running.said()
+                );
+            }
+            stage.complete(&data, &[]);
+            let killed = Story::read(&stage.path(&data).join("market"));
+            killed.agrees(&data);
+            killed.equals(&calm, &data);
+        }
+    }
+}
+
+#[test]
 fn verify_and_replay_agree_after_every_kill() {
     let stage = Stage::small(4000);
     let started = Instant::now();

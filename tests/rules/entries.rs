@@ -60,7 +60,11 @@ fn rule_36_available_leaves_out_reserved_and_intents() {
     world.tick("SOL_USDT", "100");
     world.buy("SOL_USDT", "0.02");
     let usdt = world.state().find_asset(&label("USDT")).expect("named");
-    assert_eq!(world.state().available(usdt), Some(quantity("1")), "free 3.00, our working buy reserves 2.00");
+    assert_eq!(
+        world.state().available(usdt),
+        Some(quantity("1")),
+        "free 3.00, our working buy reserves 2.00"
+    );
     world.tick("ADA_USDT", "0.6");
     world.tick("XRP_USDT", "0.6");
     world.buy("ADA_USDT", "1");
@@ -90,8 +94,13 @@ fn rule_37_thresholds_are_inclusive_and_a_missing_input_refuses() {
     // A source's place is a fact: a restart does not read a signal twice, nor one past its horizon.
     world.tick("ADA_USDT", "0.5");
     let old = SignalIn {
-        source: label("old"), position: 1, instrument: label("ADA_USDT"), direction: Direction::Up,
-        confidence: rate("0.9"), at: world.now.after(-7_200_000_000_000), horizon_ns: 3_600_000_000_000,
+        source: label("old"),
+        position: 1,
+        instrument: label("ADA_USDT"),
+        direction: Direction::Up,
+        confidence: rate("0.9"),
+        at: world.now.after(-7_200_000_000_000),
+        horizon_ns: 3_600_000_000_000,
     };
     world.give(Input::Signal(old.clone()));
     world.pump();
@@ -116,7 +125,11 @@ fn rule_38_the_daily_loss_refuses_pauses_and_survives_a_restart() {
     world.tick("BTC_USDT", "50000");
     world.buy("BTC_USDT", "0.002");
     let (reason, need, have) = last_refusal(&world).expect("refused");
-    assert_eq!((reason, need, have), (Refusal::DailyLoss, n("5"), n("6")), "4 lost and 2 at risk at its stop");
+    assert_eq!(
+        (reason, need, have),
+        (Refusal::DailyLoss, n("5"), n("6")),
+        "4 lost and 2 at risk at its stop"
+    );
     world.buy("BTC_USDT", "0.0009");
     world.tick("BTC_USDT", "45000");
     assert_eq!(world.held("BTC_USDT"), quantity("0"));

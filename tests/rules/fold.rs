@@ -2,8 +2,9 @@
 
 use super::ledger::*;
 use aegis_model::event::{
-    AnomalyKind, BalanceRecorded, CorrectionBooked, CorrectionKind, DustKept, DustReturned, ExcessSellSettled,
-    FeeResolved, FillInferred, OrderAcknowledged, OrderAmended, OrderEnded, PositionClosed,
+    AnomalyKind, BalanceRecorded, CorrectionBooked, CorrectionKind, DustKept, DustReturned,
+    ExcessSellSettled, FeeResolved, FillInferred, OrderAcknowledged, OrderAmended, OrderEnded,
+    PositionClosed,
 };
 use aegis_model::order::{OrderEnd, OrderStatus};
 use aegis_model::{OrderId, Side, Timestamp, VenueOrderId};
@@ -67,9 +68,17 @@ fn rule_03_a_fill_booked_where_it_arrives_joins_at_the_end() {
 fn rule_04_an_overfill_counts_and_an_inferred_fill_never_exceeds_the_order() {
     let mut state = fresh();
     apply(&mut state, 1, intent(1, Side::Buy, "1"));
-    let over = |id: &str| aegis_model::event::FillBooked { order: OrderId(1), ..fill(id, Side::Buy, "0.8", "100", 2) };
+    let over = |id: &str| aegis_model::event::FillBooked {
+        order: OrderId(1),
+        ..fill(id, Side::Buy, "0.8", "100", 2)
+    };
     apply(&mut state, 2, over("x"));
-    let inferred = FillInferred { order: OrderId(1), quantity: quantity("0.3"), value: money("30"), executed: Timestamp(3) };
+    let inferred = FillInferred {
+        order: OrderId(1),
+        quantity: quantity("0.3"),
+        value: money("30"),
+        executed: Timestamp(3),
+    };
     apply(&mut state, 3, inferred);
     assert_eq!(btc(&state).held(), quantity("0.8"), "0.3 would exceed the order");
     assert_eq!(state.totals.anomalies[&AnomalyKind::Overfill], 1);
@@ -81,9 +90,16 @@ fn rule_04_an_overfill_counts_and_an_inferred_fill_never_exceeds_the_order() {
 fn rule_05_an_ended_order_stays_ended_and_late_fills_may_complete_it() {
     let mut state = fresh();
     apply(&mut state, 1, intent(1, Side::Buy, "1"));
-    let part = |id: &str, amount: &str| aegis_model::event::FillBooked { order: OrderId(1), ..fill(id, Side::Buy, amount, "100", 2) };
+    let part = |id: &str, amount: &str| aegis_model::event::FillBooked {
+        order: OrderId(1),
+        ..fill(id, Side::Buy, amount, "100", 2)
+    };
     apply(&mut state, 2, part("x", "0.4"));
-    apply(&mut state, 3, OrderEnded { order: OrderId(1), end: OrderEnd::Cancelled, cumulative: Some(quantity("0.4")) });
+    apply(
+        &mut state,
+        3,
+        OrderEnded { order: OrderId(1), end: OrderEnd::Cancelled, cumulative: Some(quantity("0.4")) },
+    );
     apply(&mut state, 4, OrderAcknowledged { order: OrderId(1), venue_order: VenueOrderId(label("9")) });
     assert!(state.order(OrderId(1)).is_none(), "never open again");
     apply(&mut state, 5, part("y", "0.6"));
@@ -97,11 +113,19 @@ fn rule_05_an_ended_order_stays_ended_and_late_fills_may_complete_it() {
 fn rule_06_real_fills_supersede_the_inferred_part_piece_by_piece() {
     let mut state = fresh();
     apply(&mut state, 1, intent(1, Side::Buy, "1"));
-    let infer = |q: &str, v: &str| FillInferred { order: OrderId(1), quantity: quantity(q), value: money(v), executed: Timestamp(2) };
+    let infer = |q: &str, v: &str| FillInferred {
+        order: OrderId(1),
+        quantity: quantity(q),
+        value: money(v),
+        executed: Timestamp(2),
+    };
     apply(&mut state, 2, infer("1", "101"));
     assert_eq!((btc(&state).held(), btc(&state).entry_price()), (quantity("1"), Some(price("101"))));
     // A real fill of 0.4 at 100: 61 is left for 0.6.
-    let real = |id: &str, q: &str, p: &str| aegis_model::event::FillBooked { order: OrderId(1), ..fill(id, Side::Buy, q, p, 2) };
+    let real = |id: &str, q: &str, p: &str| aegis_model::event::FillBooked {
+        order: OrderId(1),
+        ..fill(id, Side::Buy, q, p, 2)
+    };
     apply(&mut state, 3, real("x", "0.4", "100"));
     apply(&mut state, 3, infer("0.6", "61"));
     assert_eq!((btc(&state).held(), btc(&state).book.now.cost), (quantity("1"), money("101")));
@@ -125,7 +149,11 @@ fn rule_07_a_repeat_counts_once_and_other_numbers_change_nothing() {
 fn rule_08_amendments_never_shrink_below_filled_and_a_fill_implies_acceptance() {
     let mut state = fresh();
     apply(&mut state, 1, intent(1, Side::Buy, "1"));
-    apply(&mut state, 2, aegis_model::event::FillBooked { order: OrderId(1), ..fill("x", Side::Buy, "0.4", "100", 2) });
+    apply(
+        &mut state,
+        2,
+        aegis_model::event::FillBooked { order: OrderId(1), ..fill("x", Side::Buy, "0.4", "100", 2) },
+    );
     assert_eq!(state.orders[&OrderId(1)].status, OrderStatus::PartiallyFilled);
     apply(&mut state, 3, OrderAmended { order: OrderId(1), price: None, quantity: quantity("0.1") });
     assert_eq!(state.orders[&OrderId(1)].quantity, quantity("0.4"));
@@ -140,7 +168,10 @@ fn rule_10_price_without_fees_and_a_base_fee_lowers_held_alone() {
     assert_eq!(btc(&state).entry_price(), Some(price("100")), "cost / gross");
     apply(&mut state, 2, fill("s", Side::Sell, "0.4", "120", 2));
     let moved = btc(&state).entry_price().expect("open").0.minus(aegis_tests::n("100")).expect("fits").abs();
-    assert!(moved <= aegis_tests::n("0.000000000000001"), "it stays, up to the last digits of a share: {moved}");
+    assert!(
+        moved <= aegis_tests::n("0.000000000000001"),
+        "it stays, up to the last digits of a share: {moved}"
+    );
 }
 
 #[test]
@@ -152,7 +183,11 @@ fn rule_11_cost_leaves_half_even_and_the_last_sale_takes_all() {
     apply(&mut state, 3, fill("s2", Side::Sell, "1", "40", 3));
     apply(&mut state, 4, with_fee(fill("s3", Side::Sell, "1", "40", 4), USDT, "0.1"));
     let ended = &btc(&state).book.ended[0].sums;
-    assert_eq!((btc(&state).book.now.cost, ended.realised), (money("0"), money("19.41")), "120 - 99.99 - 0.6");
+    assert_eq!(
+        (btc(&state).book.now.cost, ended.realised),
+        (money("0"), money("19.41")),
+        "120 - 99.99 - 0.6"
+    );
     // A base fee on a sell leaves with the sale and its cost counts; a rebate is a negative fee.
     let mut state = fresh();
     apply(&mut state, 1, fill("x", Side::Buy, "1", "100", 1));
@@ -190,7 +225,10 @@ fn rule_13_a_third_asset_fee_drains_its_own_position_and_unknown_is_not_zero() {
     assert_eq!(state.sellable(BTC, rate("0.01")), quantity("1.99"), "the largest plausible fee is assumed");
     let fee = aegis_model::event::Fee { asset: BTC_COIN, amount: quantity("0.0025") };
     apply(&mut state, 4, FeeResolved { instrument: BTC, trade: aegis_model::TradeId(label("u")), fee });
-    assert_eq!((btc(&state).held(), state.sellable(BTC, rate("0.01"))), (quantity("1.9975"), quantity("1.9975")));
+    assert_eq!(
+        (btc(&state).held(), state.sellable(BTC, rate("0.01"))),
+        (quantity("1.9975"), quantity("1.9975"))
+    );
 }
 
 proptest! {
@@ -216,7 +254,11 @@ proptest! {
 fn rule_15_equity_names_what_it_cannot_price() {
     let mut state = fresh();
     let balance = |asset, total: &str| BalanceRecorded {
-        snapshot: 1, asset, total: quantity(total), reserved: quantity("0"), requested: Timestamp(0),
+        snapshot: 1,
+        asset,
+        total: quantity(total),
+        reserved: quantity("0"),
+        requested: Timestamp(0),
     };
     apply(&mut state, 0, balance(USDT, "1000"));
     apply(&mut state, 1, fill("x", Side::Buy, "1", "100", 1));
@@ -305,13 +347,32 @@ fn closed_cycles_are_told_once_and_history_is_not_state() {
         apply(&mut state, second, fill(&format!("b{cycle}"), Side::Buy, "1", "100", second));
         apply(&mut state, second, fill(&format!("s{cycle}"), Side::Sell, "1", "101", second + 1));
         let sums = btc(&state).book.ended.last().expect("ended").sums.clone();
-        apply(&mut state, second, PositionClosed {
-            instrument: BTC, cycle: sums.cycle, opened: sums.opened, closed: sums.last, bought: sums.bought,
-            buy_value: sums.buy_value, sold: sums.sold, sell_value: sums.sell_value, quote_fees: sums.quote_fees,
-            base_fees: sums.base_fees, realised: sums.realised, rate: rate("0.01"), dust: sums.dust, reason: None,
-        });
+        apply(
+            &mut state,
+            second,
+            PositionClosed {
+                instrument: BTC,
+                cycle: sums.cycle,
+                opened: sums.opened,
+                closed: sums.last,
+                bought: sums.bought,
+                buy_value: sums.buy_value,
+                sold: sums.sold,
+                sell_value: sums.sell_value,
+                quote_fees: sums.quote_fees,
+                base_fees: sums.base_fees,
+                realised: sums.realised,
+                rate: rate("0.01"),
+                dust: sums.dust,
+                reason: None,
+            },
+        );
     }
     assert_eq!((state.totals.closed, state.totals.realised), (400, money("400")));
-    assert!(btc(&state).book.entries.len() < 100, "only 30 days are remembered: {}", btc(&state).book.entries.len());
+    assert!(
+        btc(&state).book.entries.len() < 100,
+        "only 30 days are remembered: {}",
+        btc(&state).book.entries.len()
+    );
     assert_eq!(btc(&state).book.now.cycle, 400);
 }

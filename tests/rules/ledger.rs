@@ -5,7 +5,8 @@ use aegis_model::event::{
 };
 use aegis_model::market::Instrument;
 use aegis_model::{
-    Actor, AssetId, Event, Fact, InstrumentId, Lsn, Mode, OrderId, OrderKind, Purpose, Side, Timestamp, TradeId,
+    Actor, AssetId, Event, Fact, InstrumentId, Lsn, Mode, OrderId, OrderKind, Purpose, Side, Timestamp,
+    TradeId,
 };
 use aegis_projection::State;
 use aegis_projection::state::InstrumentState;
@@ -83,9 +84,7 @@ pub(super) fn intent(order: u64, side: Side, amount: &str) -> OrderIntended {
         quantity: quantity(amount),
         purpose: match side {
             Side::Buy => Purpose::Entry,
-            Side::Sell => {
-                Purpose::Exit { reason: aegis_model::ExitReason::Stop, others: 0 }
-            }
+            Side::Sell => Purpose::Exit { reason: aegis_model::ExitReason::Stop, others: 0 },
         },
         valid_until: Timestamp(i64::MAX),
         cancel_at: None,

@@ -65,7 +65,9 @@ fn rule_41_more_than_known_is_quarantined_and_adopted_at_a_stated_average() {
     assert_eq!(world.state().asset(btc).map(|a| a.quarantined), Some(quantity("0.002")));
     assert_eq!(world.held("BTC_USDT"), quantity("0.001"), "never added");
     let adopt = |average: &str, q: &str| Command::Adopt {
-        instrument: label("BTC_USDT"), average: price(average), quantity: quantity(q),
+        instrument: label("BTC_USDT"),
+        average: price(average),
+        quantity: quantity(q),
     };
     // (0.003 x 15000 - 0.001 x 50000) / 0.002 is negative: no price, the quarantine stays.
     world.command(adopt("15000", "0.003"));
@@ -96,7 +98,10 @@ fn rule_42_an_external_sell_reduces_and_an_external_buy_follows_the_policy() {
     world.wait(400);
     assert_eq!(world.held("BTC_USDT"), quantity("0.0015"));
     assert_eq!(world.state().totals.realised, money("0.5"), "its own price");
-    assert_eq!(world.instrument("BTC_USDT").protection.as_ref().map(|p| p.quantity), Some(quantity("0.0015")));
+    assert_eq!(
+        world.instrument("BTC_USDT").protection.as_ref().map(|p| p.quantity),
+        Some(quantity("0.0015"))
+    );
     let now = world.now;
     world.exchange.by_hand(id("BTC_USDT"), Side::Buy, "0.001", "51000", now);
     world.wait(400);

@@ -27,7 +27,13 @@ fn planned(plan: Plan) -> aegis_engine::Settings {
 }
 
 fn fixed(distance: &str) -> Plan {
-    Plan { initial: Distance::Relative(rate(distance)), rule: StopRule::Fixed, atr: None, take_profit: None, hold_ns: None }
+    Plan {
+        initial: Distance::Relative(rate(distance)),
+        rule: StopRule::Fixed,
+        atr: None,
+        take_profit: None,
+        hold_ns: None,
+    }
 }
 
 fn reasons(world: &World) -> Vec<(ExitReason, u8)> {
@@ -74,7 +80,8 @@ fn rule_20_the_initial_stop_rises_with_a_better_entry_and_never_falls() {
     let now = world.now;
     let trade = world.exchange.execute(0, quantity("0.001"), price("52000"), now);
     let client = world.exchange.orders[0].client.expect("ours");
-    let report = aegis_model::Report { client, venue_order: None, what: aegis_model::input::Reported::Filled(trade) };
+    let report =
+        aegis_model::Report { client, venue_order: None, what: aegis_model::input::Reported::Filled(trade) };
     world.give(Input::Report(report));
     world.pump();
     assert_eq!(world.instrument("BTC_USDT").entry_price(), Some(price("51000")));
@@ -124,7 +131,8 @@ fn rule_23_a_stop_fires_at_its_price_and_a_take_profit_too() {
     assert_eq!(world.exchange.sides(Side::Sell).len(), 0);
     world.tick("BTC_USDT", "49000");
     assert_eq!(reasons(&world), vec![(ExitReason::Stop, 0)]);
-    let mut world = holding_with(planned(Plan { take_profit: Some(rate("0.1")), ..fixed("0.02") }), "0.001", "50000");
+    let mut world =
+        holding_with(planned(Plan { take_profit: Some(rate("0.1")), ..fixed("0.02") }), "0.001", "50000");
     world.tick("BTC_USDT", "54999.99");
     assert_eq!(world.exchange.sides(Side::Sell).len(), 0);
     world.tick("BTC_USDT", "55000");
@@ -164,10 +172,16 @@ fn rule_27_average_true_range_needs_its_candles_and_its_value_is_recorded() {
     world.tick("BTC_USDT", "50000");
     world.buy("BTC_USDT", "0.001");
     assert_eq!(world.held("BTC_USDT"), quantity("0"), "too few candles refuse");
-    for (at, (high, low, close)) in [("101", "99", "100"), ("104", "100", "103"), ("104", "102", "102")].iter().enumerate() {
+    for (at, (high, low, close)) in
+        [("101", "99", "100"), ("104", "100", "103"), ("104", "102", "102")].iter().enumerate()
+    {
         let candle = Candle {
             open_time: aegis_model::Timestamp(at as i64 * 3600),
-            open: price("100"), high: price(high), low: price(low), close: price(close), volume: quantity("1"),
+            open: price("100"),
+            high: price(high),
+            low: price(low),
+            close: price(close),
+            volume: quantity("1"),
         };
         world.give(Input::CandleClosed(id("BTC_USDT"), candle));
         world.pump();
@@ -187,7 +201,8 @@ fn rule_28_settings_apply_to_later_positions_and_a_stop_loosens_only_when_said()
     assert_eq!(world.stop("BTC_USDT"), Some(price("49000")), "from the journal");
     world.tick("BTC_USDT", "51000");
     assert_eq!(world.stop("BTC_USDT"), Some(price("50235")), "its own plan still rules");
-    let adjust = |stop: &str, loosen| Command::AdjustStop { instrument: label("BTC_USDT"), stop: price(stop), loosen };
+    let adjust =
+        |stop: &str, loosen| Command::AdjustStop { instrument: label("BTC_USDT"), stop: price(stop), loosen };
     world.command(adjust("48000", false));
     assert_eq!(world.stop("BTC_USDT"), Some(price("50235")), "not without saying so");
     assert_eq!(world.count(|f| matches!(f, Fact::CommandRefused(_))), 1);
@@ -232,7 +247,11 @@ fn rule_32_a_refused_exit_is_tried_by_bounded_rules_then_alarms_then_slowly() {
     world.wait(130);
     let slow = world.count(|f| matches!(f, Fact::OrderIntended(o) if o.side == Side::Sell));
     assert!((4..=6).contains(&slow), "slow tries: {slow}");
-    let replaced = world.events().iter().filter(|e| matches!(&e.fact, Fact::OrderIntended(o) if o.replaces.0 > 0)).count();
+    let replaced = world
+        .events()
+        .iter()
+        .filter(|e| matches!(&e.fact, Fact::OrderIntended(o) if o.replaces.0 > 0))
+        .count();
     assert_eq!(replaced, slow - 1, "each names the one it tries again");
     world.exchange.fills = Some(Fills::Whole);
     world.wait(61);
@@ -256,7 +275,11 @@ fn rule_32_permanent_waits_for_a_command_and_later_keeps_its_id() {
     world.wait(3);
     world.exchange.fills = Some(Fills::Whole);
     world.wait(3);
-    assert_eq!(world.count(|f| matches!(f, Fact::OrderIntended(o) if o.side == Side::Sell)), 1, "the same order");
+    assert_eq!(
+        world.count(|f| matches!(f, Fact::OrderIntended(o) if o.side == Side::Sell)),
+        1,
+        "the same order"
+    );
     assert!(world.count(|f| matches!(f, Fact::OrderResent(_))) >= 1);
     assert_eq!(world.held("BTC_USDT"), quantity("0"));
 }
@@ -295,7 +318,11 @@ fn a_partial_exit_goes_on_with_the_rest_and_dust_ends_it() {
 #[test]
 fn rule_38_stop_outs_pause_entries_and_looking_again_does_not_extend() {
     let mut settings = story_settings();
-    settings.stop_outs = Some(aegis_engine::settings::StopOutPause { count: 2, window_ns: 3600 * 1_000_000_000, pause_ns: 600 * 1_000_000_000 });
+    settings.stop_outs = Some(aegis_engine::settings::StopOutPause {
+        count: 2,
+        window_ns: 3600 * 1_000_000_000,
+        pause_ns: 600 * 1_000_000_000,
+    });
     let mut world = World::with(settings);
     for _ in 0..2 {
         world.tick("BTC_USDT", "50000");

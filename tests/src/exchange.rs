@@ -8,8 +8,8 @@ use aegis_model::input::{
 };
 use aegis_model::order::{RejectClass, UnknownCause};
 use aegis_model::{
-    Answer, AssetId, ClientOrderId, Effect, InstrumentId, Label, Money, OrderKind, Price, Quantity, Rate, Report,
-    Rounding, Side, Text, Timestamp, TradeId, VenueOrderId,
+    Answer, AssetId, ClientOrderId, Effect, InstrumentId, Label, Money, OrderKind, Price, Quantity, Rate,
+    Report, Rounding, Side, Text, Timestamp, TradeId, VenueOrderId,
 };
 use std::collections::BTreeMap;
 
@@ -199,7 +199,14 @@ impl Exchange {
     }
 
     /// A trade that a person makes by hand in the exchange's own interface.
-    pub fn by_hand(&mut self, instrument: InstrumentId, side: Side, amount: &str, at_price: &str, time: Timestamp) {
+    pub fn by_hand(
+        &mut self,
+        instrument: InstrumentId,
+        side: Side,
+        amount: &str,
+        at_price: &str,
+        time: Timestamp,
+    ) {
         let order = self.admit(None, instrument, side, OrderKind::Market, crate::quantity(amount), time);
         self.execute(order, crate::quantity(amount), crate::price(at_price), time);
     }
@@ -221,7 +228,8 @@ impl Exchange {
             let text = Text::new("refused by script");
             return vec![report(None, Reported::Rejected { class, code: 999, text })];
         }
-        let at = self.admit(Some(place.client), place.instrument, place.side, place.kind, place.quantity, time);
+        let at =
+            self.admit(Some(place.client), place.instrument, place.side, place.kind, place.quantity, time);
         let venue_order = Some(self.orders[at].row.venue_order);
         let mut reports = vec![report(venue_order, Reported::Acknowledged)];
         let market = self.prices.get(&place.instrument).copied().unwrap_or_default();
@@ -327,7 +335,9 @@ impl Exchange {
         use aegis_model::Input;
         match effect {
             Effect::Place(place) => self.place(place, now).into_iter().map(Input::Report).collect(),
-            Effect::Cancel { client, .. } => self.cancel(*client, now).into_iter().map(Input::Report).collect(),
+            Effect::Cancel { client, .. } => {
+                self.cancel(*client, now).into_iter().map(Input::Report).collect()
+            }
             Effect::LookUp { order, client, .. } => vec![Input::LookedUp(*order, self.look_up(*client))],
             Effect::AskSnapshot { number, scope, trades_from } => {
                 let full = matches!(scope, aegis_model::input::Scope::Full);

@@ -10,8 +10,8 @@ use aegis_model::input::{ListedInstrument, Opened, SignalIn};
 use aegis_model::market::{PricePath, Tick};
 use aegis_model::protection::{Distance, Plan, StopRule};
 use aegis_model::{
-    Command, Effect, Event, Fact, FeedId, Input, InstrumentId, Machine, Mode, Money, Price, Purpose, Quantity,
-    RecordHead, Text, Timestamp,
+    Command, Effect, Event, Fact, FeedId, Input, InstrumentId, Machine, Mode, Money, Price, Purpose,
+    Quantity, RecordHead, Text, Timestamp,
 };
 use aegis_projection::State;
 use aegis_projection::state::InstrumentState;
@@ -278,11 +278,9 @@ impl World {
             }
             let id = InstrumentId(u32::try_from(at).expect("few"));
             let covered = instrument.protection.as_ref().map(|p| p.quantity);
-            let alarmed = self
-                .state()
-                .alarms
-                .keys()
-                .any(|(kind, about)| *kind == aegis_model::event::AlarmKind::Unprotected && *about == Some(id));
+            let alarmed = self.state().alarms.keys().any(|(kind, about)| {
+                *kind == aegis_model::event::AlarmKind::Unprotected && *about == Some(id)
+            });
             let exact = covered == Some(self.state().sellable(id, self.settings.taker_fee));
             assert!(
                 exact || alarmed || instrument.exit_wanted.is_some(),
@@ -412,8 +410,7 @@ impl World {
 
     /// A person's order by hand: quantity and stop through the same gate.
     pub fn buy(&mut self, name: &str, amount: &str) {
-        let command =
-            Command::Open { instrument: label(name), quantity: quantity(amount), stop: None };
+        let command = Command::Open { instrument: label(name), quantity: quantity(amount), stop: None };
         self.command(command);
     }
 

@@ -23,7 +23,11 @@ fn s01_the_twelve_steps() {
         _ => None,
     });
     let refused = refused.expect("a refusal");
-    assert_eq!((refused.reason, refused.blocking), (Refusal::PositionOpen, opened), "it names the open position");
+    assert_eq!(
+        (refused.reason, refused.blocking),
+        (Refusal::PositionOpen, opened),
+        "it names the open position"
+    );
     assert_eq!(world.exchange.orders.len(), 1);
     assert_eq!(world.exchange.total("BTC"), quantity("0.0001"));
     world.tick("BTC_USDT", "49000");
@@ -68,7 +72,10 @@ fn s02_the_order_that_filled_before_its_reply_was_read() {
     world.restart();
     let facts: Vec<&'static str> = world.events().iter().map(|e| e.fact.name()).collect();
     let looked_up = facts.iter().position(|f| *f == "OrderLookedUp").expect("a lookup by client order id");
-    assert!(facts[looked_up..].starts_with(&["OrderLookedUp", "OrderAcknowledged", "FillBooked"]), "{facts:?}");
+    assert!(
+        facts[looked_up..].starts_with(&["OrderLookedUp", "OrderAcknowledged", "FillBooked"]),
+        "{facts:?}"
+    );
     assert!(facts[looked_up..].contains(&"StopArmed"));
     assert_eq!(world.stop("BTC_USDT"), Some(price("49000")));
     up(&mut world, "BTC_USDT", "0.90");
@@ -136,7 +143,11 @@ fn s05_killed_before_the_intent_is_durable() {
     world.crash_at(CrashPoint::Cp0);
     up(&mut world, "BTC_USDT", "0.90");
     assert!(world.dead);
-    assert_eq!(world.count(|f| matches!(f, Fact::OrderIntended(_))), orders_before, "the journal holds no intent");
+    assert_eq!(
+        world.count(|f| matches!(f, Fact::OrderIntended(_))),
+        orders_before,
+        "the journal holds no intent"
+    );
     assert_eq!(world.exchange.orders.len(), 0);
 }
 

@@ -50,7 +50,11 @@ fn s09_a_stop_that_cannot_be_computed_alarms_blocks_and_is_retried_until_armed()
     assert!(world.exchange.messages.iter().any(|(_, text)| text.contains("alarm unprotected")));
     up(&mut world, "BTC_USDT", "0.90");
     assert_eq!(refusals(&world).last(), Some(&Refusal::AlarmStanding));
-    world.command(aegis_model::Command::AdjustStop { instrument: l("BTC_USDT"), stop: price("49000"), loosen: false });
+    world.command(aegis_model::Command::AdjustStop {
+        instrument: l("BTC_USDT"),
+        stop: price("49000"),
+        loosen: false,
+    });
     assert_eq!(world.stop("BTC_USDT"), Some(price("49000")));
     assert!(!world.state().alarms.contains_key(&alarm), "cleared once armed");
 }

@@ -41,7 +41,8 @@ fn nothing_but_a_refusal(world: &World, from: usize) {
     for event in &world.events()[from..] {
         let name = event.fact.name();
         assert!(
-            ["TickSeen", "CommandReceived", "EntryRefused", "CommandRefused", "SignalRefused"].contains(&name),
+            ["TickSeen", "CommandReceived", "EntryRefused", "CommandRefused", "SignalRefused"]
+                .contains(&name),
             "{name} after a wish that had to be refused"
         );
     }
@@ -113,7 +114,10 @@ fn s44_four_positions_at_most_also_after_a_restart() {
         _ => None,
     });
     let last = last.expect("a refusal");
-    assert_eq!((last.reason, last.need, last.have), (Refusal::TooManyPositions, aegis_tests::n("4"), aegis_tests::n("4")));
+    assert_eq!(
+        (last.reason, last.need, last.have),
+        (Refusal::TooManyPositions, aegis_tests::n("4"), aegis_tests::n("4"))
+    );
     assert_eq!(world.exchange.orders.len(), 4);
 }
 
@@ -126,6 +130,13 @@ fn s45_up_then_down() {
     world.signal("BTC_USDT", Direction::Down, "0.90");
     assert_eq!(orders(&world), (1, 1));
     assert_eq!(world.held("BTC_USDT"), quantity("0"));
+    up(&mut world, "BTC_USDT", "0.90");
+    assert_eq!(
+        orders(&world),
+        (1, 1),
+        "not at the very instant of the exit: its fills would fold into one cycle"
+    );
+    world.tick("BTC_USDT", "50000");
     up(&mut world, "BTC_USDT", "0.90");
     assert_eq!(orders(&world), (2, 1), "re-entry is allowed");
 }
@@ -149,7 +160,11 @@ fn s47_stop_trading() {
     up(&mut world, "ETH_USDT", "0.90");
     assert_eq!(refusals(&world), vec![Refusal::TradingHalted]);
     world.restart();
-    assert_eq!(world.state().trading.halted.as_ref().map(|h| h.by), Some(l("alice")), "it survives a restart");
+    assert_eq!(
+        world.state().trading.halted.as_ref().map(|h| h.by),
+        Some(l("alice")),
+        "it survives a restart"
+    );
     up(&mut world, "ETH_USDT", "0.90");
     assert_eq!(refusals(&world).len(), 2);
     world.tick("BTC_USDT", "49000");

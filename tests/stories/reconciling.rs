@@ -11,7 +11,10 @@ fn corrections(world: &World) -> usize {
     world.count(|f| {
         matches!(
             f,
-            Fact::CorrectionBooked(_) | Fact::HoldingQuarantined(_) | Fact::DriftSeen(_) | Fact::CashFlowRecorded(_)
+            Fact::CorrectionBooked(_)
+                | Fact::HoldingQuarantined(_)
+                | Fact::DriftSeen(_)
+                | Fact::CashFlowRecorded(_)
         )
     })
 }
@@ -67,7 +70,11 @@ fn s20_quantity_differs() {
     assert_eq!(booked[0].quantity, quantity("0.0001"));
     assert_eq!(booked[0].lot.map(|t| t.0), Some(l("t1")), "the oldest lot is named");
     let btc = world.instrument("BTC_USDT");
-    assert_eq!((btc.held(), btc.book.now.cost), (quantity("0.0001"), money("5")), "cost leaves at the average");
+    assert_eq!(
+        (btc.held(), btc.book.now.cost),
+        (quantity("0.0001"), money("5")),
+        "cost leaves at the average"
+    );
     assert_eq!(realised(&world), money("0"));
     assert_eq!(btc.protection.as_ref().map(|p| p.quantity), Some(quantity("0.0001")), "the stop is resized");
     let (left, right) = world.state().conservation().expect("in range");
@@ -77,6 +84,7 @@ fn s20_quantity_differs() {
     up(&mut world, "BTC_USDT", "0.9");
     assert_ne!(refusals(&world), vec![], "entries are blocked until released");
     world.command(aegis_model::Command::Release { instrument: l("BTC_USDT") });
+    world.tick("BTC_USDT", "48000");
     up(&mut world, "BTC_USDT", "0.9");
     assert!(world.held("BTC_USDT").is_positive());
 }

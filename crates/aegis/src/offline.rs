@@ -54,10 +54,10 @@ pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result
             crate::print(&format!("{}\n{}", path.display(), summary.to_string().trim_end()))?;
         }
         if reading.behind_gap > 0 {
-            crate::print(&format!(
-                "  {} intact records lie behind a gap and are not folded",
-                reading.behind_gap
-            ))?;
+            if !json {
+                let count = reading.behind_gap;
+                crate::print(&format!("  {count} intact records lie behind a gap and are not folded"))?;
+            }
             exit = Exit::Finding;
         }
     }

@@ -122,6 +122,9 @@ impl Engine {
             quantity: known.quantity,
         };
         let attempt = known.attempts + 1;
+        let open = &self.state.orders;
+        self.asks.resent.retain(|n| open.contains_key(n));
+        self.asks.resent.insert(order);
         self.emit(OrderResent { order, attempt });
         self.ask(Effect::Place(place));
     }

@@ -103,6 +103,11 @@ impl Engine {
         if instrument.is_open() {
             return Err(Refused::by(Refusal::PositionOpen, instrument.opened));
         }
+        if instrument.book.now.cycle > 0 && instrument.book.now.last >= self.turn.now {
+            // Executions of one instant fold buys first (semantics rule 1): an entry at the instant of an exit would
+            // run into its cycle.
+            return Err(Refused::by(Refusal::PositionOpen, instrument.opened));
+        }
         if let Some(order) = live.next() {
             return Err(Refused::by(Refusal::OrderWorking, order.intended));
         }

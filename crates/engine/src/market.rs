@@ -8,7 +8,8 @@ use aegis_model::{FeedId, InstrumentId, Price, Rate, Rounding, Timestamp};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// Time between remembered prices of an instrument, ns.
+/// Prices are remembered once in each such span of time, ns: the first of it, so that it does not matter where a
+/// feed is taken up again.
 const SAMPLE_NS: i64 = 5 * 60 * aegis_model::ids::SECOND;
 /// How long prices are remembered, ns: a day and the longest outage that the 24 h change bridges.
 const SAMPLES_NS: i64 = 36 * HOUR;
@@ -65,7 +66,7 @@ impl Market {
         if let Some(price) = price
             && tick.path == PricePath::Jump
             && price.is_positive()
-            && quotes.samples.back().is_none_or(|(time, _)| tick.at.since(*time) >= SAMPLE_NS)
+            && quotes.samples.back().is_none_or(|(time, _)| tick.at.0 / SAMPLE_NS > time.0 / SAMPLE_NS)
         {
             quotes.samples.push_back((tick.at, price));
             while quotes.samples.front().is_some_and(|(time, _)| tick.at.since(*time) > SAMPLES_NS) {

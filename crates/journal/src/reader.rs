@@ -142,29 +142,34 @@ impl<R: StorageRead> JournalReader<R> {
         if let Some(damage) = self.missing.take() {
             return Err(damage);
         }
-        let Some(offset) = self.advance()? else { return Ok(None) };
-        let (mut record, _) = self.scan.record_at(offset);
+        let Some((batch, at)) = self.advance()? else { return Ok(None) };
+        let (mut record, next) = self.scan.record_at(at);
+        self.batch = Some((batch, next));
         record.after_gap = self.undeclared_gap
             || (!self.gaps.is_empty() && is_declared(&self.gaps, record.segment, record.lsn));
         self.last_lsn = record.lsn;
         Ok(Some(record))
     }
 
-    /// Finds the next record to hand out and returns its offset in the scan's segment.
-    fn advance(&mut self) -> Result<Option<u64>, Damage> {
+    /// Finds the next record to hand out: its batch and its offset.
+    #[inline]
+    fn advance(&mut self) -> Result<Option<(Batch, u64)>, Damage> {
         loop {
-            if let Some((batch, at)) = self.batch
-                && at < batch.end
-            {
-                let (record, next) = self.scan.record_at(at);
-                let wanted = record.lsn >= self.skip_below;
-                self.batch = Some((batch, next));
-                if wanted {
-                    return Ok(Some(at));
+            if let Some((batch, at)) = self.batch {
+                if at == batch.end || batch.last_lsn < self.skip_below {
+                    self.batch = None;
+                    continue;
                 }
-                continue;
+                if self.skip_below > 0 {
+                    let (record, next) = self.scan.record_at(at);
+                    if record.lsn < self.skip_below {
+                        self.batch = Some((batch, next));
+                        continue;
+                    }
+                    self.skip_below = 0;
+                }
+                return Ok(Some((batch, at)));
             }
-            self.batch = None;
             match self.scan.next_batch() {
                 Step::Batch(batch) => self.batch = Some((batch, batch.start)),
                 Step::Sealed(_) => {

@@ -402,6 +402,11 @@ impl<F: Source> SegmentScan<F> {
         behind
     }
 
+    /// Whether the device failed to give anything at or behind the position, of all that was looked at.
+    pub(crate) fn unreadable_behind(&self) -> bool {
+        self.window.is_unreadable(self.offset, self.window.end)
+    }
+
     /// The highest durable LSN that any valid batch behind the position claims. The position stays.
     pub(crate) fn claims_behind(&mut self) -> Lsn {
         let place = self.place();

@@ -110,6 +110,8 @@ pub struct Writer<S: Storage> {
     /// A batch has been refused because only the reserve is left.
     reserve_only: bool,
     pinned: Vec<Lsn>,
+    /// Gaps declared by this writer.
+    declared: Vec<DeclaredGap>,
     stats: Stats,
     latch: Option<IoFacts>,
     // Dropped last: it holds the lock.
@@ -191,6 +193,7 @@ impl<S: Storage> Writer<S> {
             spare: SpareState::Making,
             reserve_only: false,
             pinned: start.pinned,
+            declared: Vec::new(),
             stats: Stats::default(),
             latch: None,
             header,
@@ -324,7 +327,8 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Writes into the header of a new segment that rot was found in records a checkpoint already covers,
-    /// so that later openings know of it. The caller appends its own record of the gap next.
+    /// so that later openings know of it. The caller appends its own record of the gap next. A range that
+    /// this writer has declared already costs nothing.
     ///
     /// # Errors
     /// [`Refusal::BadGap`] when the range does not lie behind us; [`Fault::Latched`].
@@ -338,7 +342,16 @@ impl<S: Storage> Writer<S> {
         {
             return Err(Fault::Refused(Refusal::BadGap));
         }
-        self.rotate(vec![declared])
+        if self
+            .declared
+            .iter()
+            .any(|d| d.first_lsn <= declared.first_lsn && declared.through_lsn <= d.through_lsn)
+        {
+            return Ok(());
+        }
+        self.rotate(vec![declared])?;
+        self.declared.push(declared);
+        Ok(())
     }
 
     /// A clean stop: everything durable, the mark written, the lock released.
@@ -521,7 +534,8 @@ impl<S: Storage> Writer<S> {
             segment_bytes: self.full_bytes,
             ..self.header.clone()
         };
-        self.file = install(&mut self.storage, SPARE, spare, &header).map_err(|facts| self.latch_with(facts))?;
+        self.file =
+            install(&mut self.storage, SPARE, spare, &header).map_err(|facts| self.latch_with(facts))?;
         self.root = Header::root_hasher(&header.encode());
         self.salt = header.salt();
         self.chain = header.seed();

@@ -20,6 +20,10 @@ pub(super) fn conclude<R: StorageRead>(
 ) -> Survey {
     let mut gaps: Vec<(u64, DeclaredGap)> =
         walk.segments.iter().flat_map(|s| s.header.gaps.iter().map(|gap| (s.header.number, *gap))).collect();
+    // A gap behind which nothing was ever stored: the process died before the caller's record of it. It is told again.
+    gaps.retain(|(_, gap)| {
+        walk.spans.iter().any(|s| s.last_lsn >= s.first_lsn && s.first_lsn > gap.through_lsn)
+    });
     let known_gaps = gaps.iter().map(|(_, gap)| *gap).collect();
     let base = walk.base;
     let newest_checkpoint = checkpoints.first().map_or(0, |c| c.lsn);

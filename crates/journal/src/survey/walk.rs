@@ -313,6 +313,8 @@ impl<R: StorageRead> Walk<'_, R> {
                 self.proven = self.proven.max(ahead.claimed);
                 looked_ahead = true;
             }
+            // What cannot be read may be what was acknowledged; a torn write is never unreadable.
+            let flaw = if scan.unreadable_behind() { Flaw::Unreadable } else { flaw };
             let behind = if clear { Behind::NOTHING } else { scan.find_behind() };
             let evidence = Evidence {
                 seen: seen(&mut scan, flaw, behind),

@@ -6,6 +6,7 @@
 
 use super::*;
 use crate::{Flaw, Note, Proof, Row, verify};
+use proptest::prelude::*;
 
 const SEGMENT: &str = "0000000001.seg";
 
@@ -418,6 +419,9 @@ fn rot_that_opening_did_not_look_at_is_found_in_the_background() {
     assert_eq!((found[0].segment, found[0].through_lsn), (1, lsn));
     append(&mut writer, 1, 1).unwrap();
     writer.declare(&found[0]).unwrap();
+    let rotations = writer.stats().rotations;
+    writer.declare(&found[0]).unwrap();
+    assert_eq!(writer.stats().rotations, rotations, "once is enough");
     append(&mut writer, 1, 1).unwrap();
     writer.close().unwrap();
     let opening = opened(&disk.kill()).unwrap();
@@ -462,4 +466,96 @@ fn an_unreadable_page_is_an_error_with_a_place_and_never_a_torn_tail() {
     copy.read_error(SEGMENT, 0);
     let (_, kept, _) = recover(&copy).unwrap();
     assert_eq!(kept, records);
+}
+
+/// One thing that may happen to a file at rest.
+#[derive(Clone, Debug)]
+enum Hurt {
+    Flip(u64, u8),
+    Zero(u64, u64),
+    Scribble(u64, u64),
+    Truncate(u64),
+    Remove,
+    CopyOver(u64),
+    Unreadable(u64),
+}
+
+fn hurt() -> impl Strategy<Value = Hurt> {
+    prop_oneof![
+        4 => (any::<u64>(), 0u8..8).prop_map(|(at, bit)| Hurt::Flip(at, bit)),
+        3 => (any::<u64>(), 1u64..5000).prop_map(|(at, n)| Hurt::Zero(at, n)),
+        3 => (any::<u64>(), 1u64..5000).prop_map(|(at, n)| Hurt::Scribble(at, n)),
+        2 => any::<u64>().prop_map(Hurt::Truncate),
+        1 => Just(Hurt::Remove),
+        1 => (1u64..6).prop_map(Hurt::CopyOver),
+        1 => any::<u64>().prop_map(Hurt::Unreadable),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(160))]
+
+    /// Whatever happens to whatever files: nothing panics, nothing hangs, nothing unverified is shown, and
+    /// what was found once is not found anew.
+    #[test]
+    fn any_damage_leaves_only_what_verifies(
+        checkpointed: bool,
+        hurts in proptest::collection::vec((0usize..7, hurt()), 1..5),
+    ) {
+        static SPECIMENS: std::sync::OnceLock<[(MemStorage, Vec<Owned>); 2]> = std::sync::OnceLock::new();
+        let (disk, records) = &SPECIMENS.get_or_init(|| [long(None), long(Some(1_100))])[usize::from(checkpointed)];
+        let disk = disk.fork();
+        for (file, hurt) in hurts {
+            let names = disk.names();
+            let Some(file) = names.get(file % names.len().max(1)).cloned() else { continue };
+            let mut bytes = disk.file(&file).unwrap();
+            let length = bytes.len().max(1) as u64;
+            let range = |at: u64, n: u64| (at % length) as usize..((at % length + n).min(length)) as usize;
+            match hurt {
+                _ if bytes.is_empty() => {}
+                Hurt::Flip(at, bit) => bytes[(at % length) as usize] ^= 1 << bit,
+                Hurt::Zero(at, n) => bytes[range(at, n)].fill(0),
+                Hurt::Scribble(at, n) => {
+                    bytes[range(at, n)].iter_mut().enumerate().for_each(|(i, b)| *b = (at as u8) ^ ((i as u8).wrapping_mul(7)));
+                }
+                Hurt::Truncate(at) => bytes.truncate((at % length) as usize),
+                Hurt::Remove => {
+                    disk.remove_file(&file);
+                    continue;
+                }
+                Hurt::CopyOver(number) => {
+                    if let Some(other) = disk.file(&name(number)) {
+                        bytes = other;
+                    }
+                }
+                Hurt::Unreadable(at) => {
+                    disk.read_error(&file, at % length / 4096);
+                    continue;
+                }
+            }
+            disk.set_file(&file, &bytes);
+        }
+        if let Ok((shown, _)) = read_all(crate::Storage::reader(&disk)) {
+            for (record, _) in &shown {
+                prop_assert_eq!(Some(record), records.get(record.lsn as usize - 1));
+            }
+        }
+        let _ = verify(&crate::Storage::reader(&disk), |_| ());
+        let Ok(mut opening) = opened(&disk) else { return Ok(()) };
+        let lsn = opening.checkpoints().first().map_or(0, |c| c.lsn);
+        let kept = folded(&mut opening, lsn + 1);
+        let Ok(kept) = kept else { panic!("opening verified it: {:?}", kept.err()) };
+        prop_assert!(kept == records[lsn as usize..lsn as usize + kept.len()], "a prefix from the checkpoint on");
+        let next_lsn = opening.report().next_lsn;
+        let gap = opening.report().gap.clone();
+        prop_assert!(gap.is_none_or(|gap| gap.last_lsn < next_lsn));
+        let (mut writer, _) = opening.finish().unwrap();
+        let ours = append(&mut writer, 2, 5).unwrap();
+        prop_assert_eq!(ours[0].lsn, next_lsn);
+        writer.close().unwrap();
+        let mut again = opened(&disk).unwrap();
+        prop_assert!(again.report().gap.is_none(), "declared once: {:?}", again.report());
+        let second = folded(&mut again, lsn + 1).unwrap();
+        prop_assert!(second[..kept.len()] == kept[..] && second[kept.len()..] == ours[..]);
+    }
 }

@@ -74,11 +74,7 @@ fn the_worked_example_is_what_this_program_writes_and_reads() {
         records.iter().map(|(r, _)| (r.lsn, r.kind, r.actor, r.cause, &r.payload[..], r.batch_end)).collect();
     assert_eq!(
         told,
-        [
-            (1, 1, 7, 0, &b"hello"[..], false),
-            (2, 2, 7, 1, &b""[..], true),
-            (3, 1, 9, 2, &b"aegis"[..], true)
-        ]
+        [(1, 1, 7, 0, &b"hello"[..], false), (2, 2, 7, 1, &b""[..], true), (3, 1, 9, 2, &b"aegis"[..], true)]
     );
 }
 
