@@ -3,6 +3,8 @@
 //! Crash, restart and replay here are whole batches on an in-memory log; cuts inside a batch are the journal's
 //! tests, real processes are `process.rs`.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the facts it is about")]
+
 mod stories {
     mod amnesia;
     mod cascade;

@@ -79,7 +79,7 @@ impl<'a> Storm<'a> {
         while self.struck < kills {
             let when = format!("seed {}, kill {} of {kills}", seed(), self.struck + 1);
             let before = self.records();
-            let anywhere = self.moments.next() % 4 == 0;
+            let anywhere = self.moments.next().is_multiple_of(4);
             let delay = self.moments.upto(latest);
             let mut running = self.stage.start(self.data, self.more);
             // One in four strikes at a moment counted from the start, so that openings are struck too; the others at
