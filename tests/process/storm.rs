@@ -116,7 +116,8 @@ impl<'a> Storm<'a> {
                 journal.seen.is_kept(&journal.path, from, &when);
             }
             self.idle += usize::from(self.records() == before);
-            let aim = total as f64 * self.struck as f64 / kills as f64;
+            // A little is left for the end, so that no kill comes too late.
+            let aim = 0.9 * total as f64 * self.struck as f64 / kills as f64;
             latest = (latest * if (self.records() as f64) < aim { 1.25 } else { 0.7 }).clamp(2.0, LATEST_MS);
             each(self.struck);
         }

@@ -481,6 +481,3 @@ impl<'a> Iterator for Records<'a> {
 pub(crate) fn is_declared(gaps: &[(u64, DeclaredGap)], number: u64, lsn: Lsn) -> bool {
     gaps.iter().any(|(by, gap)| *by > number && gap.first_lsn <= lsn && lsn <= gap.through_lsn)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,3 +1,5 @@
+//! Checkpoints are believed whole or not at all.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! The recovery table: every combination of facts meets exactly one row.
+
 use super::*;
 
 const SEEN: [Seen; 5] = [Seen::Valid, Seen::Newer, Seen::Zeros, Seen::Bad, Seen::Unreadable];

@@ -1,3 +1,5 @@
+//! Frames: what encoding writes verification accepts, and nothing else.
+
 use super::*;
 use crate::NewRecord;
 use proptest::prelude::*;

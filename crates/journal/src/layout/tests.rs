@@ -1,3 +1,5 @@
+//! Headers, marks and seals, byte for byte.
+
 use super::*;
 
 fn header() -> Header {

@@ -1,3 +1,5 @@
+//! Opening: refusals by name, recovery, and what is left behind.
+
 use crate::tests::*;
 use crate::*;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Reading in order, beside a live writer, and around gaps.
+
 use crate::tests::*;
 use crate::*;
 

@@ -354,7 +354,8 @@ impl StorageFile for DirFile {
         rfs::fallocate(&self.file, FallocateFlags::empty(), 0, bytes)?;
         // Writing the zeros, in pages, turns unwritten extents into written ones, so that no later sync has
         // to commit the file system's own journal; and in pages, so that the cache holds pages and not large
-        // folios, of which one store would dirty the whole.
+        // folios, of which one store would dirty the whole. Measured here, medians of a durable append with
+        // zeros and without: 96 bytes 86 and 89 us, 4000 bytes 81 and 139 us. The format depends on neither.
         let page = [0u8; 4096];
         for offset in (0..bytes).step_by(page.len()) {
             self.file.write_all_at(&page, offset)?;

@@ -1,3 +1,5 @@
+//! Verification names what is wrong and where.
+
 use crate::tests::*;
 use crate::*;
 

@@ -1,3 +1,5 @@
+//! The writer: batches, bounds, rotation, the reserve, the latch.
+
 use crate::tests::*;
 use crate::*;
 

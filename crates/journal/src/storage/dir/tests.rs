@@ -1,3 +1,5 @@
+//! Real files: permissions, links, locks, the live file, and how many bytes an append dirties.
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 

@@ -1,3 +1,5 @@
+//! The simulated disk does what it says it does.
+
 use super::*;
 
 fn file(disk: &MemStorage, name: &str) -> MemFile {

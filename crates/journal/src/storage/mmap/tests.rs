@@ -1,3 +1,5 @@
+//! The map: stores land in the file and never outside.
+
 use std::io::Write;
 
 use super::*;
