@@ -19,9 +19,11 @@ pub const INSTRUMENTS: u32 = 64;
 /// Events of one order cycle: the mix in small.
 pub const CYCLE: u64 = 20;
 
-/// The size to run: full under `cargo bench`, smoke under `cargo test`.
+/// The size to run: full under `cargo bench`, smoke under `cargo test`; `AEGIS_BENCH_COUNT` replaces the larger
+/// smoke sizes, for profilers.
 pub fn size(full: u64, smoke: u64) -> u64 {
-    if is_full() { full } else { smoke }
+    let wished = std::env::var("AEGIS_BENCH_COUNT").ok().and_then(|n| n.parse().ok());
+    if is_full() { full } else { wished.filter(|_| smoke >= 10_000).unwrap_or(smoke) }
 }
 
 /// Whether this is `cargo bench`.

@@ -212,12 +212,21 @@ impl State {
     /// The bounded memory of ended orders.
     fn forget_orders(&mut self) {
         let cutoff = self.time.after(-MEMORY_NS);
-        while let Some((_, first)) = self.ended.first_key_value() {
-            if self.ended.len() <= MEMORY_ORDERS && first.at >= cutoff {
-                break;
-            }
-            self.ended.pop_first();
+        // A day's worth at a time: taking them off one by one would move the tree's leaves at every order.
+        let due = |at: Timestamp| at < cutoff.after(-aegis_model::ids::DAY);
+        if self.ended.len() <= MEMORY_ORDERS
+            && self.ended.first_key_value().is_none_or(|(_, first)| !due(first.at))
+        {
+            return;
         }
+        let spare = self.ended.len().saturating_sub(MEMORY_ORDERS - MEMORY_ORDERS / 16);
+        let over = self.ended.len() > MEMORY_ORDERS;
+        let kept =
+            self.ended.iter().enumerate().find(|(at, (_, e))| e.at >= cutoff && !(over && *at < spare));
+        self.ended = match kept.map(|(_, (order, _))| *order) {
+            Some(first) => self.ended.split_off(&first),
+            None => Default::default(),
+        };
     }
 
     /// A fill of one of our orders: counted whether the order is open or has ended.
