@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the facts it is about")]
 
 mod rules {
+    mod candles;
     mod entries;
     mod fold;
     mod ledger;
