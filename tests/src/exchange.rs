@@ -77,6 +77,8 @@ pub struct Exchange {
     pub messages: Vec<(u64, String)>,
     /// Whether the notification service answers.
     pub notifications_down: bool,
+    /// Whether listings reach only as far as the last execution, as those of an exchange whose clock is its journal.
+    pub clock_is_last_trade: bool,
     /// Names of assets, by the engine's id, for fees.
     pub asset_ids: Vec<Label>,
 }
@@ -326,7 +328,11 @@ impl Exchange {
             trades: self.answer("trades", full, trades),
             flows: self.answer("flows", full, self.flows.clone()),
             trades_from,
-            trades_through: now,
+            trades_through: if self.clock_is_last_trade {
+                self.trades.last().map_or(Timestamp::EPOCH, |t| t.executed)
+            } else {
+                now
+            },
         }
     }
 

@@ -154,10 +154,14 @@ fn months_of_comparisons_do_not_mistake_what_was_forgotten_for_foreign() {
     let mut settings = story_settings();
     settings.reconcile_ns = 86_400 * aegis_model::ids::SECOND;
     let mut world = World::with(settings);
-    for _ in 0..12 {
+    world.exchange.clock_is_last_trade = true;
+    for _ in 0..6 {
         buy_at(&mut world, "BTC_USDT", "0.001", "50000");
         world.tick("BTC_USDT", "48000");
-        world.wait(10 * 86_400);
+        world.wait(3 * 3_600);
+        buy_at(&mut world, "BTC_USDT", "0.001", "50000");
+        world.tick("BTC_USDT", "48000");
+        world.wait(40 * 86_400);
     }
     assert!(world.state().totals.anomalies.is_empty(), "{:?}", world.state().totals.anomalies);
     let alarms: Vec<_> = world.state().alarms.keys().map(|(kind, _)| *kind).collect();

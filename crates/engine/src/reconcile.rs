@@ -90,10 +90,10 @@ pub fn executions(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
         findings.extend(new.copied().map(Finding::Flow));
     }
     if let Some(trades) = snapshot.trades.complete() {
-        let mut new: Vec<&Trade> = trades
-            .iter()
-            .filter(|t| state.knows_trade(t.instrument, &t.trade).is_none_or(|e| fee_is_new(e, t)))
-            .collect();
+        // Up to the last walk every listing since has shown the same trades; what was forgotten meanwhile was booked.
+        let seen = |t: &Trade| t.executed <= state.walked && state.is_beyond_memory(t.instrument, t.executed);
+        let unknown = |t: &Trade| state.knows_trade(t.instrument, &t.trade).is_none_or(|e| fee_is_new(e, t));
+        let mut new: Vec<&Trade> = trades.iter().filter(|t| !seen(t) && unknown(t)).collect();
         new.sort_by_key(|t| (t.executed, t.side, t.trade));
         findings.extend(new.into_iter().filter_map(|trade| execution(state, trade)));
     }

@@ -72,7 +72,7 @@ impl Engine {
         };
         self.asks.recompare |= self.state.orders.values().any(open);
         // How far trades are known moves with what was learned, and at least well within the memory of orders.
-        let late = snapshot.trades_through.since(self.state.walked) > WALK_NS;
+        let late = self.turn.now.since(self.state.walked) > WALK_NS;
         if complete && (self.state.lsn > before || late) && snapshot.trades_through > self.state.walked {
             self.emit(TradesWalked { through: snapshot.trades_through });
         }
