@@ -42,6 +42,7 @@ macro_rules! facts {
             pub struct $name { $($(#[$fdoc])* pub $field: $type,)* }
 
             impl From<$name> for Fact {
+                #[inline]
                 fn from(body: $name) -> Fact { Fact::$name(body) }
             }
         )+
@@ -77,11 +78,20 @@ macro_rules! facts {
             pub fn decode_body(kind: u16, version: u8, bytes: &[u8]) -> Result<Fact, DecodeError> {
                 match (kind, version) {
                     $(($number, VERSION) => wire::decode::<$name>(kind, bytes).map(Fact::$name),)+
-                    (kind, version) => Err(if Fact::KINDS.iter().any(|known| known.0 == kind) {
-                        DecodeError::Version { kind, version }
-                    } else {
-                        DecodeError::Kind(kind)
-                    }),
+                    (kind, version) => Err(unknown(kind, version)),
+                }
+            }
+        }
+
+        impl Event {
+            /// Reads an event from a record.
+            ///
+            /// # Errors
+            /// [`DecodeError`] when kind, version, actor or body are not as documented.
+            pub fn decode(head: RecordHead, payload: &[u8]) -> Result<Event, DecodeError> {
+                match (head.kind, head.version) {
+                    $(($number, VERSION) => decode_event::<$name>(&head, payload),)+
+                    (kind, version) => Err(unknown(kind, version)),
                 }
             }
         }
@@ -720,18 +730,30 @@ impl Event {
             cause: self.cause,
         }
     }
+}
 
-    /// Reads an event from a record.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when kind, version, actor or body are not as documented.
-    pub fn decode(head: RecordHead, payload: &[u8]) -> Result<Event, DecodeError> {
-        let actor = Actor::from_number(head.actor).ok_or_else(|| DecodeError::Body {
-            kind: head.kind,
-            what: alloc::format!("actor {}", head.actor),
-        })?;
-        let fact = Fact::decode_body(head.kind, head.version, payload)?;
-        Ok(Event { at: head.time, actor, cause: head.cause, fact })
+/// Reads a body and builds the event where the caller wants it: a fact is as large as the largest of them, and moving
+/// it from hand to hand would cost more than reading it.
+#[inline(never)]
+fn decode_event<T: bincode::Decode<()> + Into<Fact>>(
+    head: &RecordHead,
+    payload: &[u8],
+) -> Result<Event, DecodeError> {
+    let Some(actor) = Actor::from_number(head.actor) else {
+        return Err(DecodeError::Body { kind: head.kind, what: alloc::format!("actor {}", head.actor) });
+    };
+    match wire::decode::<T>(head.kind, payload) {
+        Ok(body) => Ok(Event { at: head.time, actor, cause: head.cause, fact: body.into() }),
+        Err(e) => Err(e),
+    }
+}
+
+#[cold]
+fn unknown(kind: u16, version: u8) -> DecodeError {
+    if Fact::KINDS.iter().any(|known| known.0 == kind) {
+        DecodeError::Version { kind, version }
+    } else {
+        DecodeError::Kind(kind)
     }
 }
 

@@ -251,6 +251,7 @@ impl Fixed {
 
     /// The value of a 64-bit mantissa with at most 18 fractional digits: always in range, since 2^63 * 10^18 is
     /// below 2^123.
+    #[inline]
     pub(crate) const fn from_narrow(mantissa: i64, scale: u32) -> Fixed {
         Fixed(mantissa as i128 * pow10(SCALE - scale) as i128)
     }
@@ -274,8 +275,18 @@ impl Fixed {
 }
 
 /// 10^n for n up to 18.
+#[inline]
 const fn pow10(n: u32) -> u64 {
-    10u64.pow(n)
+    const POWERS: [u64; SCALE as usize + 1] = {
+        let mut powers = [1; SCALE as usize + 1];
+        let mut i = 1;
+        while i < powers.len() {
+            powers[i] = powers[i - 1] * 10;
+            i += 1;
+        }
+        powers
+    };
+    POWERS[n as usize]
 }
 
 /// The inverse of 5^k modulo 2^128, by Newton's iteration (each round doubles the correct bits).

@@ -11,10 +11,29 @@ macro_rules! amount {
         $(#[$doc])*
         #[derive(
             Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
-            bincode::Encode, bincode::Decode,
         )]
         #[serde(transparent)]
         pub struct $name(pub Fixed);
+
+        impl bincode::Encode for $name {
+            #[inline(always)]
+            fn encode<E: bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> Result<(), bincode::error::EncodeError> {
+                bincode::Encode::encode(&self.0, encoder)
+            }
+        }
+
+        impl<Context> bincode::Decode<Context> for $name {
+            #[inline(always)]
+            fn decode<D: bincode::de::Decoder<Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<$name, bincode::error::DecodeError> {
+                bincode::Decode::decode(decoder).map($name)
+            }
+        }
+        bincode::impl_borrow_decode!($name);
 
         impl $name {
             /// Zero.

@@ -64,6 +64,22 @@ impl Label {
         Ok(Label { bytes, len: text.len() as u8 })
     }
 
+    /// The label of the first `len` bytes; none when one of them is not printable. Without a branch a byte, since it is
+    /// read with every fill.
+    #[inline]
+    pub(crate) fn from_wide(mut bytes: [u8; LABEL_MAX], len: u8) -> Option<Label> {
+        debug_assert!(usize::from(len) <= LABEL_MAX);
+        let mut unprintable = false;
+        let mut at = 0;
+        while at < LABEL_MAX {
+            let within = (at as u8) < len;
+            unprintable |= within & (bytes[at].wrapping_sub(b' ') > b'~' - b' ');
+            bytes[at] &= (within as u8).wrapping_neg();
+            at += 1;
+        }
+        if unprintable { None } else { Some(Label { bytes, len }) }
+    }
+
     /// A label from a literal in code; panics when the literal is not one.
     pub const fn literal(text: &str) -> Label {
         match Label::from_bytes(text.as_bytes()) {

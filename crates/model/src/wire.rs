@@ -7,6 +7,7 @@
 use crate::fixed::{Fixed, SCALE};
 use crate::text::{LABEL_MAX, Label, TEXT_MAX, Text};
 use alloc::vec::Vec;
+use bincode::de::DecoderImpl;
 use bincode::de::read::Reader;
 use bincode::enc::write::Writer;
 use bincode::error::{DecodeError as Refused, EncodeError as Unwritable};
@@ -83,6 +84,7 @@ impl core::error::Error for DecodeError {}
 pub fn encode<T: bincode::Encode>(value: &T, out: &mut Vec<u8>) {
     struct Out<'a>(&'a mut Vec<u8>);
     impl Writer for Out<'_> {
+        #[inline(always)]
         fn write(&mut self, bytes: &[u8]) -> Result<(), Unwritable> {
             self.0.extend_from_slice(bytes);
             Ok(())
@@ -96,14 +98,49 @@ pub fn encode<T: bincode::Encode>(value: &T, out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// [`DecodeError::Body`] for a spelling that `encode` would not write, [`DecodeError::Trailing`] for bytes left.
+#[inline(always)]
 pub fn decode<T: bincode::Decode<()>>(kind: u16, bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, used) = bincode::decode_from_slice(bytes, config())
-        .map_err(|e| DecodeError::Body { kind, what: alloc::format!("{e:?}") })?;
-    if used == bytes.len() {
-        Ok(value)
-    } else {
-        Err(DecodeError::Trailing { kind, bytes: bytes.len() - used })
+    // Not `decode_from_slice`: its pair of value and count would be moved once more for every record.
+    let mut decoder = DecoderImpl::new(In(bytes), config(), ());
+    match T::decode(&mut decoder) {
+        Ok(value) => match bincode::de::Decoder::reader(&mut decoder).0.len() {
+            0 => Ok(value),
+            bytes => Err(DecodeError::Trailing { kind, bytes }),
+        },
+        Err(e) => Err(misspelled(kind, &e)),
     }
+}
+
+/// The bytes that are still to be read.
+struct In<'a>(&'a [u8]);
+
+impl Reader for In<'_> {
+    #[inline(always)]
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), Refused> {
+        match self.0.split_at_checked(bytes.len()) {
+            Some((read, rest)) => {
+                bytes.copy_from_slice(read);
+                self.0 = rest;
+                Ok(())
+            }
+            None => Err(Refused::UnexpectedEnd { additional: bytes.len() - self.0.len() }),
+        }
+    }
+
+    #[inline(always)]
+    fn peek_read(&mut self, n: usize) -> Option<&[u8]> {
+        self.0.get(..n)
+    }
+
+    #[inline(always)]
+    fn consume(&mut self, n: usize) {
+        self.0 = self.0.get(n..).unwrap_or_default();
+    }
+}
+
+#[cold]
+fn misspelled(kind: u16, e: &Refused) -> DecodeError {
+    DecodeError::Body { kind, what: alloc::format!("{e:?}") }
 }
 
 /// As [`encode`], for a whole folded state: no byte limit.
@@ -130,7 +167,7 @@ pub fn decode_state<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, DecodeErr
         0x10_0001..=0x400_0000 => within::<T, { 1 << 34 }>(bytes),
         _ => within::<T, { 1 << 42 }>(bytes),
     };
-    let (value, used) = decoded.map_err(|e| DecodeError::Body { kind: 0, what: alloc::format!("{e:?}") })?;
+    let (value, used) = decoded.map_err(|e| misspelled(0, &e))?;
     if used == bytes.len() {
         Ok(value)
     } else {
@@ -144,6 +181,7 @@ pub fn refused(what: &'static str) -> Refused {
 }
 
 impl bincode::Encode for Fixed {
+    #[inline]
     fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), Unwritable> {
         let (mantissa, scale) = self.shortest();
         let scale = scale as u8;
@@ -163,6 +201,7 @@ impl bincode::Encode for Fixed {
 }
 
 impl<Context> bincode::Decode<Context> for Fixed {
+    #[inline(always)]
     fn decode<D: bincode::de::Decoder<Context = Context>>(decoder: &mut D) -> Result<Fixed, Refused> {
         decoder.claim_bytes_read(9)?;
         let mut head = [0; 9];
@@ -175,24 +214,35 @@ impl<Context> bincode::Decode<Context> for Fixed {
         }
         let mantissa = i64::from_le_bytes(narrow);
         if !wide {
-            if mantissa % 10 == 0 && scale != 0 {
+            if scale != 0 && mantissa % 10 == 0 {
                 return Err(refused("a number's mantissa has a trailing zero"));
             }
             return Ok(Fixed::from_narrow(mantissa, scale));
         }
-        decoder.claim_bytes_read(8)?;
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&narrow);
-        decoder.reader().read(&mut bytes[8..])?;
-        let mantissa = i128::from_le_bytes(bytes);
-        if i64::try_from(mantissa).is_ok() {
-            return Err(refused("a number is spelled wide where 64 bits hold it"));
-        }
-        if mantissa % 10 == 0 && scale != 0 {
-            return Err(refused("a number's mantissa has a trailing zero"));
-        }
-        Fixed::from_parts(mantissa, scale).ok_or(refused("a number is beyond the range"))
+        decode_wide(decoder, scale, narrow)
     }
+}
+
+/// The rest of a number whose mantissa needs 128 bits.
+#[cold]
+#[inline(never)]
+fn decode_wide<D: bincode::de::Decoder>(
+    decoder: &mut D,
+    scale: u32,
+    narrow: [u8; 8],
+) -> Result<Fixed, Refused> {
+    decoder.claim_bytes_read(8)?;
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&narrow);
+    decoder.reader().read(&mut bytes[8..])?;
+    let mantissa = i128::from_le_bytes(bytes);
+    if i64::try_from(mantissa).is_ok() {
+        return Err(refused("a number is spelled wide where 64 bits hold it"));
+    }
+    if mantissa % 10 == 0 && scale != 0 {
+        return Err(refused("a number's mantissa has a trailing zero"));
+    }
+    Fixed::from_parts(mantissa, scale).ok_or(refused("a number is beyond the range"))
 }
 
 impl bincode::Encode for Label {
@@ -206,13 +256,23 @@ impl bincode::Encode for Label {
 }
 
 impl<Context> bincode::Decode<Context> for Label {
+    #[inline]
     fn decode<D: bincode::de::Decoder<Context = Context>>(decoder: &mut D) -> Result<Label, Refused> {
-        let len = usize::from(u8::decode(decoder)?);
+        const UNPRINTABLE: &str = "a label holds a byte outside printable ASCII";
+        let len = u8::decode(decoder)?;
+        if usize::from(len) > LABEL_MAX {
+            return Err(refused("a label is longer than 36 bytes"));
+        }
+        decoder.claim_bytes_read(usize::from(len))?;
+        // Most labels have enough bytes behind them to be read at full width, in a few wide steps.
+        if let Some(wide) = decoder.reader().peek_read(LABEL_MAX).and_then(|bytes| bytes.first_chunk()) {
+            let label = Label::from_wide(*wide, len).ok_or(refused(UNPRINTABLE))?;
+            decoder.reader().consume(usize::from(len));
+            return Ok(label);
+        }
         let mut bytes = [0; LABEL_MAX];
-        let text = bytes.get_mut(..len).ok_or(refused("a label is longer than 36 bytes"))?;
-        decoder.claim_bytes_read(len)?;
-        decoder.reader().read(text)?;
-        Label::from_bytes(text).map_err(|_| refused("a label holds a byte outside printable ASCII"))
+        decoder.reader().read(&mut bytes[..usize::from(len)])?;
+        Label::from_wide(bytes, len).ok_or(refused(UNPRINTABLE))
     }
 }
 
@@ -284,6 +344,7 @@ macro_rules! byte_enum {
         }
 
         impl<Context> bincode::Decode<Context> for $name {
+            #[inline]
             fn decode<D: bincode::de::Decoder<Context = Context>>(
                 decoder: &mut D,
             ) -> Result<$name, bincode::error::DecodeError> {
