@@ -150,7 +150,9 @@ fn by_venue_order(state: &State, venue_order: VenueOrderId, instrument: Instrume
     let named =
         |o: &aegis_projection::state::Order| o.venue_order == Some(venue_order) && o.instrument == instrument;
     let open = state.orders.iter().find(|(_, o)| named(o)).map(|(n, _)| *n);
-    open.or_else(|| state.ended.iter().rev().find(|(_, e)| named(&e.order)).map(|(n, _)| *n))
+    open.or_else(|| {
+        state.orders.all_ended().rev().map(|e| e.order).find(|o| named(o)).map(|o| o.client.order)
+    })
 }
 
 fn row_finding(state: &State, row: &OrderRow) -> Option<Finding> {

@@ -139,7 +139,7 @@ impl Engine {
     fn last_exit_reason(&self, id: InstrumentId) -> Option<ExitReason> {
         let instrument = self.state.instrument(id)?;
         let live = instrument.live.iter().rev().filter_map(|o| self.state.order(*o)).map(|o| o.purpose);
-        let ended = self.state.ended.values().rev().take(8).filter(|e| e.order.instrument == id);
+        let ended = self.state.orders.all_ended().rev().take(8).filter(|e| e.order.instrument == id);
         live.chain(ended.map(|e| e.order.purpose)).find_map(|purpose| match purpose {
             Purpose::Exit { reason, .. } => Some(reason),
             Purpose::Entry => None,

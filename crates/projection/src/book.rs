@@ -5,6 +5,7 @@
 
 mod explain;
 mod fold;
+mod index;
 
 use aegis_model::ArithmeticError;
 use aegis_model::event::Fee;
@@ -15,6 +16,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 pub use explain::{ExitResult, Lot};
+pub use index::TradeIndex;
 
 /// What changes a book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
@@ -161,7 +163,7 @@ pub struct CycleSummary {
 }
 
 /// One instrument's entries and what they amount to.
-#[derive(Clone, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Book {
     /// What the forgotten entries amount to.
     pub base: Holding,
@@ -173,8 +175,8 @@ pub struct Book {
     pub ended: Vec<CycleSummary>,
     /// Profit of each remembered ended cycle as it was last told by `PositionClosed` or `CycleRestated`.
     pub told: BTreeMap<u32, Money>,
-    /// Times of the remembered executions by trade id, so that a repeat is found without a scan.
-    pub index: BTreeMap<Label, Timestamp>,
+    /// The remembered executions by trade id, so that a repeat is found without a scan.
+    pub index: TradeIndex,
     /// Remembered executions whose fee is not known, inferred parts included.
     pub fees_unknown: u32,
     /// Time of the youngest forgotten entry: nothing can be put before it any more.
@@ -247,6 +249,44 @@ impl Entry {
 
 type Exact<T> = Result<T, ArithmeticError>;
 
+impl bincode::Encode for Book {
+    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        let Book { base, entries, now, ended, told, index: _, fees_unknown, horizon, swept, corrected } =
+            self;
+        base.encode(encoder)?;
+        entries.encode(encoder)?;
+        now.encode(encoder)?;
+        ended.encode(encoder)?;
+        told.encode(encoder)?;
+        fees_unknown.encode(encoder)?;
+        horizon.encode(encoder)?;
+        swept.encode(encoder)?;
+        corrected.encode(encoder)
+    }
+}
+
+impl<Context> bincode::Decode<Context> for Book {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Book, bincode::error::DecodeError> {
+        let base = Holding::decode(decoder)?;
+        let entries = Vec::decode(decoder)?;
+        Ok(Book {
+            base,
+            index: TradeIndex::of(&entries),
+            entries,
+            now: Holding::decode(decoder)?,
+            ended: Vec::decode(decoder)?,
+            told: BTreeMap::decode(decoder)?,
+            fees_unknown: u32::decode(decoder)?,
+            horizon: Option::decode(decoder)?,
+            swept: i64::decode(decoder)?,
+            corrected: Option::decode(decoder)?,
+        })
+    }
+}
+bincode::impl_borrow_decode!(Book);
+
 impl Book {
     /// The execution with this trade id.
     pub fn find(&self, id: &Label) -> Option<&Entry> {
@@ -255,7 +295,7 @@ impl Book {
 
     /// Where the execution with this trade id stands.
     pub(crate) fn position(&self, id: &Label) -> Option<usize> {
-        let time = *self.index.get(id)?;
+        let time = self.index.get(id)?;
         let from = self.entries.partition_point(|e| e.time < time);
         let mut same_time = self.entries[from..].iter().take_while(|e| e.time == time);
         same_time.position(|e| e.is_trade() && e.id == *id).map(|at| from + at)

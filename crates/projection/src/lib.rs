@@ -11,6 +11,7 @@ mod apply;
 mod balances;
 pub mod book;
 mod holdings;
+pub mod order_table;
 mod orders;
 pub mod state;
 #[cfg(feature = "testing")]
@@ -18,4 +19,5 @@ pub mod testing;
 mod views;
 
 pub use book::{Book, CycleSummary, Holding};
+pub use order_table::Orders;
 pub use state::State;

@@ -2,7 +2,8 @@
 //!
 //! Late fills still count after the end; nothing ever opens an ended order again.
 
-use crate::state::{EndedOrder, ExitFailure, MEMORY_NS, MEMORY_ORDERS, Order, State};
+use crate::order_table::Ended;
+use crate::state::{ExitFailure, Order, State};
 use aegis_model::event::{
     AnomalyKind, CancelIntended, OrderAcknowledged, OrderAmended, OrderEnded, OrderIntended, OrderLookedUp,
     OrderRejected, OrderResent, OrderUnknown,
@@ -55,7 +56,7 @@ impl State {
             reference: f.reference,
             put_off: false,
         };
-        self.orders.insert(f.order, order);
+        self.orders.intend(order);
         self.touch_instrument(f.instrument);
         match f.purpose {
             Purpose::Entry => self.totals.entries += 1,
@@ -82,7 +83,7 @@ impl State {
         if !self.orders.contains_key(&order) {
             self.no_open_order(order);
         }
-        let found = self.orders.get_mut(&order)?;
+        let found = self.orders.get_mut(order)?;
         found.changed = lsn;
         found.changed_at = at;
         Some(found)
@@ -90,7 +91,7 @@ impl State {
 
     /// An event about an order that is not open: one that has ended is never open again.
     fn no_open_order(&mut self, order: OrderId) {
-        let ended = self.ended.contains_key(&order);
+        let ended = self.orders.ended(order).is_some();
         self.anomaly(if ended { AnomalyKind::EndedReported } else { AnomalyKind::OrderUnknown });
     }
 
@@ -147,7 +148,7 @@ impl State {
 
     pub(crate) fn looked_up(&mut self, f: &OrderLookedUp) {
         let at = self.time;
-        match self.orders.get_mut(&f.order) {
+        match self.orders.get_mut(f.order) {
             Some(order) => {
                 order.looks = order.looks.saturating_add(1);
                 order.absent = f.absent;
@@ -159,7 +160,7 @@ impl State {
 
     pub(crate) fn cancel_intended(&mut self, f: &CancelIntended) {
         let (lsn, at) = (self.lsn, self.time);
-        match self.orders.get_mut(&f.order) {
+        match self.orders.get_mut(f.order) {
             Some(order) => {
                 order.cancel = Some(lsn);
                 order.cancel_intended_at = at;
@@ -177,18 +178,18 @@ impl State {
     }
 
     pub(crate) fn order_ended(&mut self, f: &OrderEnded) {
-        let Some(mut order) = self.orders.remove(&f.order) else {
+        let (lsn, at) = (self.lsn, self.time);
+        let Some(order) = self.orders.get_mut(f.order) else {
             self.no_open_order(f.order);
             return;
         };
-        let (lsn, at) = (self.lsn, self.time);
         order.changed = lsn;
         order.changed_at = at;
         order.cumulative = order.cumulative.max(f.cumulative.unwrap_or(Quantity::ZERO));
-        let instrument = order.instrument;
-        let any_fill = order.has_fills();
+        let (instrument, purpose, any_fill) = (order.instrument, order.purpose, order.has_fills());
+        self.orders.end(f.order, Ended { end: f.end, at, lsn });
         *self.totals.ended.entry(f.end).or_default() += 1;
-        if let Purpose::Exit { reason, .. } = order.purpose {
+        if let Purpose::Exit { reason, .. } = purpose {
             if reason == ExitReason::Stop && any_fill {
                 self.stopped_out();
             }
@@ -204,29 +205,8 @@ impl State {
             });
         }
         self.on(instrument, |i| i.live.retain(|o| *o != f.order));
-        self.ended.insert(f.order, EndedOrder { order, end: f.end, at, lsn });
-        self.forget_orders();
+        self.orders.forget(at);
         self.forget_exit_when_flat(instrument);
-    }
-
-    /// The bounded memory of ended orders.
-    fn forget_orders(&mut self) {
-        let cutoff = self.time.after(-MEMORY_NS);
-        // A day's worth at a time: taking them off one by one would move the tree's leaves at every order.
-        let due = |at: Timestamp| at < cutoff.after(-aegis_model::ids::DAY);
-        if self.ended.len() <= MEMORY_ORDERS
-            && self.ended.first_key_value().is_none_or(|(_, first)| !due(first.at))
-        {
-            return;
-        }
-        let spare = self.ended.len().saturating_sub(MEMORY_ORDERS - MEMORY_ORDERS / 16);
-        let over = self.ended.len() > MEMORY_ORDERS;
-        let kept =
-            self.ended.iter().enumerate().find(|(at, (_, e))| e.at >= cutoff && !(over && *at < spare));
-        self.ended = match kept.map(|(_, (order, _))| *order) {
-            Some(first) => self.ended.split_off(&first),
-            None => Default::default(),
-        };
     }
 
     /// A fill of one of our orders: counted whether the order is open or has ended.
@@ -238,13 +218,11 @@ impl State {
         venue: Option<VenueOrderId>,
     ) {
         let (lsn, at) = (self.lsn, self.time);
-        let ended = &mut self.ended;
-        let open = self.orders.get_mut(&id);
-        let is_open = open.is_some();
-        let Some(order) = open.or_else(|| ended.get_mut(&id).map(|e| &mut e.order)) else {
+        let Some((order, ended)) = self.orders.any_mut(id) else {
             self.anomaly(AnomalyKind::OrderUnknown);
             return;
         };
+        let is_open = ended.is_none();
         let sums = (order.filled.plus(quantity), order.value.plus(value));
         let (Ok(filled), Ok(value)) = sums else {
             self.anomaly(AnomalyKind::Overflow);
@@ -266,6 +244,13 @@ impl State {
             order.changed = lsn;
             order.changed_at = at;
         }
+        if let Some(ended) = ended.as_mut().filter(|e| complete && e.end != OrderEnd::Filled) {
+            let old = core::mem::replace(&mut ended.end, OrderEnd::Filled);
+            if let Some(count) = self.totals.ended.get_mut(&old) {
+                *count = count.saturating_sub(1);
+            }
+            *self.totals.ended.entry(OrderEnd::Filled).or_default() += 1;
+        }
         if let Purpose::Exit { reason, .. } = purpose {
             self.on(instrument, |i| {
                 i.exit_failures = 0;
@@ -275,23 +260,11 @@ impl State {
                 self.stopped_out();
             }
         }
-        if !is_open && complete {
-            let ended = self.ended.get_mut(&id).filter(|e| e.end != OrderEnd::Filled);
-            if let Some(ended) = ended {
-                let old = core::mem::replace(&mut ended.end, OrderEnd::Filled);
-                if let Some(count) = self.totals.ended.get_mut(&old) {
-                    *count = count.saturating_sub(1);
-                }
-                *self.totals.ended.entry(OrderEnd::Filled).or_default() += 1;
-            }
-        }
     }
 
     /// The part of an order that its row shows and no trade explains yet.
     pub(crate) fn count_inferred(&mut self, id: OrderId, quantity: Quantity) {
-        let ended = &mut self.ended;
-        let order = self.orders.get_mut(&id).or_else(|| ended.get_mut(&id).map(|e| &mut e.order));
-        if let Some(order) = order {
+        if let Some((order, _)) = self.orders.any_mut(id) {
             order.inferred = quantity;
             let cumulative = order.filled.plus(quantity).unwrap_or(order.filled);
             order.cumulative = order.cumulative.max(cumulative);

@@ -4,6 +4,7 @@
 //! function of the journal alone.
 
 use crate::book::Book;
+use crate::order_table::Orders;
 use aegis_model::event::{
     AlarmKind, AnomalyKind, Blocks, Direction, EntryPrepared, PauseRule, Refusal, TickSeen,
 };
@@ -17,7 +18,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Version of the canonical encoding; part of it, so that digests of different layouts never agree by chance.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 /// Event time that ended orders and their trade ids are remembered, ns (30 days).
 pub const MEMORY_NS: i64 = 30 * aegis_model::ids::DAY;
 /// Ended orders remembered at most.
@@ -38,10 +39,8 @@ pub struct State {
     pub assets: Vec<AssetState>,
     /// Everything per instrument, by id.
     pub instruments: Vec<InstrumentState>,
-    /// Orders that have not ended.
-    pub orders: BTreeMap<OrderId, Order>,
-    /// Orders that ended, within the bounded memory.
-    pub ended: BTreeMap<OrderId, EndedOrder>,
+    /// Orders that have not ended, and within the bounded memory those that did.
+    pub orders: Orders,
     /// The highest order number intended so far.
     pub last_order: OrderId,
     /// Latest signal per (instrument, source).
@@ -278,19 +277,6 @@ pub struct Order {
     pub reference: Price,
     /// The venue refused it for now: the same order is to go out again.
     pub put_off: bool,
-}
-
-/// An order that ended, as far as it is remembered.
-#[derive(Clone, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
-pub struct EndedOrder {
-    /// The order as it stood.
-    pub order: Order,
-    /// How it ended.
-    pub end: OrderEnd,
-    /// When.
-    pub at: Timestamp,
-    /// The record.
-    pub lsn: Lsn,
 }
 
 /// The latest signal of a source.

@@ -131,7 +131,7 @@ impl State {
 
     /// An order, open or remembered.
     pub fn any_order(&self, id: OrderId) -> Option<&Order> {
-        self.orders.get(&id).or_else(|| self.ended.get(&id).map(|e| &e.order))
+        self.orders.any(id)
     }
 
     /// The booked execution with this trade id, within the memory.

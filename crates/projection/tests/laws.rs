@@ -8,9 +8,9 @@ use aegis_model::ids::{DAY, SECOND};
 use aegis_model::{
     AssetId, Event, Fact, InstrumentId, Label, Money, OrderId, Price, Quantity, Side, Timestamp, TradeId,
 };
+use aegis_projection::State;
 use aegis_projection::book::{Book, Change, Entry, Holding};
 use aegis_projection::testing::{BEGIN, Dice, Story, event, fold, histories, wild_histories};
-use aegis_projection::{State, state::EndedOrder};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn lawful(state: &State) -> Result<(), TestCaseError> {
         }
     }
     for id in state.orders.keys() {
-        prop_assert!(!state.ended.contains_key(id), "open and ended at once");
+        prop_assert!(state.orders.ended(*id).is_none(), "open and ended at once");
         prop_assert!(*id <= state.last_order);
     }
     if let Ok((left, right)) = state.conservation() {
@@ -61,14 +61,13 @@ fn orders_only_advance(
     cumulative: &mut BTreeMap<OrderId, Quantity>,
     ended: &mut BTreeMap<OrderId, ()>,
 ) -> Result<(), TestCaseError> {
-    let open = state.orders.iter().map(|(id, o)| (*id, o));
-    for (id, order) in open.chain(state.ended.iter().map(|(id, EndedOrder { order, .. })| (*id, order))) {
-        let known = cumulative.entry(id).or_insert(order.cumulative);
+    for order in state.orders.values().chain(state.orders.all_ended().map(|e| e.order)) {
+        let known = cumulative.entry(order.client.order).or_insert(order.cumulative);
         prop_assert!(order.cumulative >= *known, "cumulative fell");
         prop_assert!(order.cumulative >= order.filled);
         *known = order.cumulative;
     }
-    ended.extend(state.ended.keys().map(|id| (*id, ())));
+    ended.extend(state.orders.all_ended().map(|e| (e.order.client.order, ())));
     for id in ended.keys() {
         prop_assert!(state.order(*id).is_none(), "an ended order is open again");
     }

@@ -80,9 +80,9 @@ fn rule_05_late_fills_complete_an_ended_stop_exit_and_count_as_a_stop_out() {
     );
     world.tell(8, sell("s1", "0.4", "95", 5).of(1));
     assert_eq!((world.btc().exit_failures, &world.0.stop_outs[..]), (0, &[at(8)][..]));
-    assert_eq!(world.0.ended[&OrderId(1)].end, OrderEnd::Cancelled);
+    assert_eq!(world.0.orders.ended(OrderId(1)).map(|e| e.end), Some(OrderEnd::Cancelled));
     world.tell(9, sell("s2", "0.6", "95", 5).of(1));
-    assert_eq!(world.0.ended[&OrderId(1)].end, OrderEnd::Filled);
+    assert_eq!(world.0.orders.ended(OrderId(1)).map(|e| e.end), Some(OrderEnd::Filled));
     assert_eq!(world.0.totals.ended[&OrderEnd::Cancelled], 0);
     assert_eq!((world.0.stop_outs.len(), world.btc().exit_wanted), (1, None), "closed: nothing is wanted");
 }
