@@ -77,7 +77,7 @@ macro_rules! facts {
             /// [`DecodeError`] when kind or version are unknown or the bytes are not spelled as documented.
             pub fn decode_body(kind: u16, version: u8, bytes: &[u8]) -> Result<Fact, DecodeError> {
                 match (kind, version) {
-                    $(($number, VERSION) => wire::decode::<$name>(kind, bytes).map(Fact::$name),)+
+                    $(($number, VERSION) => wire::decode_body::<$name>(kind, bytes).map(Fact::$name),)+
                     (kind, version) => Err(unknown(kind, version)),
                 }
             }
@@ -742,7 +742,7 @@ fn decode_event<T: bincode::Decode<()> + Into<Fact>>(
     let Some(actor) = Actor::from_number(head.actor) else {
         return Err(DecodeError::Body { kind: head.kind, what: alloc::format!("actor {}", head.actor) });
     };
-    match wire::decode::<T>(head.kind, payload) {
+    match wire::decode_body::<T>(head.kind, payload) {
         Ok(body) => Ok(Event { at: head.time, actor, cause: head.cause, fact: body.into() }),
         Err(e) => Err(e),
     }

@@ -2,7 +2,7 @@
 
 use crate::ids::Timestamp;
 use crate::money::{Money, Price, Rate};
-use crate::wire::byte_enum;
+use crate::wire::{byte_enum, refused};
 use alloc::vec::Vec;
 
 byte_enum! {
@@ -41,7 +41,7 @@ pub struct Stage {
 }
 
 /// The rule of a stop.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, bincode::Encode, bincode::Decode)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, bincode::Encode)]
 #[serde(rename_all = "snake_case")]
 pub enum StopRule {
     /// The initial stop stays.
@@ -59,6 +59,29 @@ pub enum StopRule {
 
 /// Stages that one plan may have at most.
 pub const STAGES_MAX: usize = 8;
+
+impl<Context> bincode::Decode<Context> for StopRule {
+    /// As it would be derived, but a list that claims more than [`STAGES_MAX`] is refused before memory is asked for.
+    fn decode<D: bincode::de::Decoder<Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<StopRule, bincode::error::DecodeError> {
+        match u32::decode(decoder)? {
+            0 => Ok(StopRule::Fixed),
+            1 => {
+                let distance = Distance::decode(decoder)?;
+                let from_start = bool::decode(decoder)?;
+                let count = u64::decode(decoder)?;
+                if count > STAGES_MAX as u64 {
+                    return Err(refused("a plan has more than 8 stages"));
+                }
+                let stages = (0..count).map(|_| Stage::decode(decoder)).collect::<Result<_, _>>()?;
+                Ok(StopRule::Trailing { distance, from_start, stages })
+            }
+            _ => Err(refused("unknown number of StopRule")),
+        }
+    }
+}
+bincode::impl_borrow_decode!(StopRule);
 
 /// How a position is to be protected, decided with its entry and journaled with it.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, bincode::Encode, bincode::Decode)]

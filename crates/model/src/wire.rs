@@ -98,10 +98,33 @@ pub fn encode<T: bincode::Encode>(value: &T, out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// [`DecodeError::Body`] for a spelling that `encode` would not write, [`DecodeError::Trailing`] for bytes left.
-#[inline(always)]
 pub fn decode<T: bincode::Decode<()>>(kind: u16, bytes: &[u8]) -> Result<T, DecodeError> {
+    decode_within(kind, bytes, config())
+}
+
+/// As [`decode`], for the bodies of records: without counting at every field what is claimed.
+///
+/// The types of record bodies hold no list but the stages of a plan, and those check their number before any memory is
+/// asked for; whatever else a body claims, it has to show.
+///
+/// # Errors
+/// As [`decode`].
+#[inline(always)]
+pub fn decode_body<T: bincode::Decode<()>>(kind: u16, bytes: &[u8]) -> Result<T, DecodeError> {
+    if bytes.len() > PAYLOAD_MAX {
+        return Err(too_long(kind, bytes.len()));
+    }
+    decode_within(kind, bytes, bincode::config::legacy())
+}
+
+#[inline(always)]
+fn decode_within<T: bincode::Decode<()>>(
+    kind: u16,
+    bytes: &[u8],
+    config: impl bincode::config::Config,
+) -> Result<T, DecodeError> {
     // Not `decode_from_slice`: its pair of value and count would be moved once more for every record.
-    let mut decoder = DecoderImpl::new(In(bytes), config(), ());
+    let mut decoder = DecoderImpl::new(In(bytes), config, ());
     match T::decode(&mut decoder) {
         Ok(value) => match bincode::de::Decoder::reader(&mut decoder).0.len() {
             0 => Ok(value),
@@ -136,6 +159,12 @@ impl Reader for In<'_> {
     fn consume(&mut self, n: usize) {
         self.0 = self.0.get(n..).unwrap_or_default();
     }
+}
+
+#[cold]
+fn too_long(kind: u16, bytes: usize) -> DecodeError {
+    let what = alloc::format!("{bytes} bytes, where at most {PAYLOAD_MAX} are written");
+    DecodeError::Body { kind, what }
 }
 
 #[cold]
@@ -214,7 +243,7 @@ impl<Context> bincode::Decode<Context> for Fixed {
         }
         let mantissa = i64::from_le_bytes(narrow);
         if !wide {
-            if scale != 0 && mantissa % 10 == 0 {
+            if scale != 0 && mantissa.unsigned_abs().is_multiple_of(10) {
                 return Err(refused("a number's mantissa has a trailing zero"));
             }
             return Ok(Fixed::from_narrow(mantissa, scale));

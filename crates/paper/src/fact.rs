@@ -77,7 +77,7 @@ macro_rules! facts {
             /// [`DecodeError`] when kind or version are unknown or the bytes are not spelled as documented.
             pub fn decode_body(kind: u16, version: u8, bytes: &[u8]) -> Result<VenueFact, DecodeError> {
                 match (kind, version) {
-                    $(($number, VERSION) => wire::decode::<$name>(kind, bytes).map(VenueFact::$name),)+
+                    $(($number, VERSION) => wire::decode_body::<$name>(kind, bytes).map(VenueFact::$name),)+
                     (kind, version) => Err(if VenueFact::KINDS.iter().any(|known| known.0 == kind) {
                         DecodeError::Version { kind, version }
                     } else {

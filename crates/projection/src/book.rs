@@ -335,22 +335,15 @@ impl Book {
                     _ => self.entries.len(),
                 };
                 if at == self.entries.len() {
-                    let mut now = self.now.clone();
-                    let ended = now.step(&entry)?;
-                    self.entries.push(entry);
-                    self.now = now;
-                    if ended {
-                        let through = self.entries.len() as u64;
-                        self.ended.push(CycleSummary { sums: self.now.clone(), through });
-                    }
+                    self.append(&entry)?;
                 } else {
                     self.entries.insert(at, entry);
                     if let Err(e) = self.refold(at) {
                         self.entries.remove(at);
                         return Err(e);
                     }
+                    self.note(&entry);
                 }
-                self.note(&entry);
                 Ok(Edit::Remove(at))
             }
             Edit::Replace(at, entry) => {
@@ -373,6 +366,35 @@ impl Book {
                 Ok(Edit::Insert(old))
             }
         }
+    }
+
+    /// Whether an entry comes behind all others.
+    pub(crate) fn is_last(&self, entry: &Entry) -> bool {
+        self.entries
+            .last()
+            .is_none_or(|last| (last.time, last.change.rank()) < (entry.time, entry.change.rank()))
+    }
+
+    /// Adds an entry behind all others.
+    ///
+    /// # Errors
+    /// As [`Book::insert`]; the book is unchanged then.
+    pub(crate) fn append(&mut self, entry: &Entry) -> Exact<()> {
+        let before = self.now.clone();
+        let ended = match self.now.step(entry) {
+            Ok(ended) => ended,
+            Err(e) => {
+                self.now = before;
+                return Err(e);
+            }
+        };
+        self.entries.push(*entry);
+        if ended {
+            let through = self.entries.len() as u64;
+            self.ended.push(CycleSummary { sums: self.now.clone(), through });
+        }
+        self.note(entry);
+        Ok(())
     }
 
     fn note(&mut self, entry: &Entry) {

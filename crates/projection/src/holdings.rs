@@ -32,7 +32,18 @@ impl State {
         };
         let (was_open, cycle) = (instrument.is_open(), instrument.book.now.cycle);
         let before = Sums::of(&instrument.book);
-        if edit_all(&mut instrument.book, edits, |book| before.follow(&mut self.totals, book)).is_err() {
+        let book = &mut instrument.book;
+        let changed = match edits {
+            // As a rule there is one entry more, and it is the youngest: nothing is moved about for it.
+            [Edit::Insert(entry)] if book.is_last(entry) => {
+                let at = book.entries.len();
+                book.append(entry).and_then(|()| {
+                    before.follow(&mut self.totals, book).inspect_err(|_| undo(book, [Edit::Remove(at)]))
+                })
+            }
+            edits => edit_all(book, edits, |book| before.follow(&mut self.totals, book)),
+        };
+        if changed.is_err() {
             self.anomaly(AnomalyKind::Overflow);
             return false;
         }
@@ -327,11 +338,11 @@ fn edit_all(
     follow: impl FnOnce(&Book) -> Result<(), ArithmeticError>,
 ) -> Result<(), ArithmeticError> {
     let Some((last, first)) = edits.split_last() else { return follow(book) };
-    let mut undo = Vec::new();
+    let mut backwards = Vec::new();
     let mut done = Ok(());
     for edit in first {
         match book.edit(*edit) {
-            Ok(back) => undo.push(back),
+            Ok(back) => backwards.push(back),
             Err(e) => {
                 done = Err(e);
                 break;
@@ -340,18 +351,22 @@ fn edit_all(
     }
     if done.is_ok() {
         done = match book.edit(*last) {
-            Ok(back) => follow(book).inspect_err(|_| undo.push(back)),
+            Ok(back) => follow(book).inspect_err(|_| backwards.push(back)),
             Err(e) => Err(e),
         };
     }
     if done.is_err() {
-        for edit in undo.into_iter().rev() {
-            // What was folded before folds again.
-            let undone = book.edit(edit);
-            debug_assert!(undone.is_ok(), "a book that was lawful before is lawful again");
-        }
+        undo(book, backwards.into_iter().rev());
     }
     done
+}
+
+/// Takes changes back: what was folded before folds again.
+fn undo(book: &mut Book, edits: impl IntoIterator<Item = Edit>) {
+    for edit in edits {
+        let undone = book.edit(edit);
+        debug_assert!(undone.is_ok(), "a book that was lawful before is lawful again");
+    }
 }
 
 /// Drops the older half of a memory of ids once it is full: constant work per id over time.

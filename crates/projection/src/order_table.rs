@@ -230,3 +230,6 @@ impl<Context> bincode::Decode<Context> for Orders {
     }
 }
 bincode::impl_borrow_decode!(Orders);
+
+#[cfg(test)]
+mod tests;

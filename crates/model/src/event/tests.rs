@@ -214,3 +214,26 @@ proptest! {
         let _ = read(a.kind(), &bytes);
     }
 }
+
+#[test]
+fn a_forged_number_of_stages_is_refused_before_memory_is_asked_for() {
+    let armed = samples().into_iter().find(|fact| matches!(fact, Fact::StopArmed(_))).expect("a sample");
+    let Fact::StopArmed(mut armed) = armed else { unreachable!() };
+    armed.plan.rule = crate::protection::StopRule::Trailing {
+        distance: crate::protection::Distance::Offset(Price::new(7, 0)),
+        from_start: true,
+        stages: Vec::new(),
+    };
+    let (kind, good) = (Fact::StopArmed(armed.clone()).kind(), body(&Fact::StopArmed(armed)));
+    // The only eight zero bytes that follow a "true" are the number of stages.
+    let at = good.windows(9).position(|nine| nine == [1, 0, 0, 0, 0, 0, 0, 0, 0]).expect("no stages") + 1;
+    for count in [9, u64::MAX / 48, u64::MAX] {
+        let mut forged = good.clone();
+        forged[at..at + 8].copy_from_slice(&count.to_le_bytes());
+        let refused = Fact::decode_body(kind, VERSION, &forged);
+        assert!(
+            matches!(&refused, Err(DecodeError::Body { what, .. }) if what.contains("8 stages")),
+            "{refused:?}"
+        );
+    }
+}
