@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 pub mod allocations;
 pub mod bare;
+pub mod child;
 pub mod clock;
 pub mod fill;
 pub mod report;
