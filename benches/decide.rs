@@ -14,17 +14,19 @@ use aegis_model::{
     Price, Quantity, Side, Tick, Timestamp, TradeId,
 };
 
-/// How long a price stays fresh, ns of market time: ticks are a microsecond apart, so that within a run every
-/// position's freshness is looked at again and again.
-const PRICE_AGE: i64 = 200_000_000;
+/// How long a price stays fresh, ns of market time, where all instruments tick: a tick each microsecond means that
+/// every position's freshness is looked at again and again.
+const SHORT: i64 = 200_000_000;
+/// The same where only a few of many tick: longer than any run.
+const LONG: i64 = 3_600_000_000_000;
 /// Market time between two ticks, ns.
 const STEP: i64 = 1_000;
 
 /// An engine that holds a position, protected by a stop, in each of so many instruments.
-fn engine(positions: u32) -> Engine {
+fn engine(positions: u32, price_age: i64) -> Engine {
     let mut settings = Settings { reconcile_ns: 0, ..Settings::default() };
     settings.last_price_feeds.insert(FeedId(1));
-    settings.price_age_ns.insert(FeedId(1), PRICE_AGE);
+    settings.price_age_ns.insert(FeedId(1), price_age);
     settings.plan = PlanSettings { plan: plan(), atr: None };
     let mut engine = Engine::new(settings);
     let created = JournalCreated { mode: Mode::Paper, installation: 1, quote: Label::literal("USDT") };
@@ -76,20 +78,24 @@ fn engine(positions: u32) -> Engine {
 /// An engine and its market's clock.
 struct Held {
     engine: Engine,
-    positions: u32,
+    /// How many of the instruments tick, in turn.
+    ticking: u32,
     cursor: u64,
     raised: u64,
 }
 
 impl Held {
-    /// Every position has seen its price twice: it is protected and its price is fresh.
-    fn new(positions: u32) -> Held {
-        let mut held = Held { engine: engine(positions), positions, cursor: 0, raised: 0 };
+    /// Every position has seen its price twice: it is protected and its price is fresh. From then on the first
+    /// `ticking` of them tick.
+    fn new(positions: u32, price_age: i64, ticking: u32) -> Held {
+        let engine = engine(positions, price_age);
+        let mut held = Held { engine, ticking: positions, cursor: 0, raised: 0 };
         for _ in 0..2 * positions {
             held.tick(5_000_000);
         }
         let protected = held.engine.state().instruments.iter().filter(|i| i.protection.is_some()).count();
         assert_eq!(protected, positions as usize);
+        held.ticking = ticking;
         held
     }
 
@@ -100,7 +106,7 @@ impl Held {
         let tick = Input::Tick(Tick {
             feed: FeedId(1),
             cursor: self.cursor,
-            instrument: InstrumentId((self.cursor % u64::from(self.positions)) as u32),
+            instrument: InstrumentId((self.cursor % u64::from(self.ticking)) as u32),
             at,
             bid: None,
             ask: None,
@@ -150,6 +156,21 @@ fn list(engine: &Engine) -> usize {
     .count()
 }
 
+/// Ticks with few positions and with many, in turn.
+fn beside(
+    report: Report,
+    what: &str,
+    many: &str,
+    ticks: fn(&mut Held, u64) -> Latencies,
+    n: u64,
+    mut few: Held,
+    mut lots: Held,
+) {
+    let (mut ours, mut limit) = interleaved(repetitions(), || ticks(&mut lots, n), || ticks(&mut few, n));
+    report.percentiles(&format!("4 positions, tick that {what}"), Unit::Ns, &mut limit, &mut []);
+    report.percentiles(&format!("{many} positions, tick that {what}"), Unit::Ns, &mut ours, &mut limit);
+}
+
 fn main() {
     let report = Report::new(
         "decide",
@@ -159,18 +180,26 @@ fn main() {
     let many = size(10_000, 500) as u32;
     let quiet = size(400_000, 2_000);
     let raising = size(100_000, 500);
-    let (mut few, mut lots) = (Held::new(4), Held::new(many));
-    let name = |what: &str| format!("{many} positions, {what}");
-    let (mut ours, mut limit) = interleaved(repetitions(), || lots.quiet(quiet), || few.quiet(quiet));
-    report.percentiles("4 positions, tick that changes nothing", Unit::Ns, &mut limit, &mut []);
-    report.percentiles(&name("tick that changes nothing"), Unit::Ns, &mut ours, &mut limit);
-    let (mut ours, mut limit) = interleaved(repetitions(), || lots.raising(raising), || few.raising(raising));
-    report.percentiles("4 positions, tick that raises a stop", Unit::Ns, &mut limit, &mut []);
-    report.percentiles(&name("tick that raises a stop"), Unit::Ns, &mut ours, &mut limit);
+    let few = || Held::new(4, SHORT, 4);
+    beside(report, "changes nothing", &many.to_string(), Held::quiet, quiet, few(), Held::new(many, LONG, 4));
+    beside(
+        report,
+        "raises a stop",
+        &many.to_string(),
+        Held::raising,
+        raising,
+        few(),
+        Held::new(many, LONG, 4),
+    );
+    // Each tick meets an instrument that has left the nearest caches since its last: what that costs, and the looks
+    // at freshness, are the rest.
+    let all = format!("{many} in turn");
+    beside(report, "changes nothing", &all, Held::quiet, quiet, few(), Held::new(many, SHORT, many));
+    beside(report, "raises a stop", &all, Held::raising, raising, few(), Held::new(many, SHORT, many));
     report.row("  of each: the clock", 1001, Unit::Ns, &[clock::cost()]);
 
     let listed = size(20_000, 500) as u32;
-    let engine = engine(listed);
+    let engine = engine(listed, SHORT);
     let took: Vec<f64> = (0..repetitions())
         .map(|_| {
             let (took, count) = timed(|| list(&engine));
