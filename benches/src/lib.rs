@@ -14,6 +14,13 @@ use aegis_model::{
 };
 use std::time::{Duration, Instant};
 
+pub mod allocations;
+pub mod bare;
+pub mod child;
+pub mod clock;
+pub mod fill;
+pub mod report;
+
 /// Instruments of the mix.
 pub const INSTRUMENTS: u32 = 64;
 /// Events of one order cycle: the mix in small.

@@ -21,6 +21,7 @@ pub mod settings;
 mod settle;
 mod snapshot;
 mod timers;
+mod watch;
 
 pub use settings::Settings;
 
@@ -34,6 +35,7 @@ use aegis_projection::State;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use market::Market;
+use watch::Watch;
 
 /// Repeated oddities remembered so that each is noted once in the life of a process.
 const NOTED_MAX: usize = 10_000;
@@ -44,6 +46,7 @@ pub struct Engine {
     settings: Settings,
     state: State,
     market: Market,
+    watch: Watch,
     asks: Asks,
     turn: Turn,
 }
@@ -77,8 +80,6 @@ struct Asks {
     reserve_only: bool,
     /// When a timer is due next, as far as is known; a lower bound.
     next_timer: Option<Timestamp>,
-    /// When the freshness of prices must be looked at next; a lower bound.
-    freshness_due: Option<Timestamp>,
 }
 
 /// What one call of `handle` collects.
@@ -99,6 +100,7 @@ impl Engine {
             settings,
             state: State::default(),
             market: Market::default(),
+            watch: Watch::default(),
             asks: Asks::default(),
             turn: Turn::default(),
         }
@@ -144,7 +146,7 @@ impl Engine {
 
     /// When [`Input::Clock`] is next of use; a lower bound, none when no timer runs.
     pub fn next_timer(&self) -> Option<Timestamp> {
-        [self.asks.next_timer, self.asks.freshness_due].into_iter().flatten().min()
+        [self.asks.next_timer, self.watch.next_stale()].into_iter().flatten().min()
     }
 
     /// The one switch over what arrives.
@@ -154,7 +156,8 @@ impl Engine {
             Input::Instruments(listed) => self.instruments_listed(listed),
             Input::Tick(tick) => self.tick(tick),
             Input::Warmup(tick) => {
-                self.market.see(tick);
+                let _ = self.market.see(tick);
+                self.fresh_until(tick.instrument);
             }
             Input::CandleClosed(instrument, candle) => self.market.close_candle(*instrument, *candle),
             Input::Signal(signal) => self.signal(signal),
@@ -191,6 +194,7 @@ impl Engine {
     fn emit_as(&mut self, actor: Actor, cause: Lsn, fact: Fact) -> Lsn {
         let event = Event { at: self.turn.now, actor, cause, fact };
         self.state.apply(&event);
+        self.watch.follow(&self.state, &event.fact);
         self.turn.out.events.push(event);
         self.state.lsn
     }
@@ -288,6 +292,7 @@ impl Machine for Engine {
     }
 
     fn apply(&mut self, event: &Event) {
+        self.watch.forget();
         self.state.apply(event);
     }
 
@@ -313,6 +318,7 @@ impl Machine for Engine {
 
     fn load(&mut self, state: &[u8]) -> Result<(), DecodeError> {
         self.state = State::load(state)?;
+        self.watch.forget();
         Ok(())
     }
 

@@ -30,6 +30,8 @@ struct Quotes {
     bid_ask: Option<Quote>,
     last: Option<(Price, Timestamp, FeedId)>,
     samples: VecDeque<(Timestamp, Price)>,
+    /// The span of time of the newest sample, beside the rest so that a tick need not look among the samples.
+    sampled: Option<i64>,
     candles: VecDeque<Candle>,
 }
 
@@ -41,11 +43,22 @@ struct Quote {
     feed: FeedId,
 }
 
+/// What a point of a feed changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// The feed's place did not rise: nothing.
+    Nothing,
+    /// The same sources say something later: what was fresh stays so for at least as long.
+    Later,
+    /// Another source, or an earlier time: a reference may stop being fresh sooner than it would have.
+    Another,
+}
+
 impl Market {
-    /// Takes a point; false when the feed's place did not rise, and then nothing changed.
-    pub(crate) fn see(&mut self, tick: &Tick) -> bool {
+    /// Takes a point.
+    pub(crate) fn see(&mut self, tick: &Tick) -> Seen {
         match self.feeds.iter_mut().find(|seen| seen.feed == tick.feed) {
-            Some(seen) if seen.cursor >= tick.cursor => return false,
+            Some(seen) if seen.cursor >= tick.cursor => return Seen::Nothing,
             Some(seen) => *seen = *tick,
             None => self.feeds.push(*tick),
         }
@@ -54,10 +67,20 @@ impl Market {
             self.quotes.resize(at + 1, Quotes::default());
         }
         let quotes = &mut self.quotes[at];
+        let later = |source: Option<(Timestamp, FeedId)>| {
+            source.is_some_and(|(time, feed)| feed == tick.feed && time <= tick.at)
+        };
+        let mut seen = Seen::Later;
         if tick.bid.is_some() || tick.ask.is_some() {
+            if !later(quotes.bid_ask.map(|quote| (quote.at, quote.feed))) {
+                seen = Seen::Another;
+            }
             quotes.bid_ask = Some(Quote { bid: tick.bid, ask: tick.ask, at: tick.at, feed: tick.feed });
         }
         if let Some(last) = tick.last {
+            if !later(quotes.last.map(|(_, time, feed)| (time, feed))) {
+                seen = Seen::Another;
+            }
             quotes.last = Some((last, tick.at, tick.feed));
         }
         let price = tick.last.or(tick.bid);
@@ -66,14 +89,15 @@ impl Market {
         if let Some(price) = price
             && tick.path == PricePath::Jump
             && price.is_positive()
-            && quotes.samples.back().is_none_or(|(time, _)| tick.at.0 / SAMPLE_NS > time.0 / SAMPLE_NS)
+            && quotes.sampled.is_none_or(|span| tick.at.0 / SAMPLE_NS > span)
         {
+            quotes.sampled = Some(tick.at.0 / SAMPLE_NS);
             quotes.samples.push_back((tick.at, price));
             while quotes.samples.front().is_some_and(|(time, _)| tick.at.since(*time) > SAMPLES_NS) {
                 quotes.samples.pop_front();
             }
         }
-        true
+        seen
     }
 
     /// Takes a closed candle.

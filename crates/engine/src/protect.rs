@@ -3,6 +3,7 @@
 //! The arithmetic is pure; a stop never falls here. Only a named command can loosen one (see `command`).
 
 use crate::Engine;
+use crate::market::Seen;
 use aegis_model::event::{AlarmKind, BlindEnded, StopMoved};
 use aegis_model::market::{Instrument, Tick};
 use aegis_model::protection::{Distance, ExitReason, Plan, Protection, Stage, StopCause, StopRule};
@@ -84,7 +85,8 @@ pub(crate) fn raised(
 impl Engine {
     /// A point of the market: first the standing stop, then the take-profit, then the mark (semantics rule 23).
     pub(crate) fn tick(&mut self, tick: &Tick) {
-        if !self.market.see(tick) {
+        let seen = self.market.see(tick);
+        if seen == Seen::Nothing {
             return;
         }
         if self.settings.record_all {
@@ -97,6 +99,9 @@ impl Engine {
         }
         if instrument.protection.is_none() {
             self.settle(id);
+        }
+        if seen == Seen::Another {
+            self.fresh_until(id);
         }
         let Some(reference) = self.market.reference(id, self.turn.now, &self.settings) else {
             self.look_at_freshness(id);

@@ -3,6 +3,7 @@
 //! Time is the `now` of the input; a bound on the next due moment spares every other input the work.
 
 use crate::Engine;
+use crate::watch::needs_fresh;
 use aegis_model::event::{AlarmKind, BlindStarted, Blocks, DayStarted, Refusal};
 use aegis_model::order::{OrderStatus, UnknownCause};
 use aegis_model::protection::ExitReason;
@@ -14,6 +15,7 @@ impl Engine {
         if !self.asks.opened {
             return; // the memories are being refilled: nothing is decided before the opening is recorded
         }
+        self.watch.learn(&self.state);
         self.day();
         self.freshness();
         let decided = !self.turn.out.events.is_empty() || !self.turn.out.effects.is_empty();
@@ -23,7 +25,9 @@ impl Engine {
         {
             self.due_work();
             self.asks.next_timer = self.next_due();
+            debug_assert!(self.watch.agrees(&self.state), "the index says what the state says");
         }
+        self.watch.turn_over();
     }
 
     /// The first input of a UTC day records the equity that the day's loss is counted from (semantics rule 38).
@@ -39,21 +43,25 @@ impl Engine {
 
     /// Open positions whose reference is missing or stale become blind: no stop move, no price-based exit.
     fn freshness(&mut self) {
-        if self.asks.freshness_due.is_some_and(|due| due > self.turn.now) {
-            return;
-        }
-        let mut due = None;
-        for at in 0..self.state.instruments.len() {
-            let id = InstrumentId(u32::try_from(at).unwrap_or(u32::MAX));
-            if !self.state.instruments[at].is_open() || self.state.instruments[at].blind.is_some() {
+        for id in self.watch.take_stale(self.turn.now) {
+            if !needs_fresh(&self.state, id) {
                 continue;
             }
             self.look_at_freshness(id);
-            let ends = self.market.freshness(id, &self.settings).map(|(_, ends)| ends.after(1));
-            due = [due, ends.filter(|ends| *ends > self.turn.now)].into_iter().flatten().min();
+            if needs_fresh(&self.state, id) {
+                let ends = self.market.freshness(id, &self.settings).map(|(_, ends)| ends.after(1));
+                // One that is not fresh and not blind is looked at again when its price or its state changes.
+                let until = ends.filter(|ends| *ends > self.turn.now).unwrap_or(Timestamp(i64::MAX));
+                self.watch.file_fresh(id, Some(until));
+            }
         }
-        // Nothing open: looked at again when something opens (a decision resets the bound).
-        self.asks.freshness_due = due.or(Some(Timestamp(i64::MAX)));
+    }
+
+    /// A price was seen: a source that ages faster than the one before brings the next look forward.
+    pub(crate) fn fresh_until(&mut self, id: InstrumentId) {
+        if let Some((_, ends)) = self.market.freshness(id, &self.settings) {
+            self.watch.fresh_until(id, ends.after(1));
+        }
     }
 
     pub(crate) fn look_at_freshness(&mut self, id: InstrumentId) {
@@ -73,14 +81,16 @@ impl Engine {
         for order in orders {
             self.order_due(order);
         }
-        for at in 0..self.state.instruments.len() {
-            self.instrument_due(InstrumentId(u32::try_from(at).unwrap_or(u32::MAX)));
+        let exits = self.watch.exits_due(self.turn.now);
+        let mut from = Some(InstrumentId(0));
+        // What one instrument's turn changes about a later one counts when that one's turn comes.
+        while let Some(id) = from.and_then(|from| {
+            [self.watch.busy_from(from), exits.range(from..).next().copied()].into_iter().flatten().min()
+        }) {
+            self.instrument_due(id);
+            from = id.0.checked_add(1).map(InstrumentId);
         }
         self.compare_due();
-        // Something may have opened: its freshness is looked at anew.
-        if self.asks.freshness_due == Some(Timestamp(i64::MAX)) {
-            self.asks.freshness_due = None;
-        }
     }
 
     fn order_due(&mut self, order: OrderId) {
@@ -199,21 +209,21 @@ impl Engine {
     /// The next moment at which [`Engine::due_work`] has something to do.
     fn next_due(&self) -> Option<Timestamp> {
         let orders = self.state.orders.keys().filter_map(|o| self.order_due_at(*o)).min();
-        let instruments = (0..self.state.instruments.len())
-            .filter_map(|at| {
-                let instrument = &self.state.instruments[at];
-                let id = InstrumentId(u32::try_from(at).unwrap_or(u32::MAX));
-                let time = instrument.protection.as_ref().and_then(|p| p.time_exit);
-                let time = time.filter(|_| instrument.is_open() && instrument.exit_wanted.is_none());
+        let instruments = self
+            .watch
+            .busy()
+            .filter_map(|id| {
+                let instrument = self.state.instrument(id)?;
                 let exit = if instrument.is_open() && instrument.live_exits_quantity(&self.state).is_zero() {
                     self.exit_due(id)
                 } else {
                     None
                 };
                 let prepared = instrument.prepared.as_ref().map(|p| p.entry.until.after(1));
-                [time, exit, prepared].into_iter().flatten().min()
+                [exit, prepared].into_iter().flatten().min()
             })
             .min();
+        let exits = self.watch.next_exit();
         let asked = self.asks.snapshot.map(|(_, _, at)| at.after(self.settings.answer_ns));
         let period = (self.settings.reconcile_ns > 0 && self.asks.snapshot.is_none())
             .then(|| self.asks.compared.map(|at| at.after(self.settings.reconcile_ns)))
@@ -221,6 +231,6 @@ impl Engine {
         let unreconciled = (self.state.journal.reconciled.is_none() && self.asks.snapshot.is_none())
             .then(|| self.asks.compared.map(|at| at.after(self.settings.lookup_ns)))
             .flatten();
-        [orders, instruments, asked, period, unreconciled].into_iter().flatten().min()
+        [orders, instruments, exits, asked, period, unreconciled].into_iter().flatten().min()
     }
 }
