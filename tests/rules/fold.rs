@@ -103,7 +103,7 @@ fn rule_05_an_ended_order_stays_ended_and_late_fills_may_complete_it() {
     apply(&mut state, 4, OrderAcknowledged { order: OrderId(1), venue_order: VenueOrderId(label("9")) });
     assert!(state.order(OrderId(1)).is_none(), "never open again");
     apply(&mut state, 5, part("y", "0.6"));
-    let ended = &state.ended[&OrderId(1)];
+    let ended = state.orders.ended(OrderId(1)).expect("it is remembered");
     assert_eq!((ended.end, ended.order.filled), (OrderEnd::Filled, quantity("1")));
     assert_eq!(state.totals.ended[&OrderEnd::Cancelled], 0);
     assert_eq!(btc(&state).held(), quantity("1"));

@@ -166,5 +166,6 @@ fn months_of_comparisons_do_not_mistake_what_was_forgotten_for_foreign() {
     assert!(world.state().totals.anomalies.is_empty(), "{:?}", world.state().totals.anomalies);
     let alarms: Vec<_> = world.state().alarms.keys().map(|(kind, _)| *kind).collect();
     assert_eq!(alarms, vec![], "nothing foreign");
-    assert!(world.state().ended.len() < 10, "old orders are forgotten: {}", world.state().ended.len());
+    let remembered = world.state().orders.all_ended().count();
+    assert!(remembered < 10, "old orders are forgotten: {remembered}");
 }
