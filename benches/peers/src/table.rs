@@ -20,11 +20,17 @@ fn version(package: &str) -> &'static str {
     line.map_or("", |quoted| quoted.trim_matches('"'))
 }
 
-/// The name with its version.
-fn named(facts: &Facts) -> String {
+/// The package with its version; `-` for the bare file.
+fn package(facts: &Facts) -> String {
+    facts.package.map_or_else(|| "-".to_owned(), |package| format!("{package} {}", version(package)))
+}
+
+/// The name and the version in one cell.
+fn markdown_name(facts: &Facts) -> String {
     match facts.package {
-        Some("aegis-journal") | None => facts.title.to_owned(),
-        Some(package) => format!("{} {}", facts.title, version(package)),
+        Some("aegis-journal") | None => format!("**{}**", facts.title),
+        Some(name) if name == facts.title => package(facts),
+        Some(_) => format!("{} ({})", facts.title, package(facts)),
     }
 }
 
@@ -83,8 +89,8 @@ fn heading(metric: Metric) -> &'static str {
 
 fn explain(sizes: Sizes, payload_bytes: f64) -> String {
     format!(
-        "{} repetitions, interleaved, medians; {} records (payload {payload_bytes:.1} bytes on average), {} durable \
-         appends, {} groups; a fifth more before the clock starts",
+        "{} repetitions, interleaved, medians; {} records of {payload_bytes:.1} payload bytes on average, {} durable \
+         ones,\n{} groups of each size; a fifth more of each before the clock starts",
         sizes.repetitions, sizes.records, sizes.singles, sizes.groups
     )
 }
@@ -92,36 +98,37 @@ fn explain(sizes: Sizes, payload_bytes: f64) -> String {
 /// Plain text.
 pub(crate) fn text(rows: &[Row], sizes: Sizes, payload_bytes: f64) -> String {
     let mut out = explain(sizes, payload_bytes);
-    let _ = write!(out, "\n\n{:<25}", "records a second, medians");
+    let _ = write!(out, "\n\n{:<20}", "medians");
     for metric in Metric::ALL {
-        let _ = write!(out, " {:>9}", heading(metric));
+        let _ = write!(out, "{:>10}", heading(metric));
     }
     for Row { facts, figures } in rows {
-        let _ = write!(out, "\n{:<25}", named(facts));
+        let _ = write!(out, "\n{:<20}", facts.title);
         for metric in Metric::ALL {
-            let _ = write!(out, " {:>9}", median(figures, metric));
+            let _ = write!(out, "{:>10}", median(figures, metric));
         }
     }
     let spreads =
         [Metric::Append, Metric::Durable, Metric::P999, Metric::Group64, Metric::Group1024, Metric::Replay];
-    let _ = write!(out, "\n\n{:<25}", "least..most");
+    let _ = write!(out, "\n\n{:<20}", "least..most");
     for metric in spreads {
-        let _ = write!(out, " {:>15}", heading(metric));
+        let _ = write!(out, "{:>16}", heading(metric));
     }
     for Row { facts, figures } in rows {
-        let _ = write!(out, "\n{:<25}", named(facts));
+        let _ = write!(out, "\n{:<20}", facts.title);
         for metric in spreads {
             let spread = |s: Spread| format!("{}..{}", show(metric, s.least), show(metric, s.most));
-            let _ = write!(out, " {:>15}", cell(figures, metric, spread));
+            let _ = write!(out, "{:>16}", cell(figures, metric, spread));
         }
     }
     let _ = write!(
         out,
-        "\n\n{:<25} {:<44} after a power cut, appended without syncs",
-        "", "checked when read back"
+        "\n\n{:<20}{:<20}{:<41}power-safe without syncs",
+        "", "version", "checked when read back"
     );
     for Row { facts, .. } in rows {
-        let _ = write!(out, "\n{:<25} {:<44} {}", named(facts), facts.checks, facts.unsynced);
+        let _ =
+            write!(out, "\n{:<20}{:<20}{:<41}{}", facts.title, package(facts), facts.checks, facts.unsynced);
     }
     out.push('\n');
     out
@@ -140,7 +147,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     };
     let mut out = String::from(
         "| records/s (times aegis's) | append, no sync | CPU ns | durable, one each | p50 / p99 / p99.9 us | groups of 64 \
-         | groups of 1024 | replay, checked | bytes a record | checked when read | unsynced, after a power cut |\n\
+         | groups of 1024 | replay, checked | bytes a record | checked when read | power-safe without syncs |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|---|---|\n",
     );
     for Row { facts, figures } in rows {
@@ -149,7 +156,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {latencies} | {} | {} | {} | {} | {} | {} |",
-            named(facts),
+            markdown_name(facts),
             with_ratio(figures, Metric::Append),
             median(figures, Metric::AppendCpu),
             with_ratio(figures, Metric::Durable),
