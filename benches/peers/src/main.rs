@@ -37,6 +37,7 @@ const USAGE: &str = "\
 --singles N         durable appends of one record
 --groups N          durable groups of 64 and of 1024
 --repetitions N     how often everything is done
+--rest MS           the pause before the clock starts (default 300); 0: what was begun before may go on
 --dir PATH          where the logs are made for a while (default: the system's temporary directory)
 ";
 
@@ -64,6 +65,10 @@ fn wish(mut args: impl Iterator<Item = String>) -> Done<Wish> {
             "--singles" => wish.sizes.singles = count(value()?)?,
             "--groups" => wish.sizes.groups = count(value()?)?,
             "--repetitions" => wish.sizes.repetitions = count(value()?)?,
+            "--rest" => {
+                let ms = value()?.parse().map_err(|_| "--rest needs milliseconds")?;
+                wish.sizes.rest = std::time::Duration::from_millis(ms);
+            }
             "--dir" => wish.dir = value()?.into(),
             "--only" => {
                 let names = value()?;

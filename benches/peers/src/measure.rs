@@ -7,11 +7,11 @@
 //! groups     64 or 1024 records a unit, each synced
 //! ```
 //!
-//! Each session begins with a fifth more units that are not timed, then rests: what a peer prepares behind its
-//! opening (aegis fills its next segment with zeros, fjall starts threads) is done when the clock starts, for
-//! everybody. So what is timed is the steady state; at the default size no peer changes its file within it, except
-//! SQLite, which takes its write-ahead log into the database every 1000 pages as it always does. Nothing is removed and
-//! no files are made while the clock runs; between two sessions the disk is brought to rest.
+//! Each session begins with a fifth more units that are not timed, then rests until the disk has everything: what a
+//! peer prepares behind its opening (aegis fills its next segment with zeros) is done when the clock starts, for
+//! everybody. So what is timed is the steady state; at the default size nobody changes to another file within it, and
+//! what that costs is not seen here. SQLite takes its write-ahead log into the database every 1000 pages, as it always
+//! does. `--rest 0` shows what the preparations cost instead.
 
 use crate::log::{Done, Log, Peer, Place, Sync};
 use crate::workload::Workload;
@@ -40,7 +40,7 @@ pub(crate) struct Sizes {
     pub(crate) groups: usize,
     /// How often everything is done.
     pub(crate) repetitions: usize,
-    /// The rest before each timed stretch.
+    /// The rest before each timed stretch, beside waiting for the disk; none at all when it is zero.
     pub(crate) rest: Duration,
 }
 
@@ -240,6 +240,15 @@ fn stretch(
     Ok(Stretch { records: done, wall: start.elapsed(), cpu: cpu_time() - cpu })
 }
 
+/// Lets everything that was begun before the clock starts end.
+fn settle(rest: Duration, dir: &Path) -> Done {
+    if !rest.is_zero() {
+        std::thread::sleep(rest);
+        rustix::fs::syncfs(File::open(dir)?)?;
+    }
+    Ok(())
+}
+
 /// A session of durable units.
 fn durable(
     peer: &dyn Peer,
@@ -257,7 +266,7 @@ fn durable(
     let mut measured = None;
     peer.write(&place, Sync::Each, &mut |log| {
         stretch(log, warm_up, group, 1, |_| ())?;
-        std::thread::sleep(rest);
+        settle(rest, dir)?;
         measured = Some(stretch(log, timed, group, 1, &mut each)?);
         Ok(())
     })?;
@@ -283,7 +292,7 @@ fn append_and_replay(
         if written < warm_up.len() {
             return Err("the warm-up alone takes too long".into());
         }
-        std::thread::sleep(sizes.rest);
+        settle(sizes.rest, dir)?;
         let stretch = stretch(log, timed, group, LOOK_EVERY, |_| ())?;
         written += stretch.records;
         if can_defer {
