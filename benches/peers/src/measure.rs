@@ -16,7 +16,7 @@
 use crate::log::{Done, Log, Peer, Place, Sync};
 use crate::workload::Workload;
 use aegis_journal::NewRecord;
-use rustix::time::{ClockId, clock_gettime};
+use nix::sys::resource::{UsageWho, getrusage};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -209,10 +209,11 @@ impl Stretch {
     }
 }
 
-/// CPU time of all threads of this process.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+/// CPU time of all threads of this process, the kernel's included.
+fn cpu_time() -> Done<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let both = usage.user_time() + usage.system_time();
+    Ok(Duration::new(both.tv_sec() as u64, both.tv_usec() as u32 * 1000))
 }
 
 /// Appends units until they or the time end.
@@ -223,7 +224,7 @@ fn stretch(
     look_every: usize,
     mut each: impl FnMut(Duration),
 ) -> Done<Stretch> {
-    let (start, cpu) = (Instant::now(), cpu_time());
+    let (start, cpu) = (Instant::now(), cpu_time()?);
     let (mut done, mut last) = (0, start);
     for (n, unit) in records.chunks(group).enumerate() {
         log.append(unit)?;
@@ -237,7 +238,7 @@ fn stretch(
             }
         }
     }
-    Ok(Stretch { records: done, wall: start.elapsed(), cpu: cpu_time() - cpu })
+    Ok(Stretch { records: done, wall: start.elapsed(), cpu: cpu_time()? - cpu })
 }
 
 /// Lets everything that was begun before the clock starts end.
