@@ -10,7 +10,7 @@
 //!
 //! Everybody gets payloads that are encoded already. What each peer is told, and what is switched on or off, is said
 //! in its file. Every log lies in a temporary directory and is removed. It never measures a peer without its checks
-//! when it has some, and never more than the sizes say: the full run takes about ten minutes.
+//! when it has some, and never more than the sizes say: the full run takes about eight minutes.
 
 mod log;
 mod measure;
