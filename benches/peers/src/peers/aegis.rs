@@ -1,0 +1,53 @@
+//! aegis: the journal of this project, by its public interface. A unit is a batch.
+
+use crate::log::{Done, Facts, Log, Peer, Place, Sync, Work};
+use crate::workload::Check;
+use aegis_benches::IDENTITY;
+use aegis_journal::{Config, DirStorage, JournalReader, NewRecord, Room, Writer};
+use std::path::Path;
+
+pub(crate) struct Aegis;
+
+struct Open {
+    writer: Writer<DirStorage>,
+    sync: Sync,
+}
+
+impl Peer for Aegis {
+    fn facts(&self) -> Facts {
+        Facts {
+            name: "aegis",
+            title: "aegis",
+            package: Some("aegis-journal"),
+            checks: "CRC-32 a record, chained; BLAKE3 a file",
+            unsynced: "yes: a prefix, and the cut is reported",
+            can_defer: true,
+        }
+    }
+
+    fn write(&self, place: &Place<'_>, sync: Sync, work: Work<'_>) -> Done {
+        let storage = DirStorage::new(place.dir.join("journal"))?;
+        let mut open = Open { writer: aegis_journal::create(storage, IDENTITY, Config::default())?, sync };
+        work(&mut open)?;
+        open.writer.sync()?;
+        Ok(())
+    }
+
+    fn replay(&self, dir: &Path, mut check: Check) -> Done<Check> {
+        let mut reader = JournalReader::open_dir(&dir.join("journal"))?;
+        while let Some(record) = reader.next()? {
+            check.see(record.payload);
+        }
+        Ok(check)
+    }
+}
+
+impl Log for Open {
+    fn append(&mut self, unit: &[NewRecord<'_>]) -> Done {
+        self.writer.append(unit, Room::Reserve)?;
+        if self.sync == Sync::Each {
+            self.writer.sync()?;
+        }
+        Ok(())
+    }
+}
