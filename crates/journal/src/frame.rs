@@ -4,7 +4,9 @@
 //! The first frame of a batch also carries that checksum itself (salted), so that it can be checked alone
 //! when what stood before it is lost. This file never reads a file and never skips a check.
 
-use crate::layout::{BATCH_BYTES_MAX, FIRST_BYTES, FRAME_BYTES, Seal, u16_at, u32_at, u64_at};
+use crate::layout::{
+    BATCH_BYTES_MAX, FIRST_BYTES, FRAME_BYTES, Seal, crc32, crc32_word, u16_at, u32_at, u64_at,
+};
 use crate::{Lsn, NewRecord, Record};
 
 const FLAG_BATCH_END: u32 = 1 << 24;
@@ -82,12 +84,14 @@ pub(crate) struct Verified {
 pub(crate) struct RawRecord<'a>(pub(crate) &'a [u8]);
 
 /// Size of a frame in bytes.
+#[inline]
 pub(crate) fn frame_bytes(payload_bytes: usize, first: bool) -> usize {
     (FRAME_BYTES + if first { FIRST_BYTES } else { 0 } + payload_bytes).next_multiple_of(8)
 }
 
 impl<'a> RawRecord<'a> {
     /// Size of the frame by its own word, if that is possible at all. Needs four bytes.
+    #[inline]
     pub(crate) fn size(self) -> Result<usize, Flaw> {
         if self.0.len() < 4 {
             return Err(Flaw::Short);
@@ -110,10 +114,7 @@ impl<'a> RawRecord<'a> {
     #[inline]
     pub(crate) fn verify(self, link: &Link, first: bool) -> Result<Verified, Flaw> {
         let size = self.size()?;
-        if self.0.len() < size {
-            return Err(Flaw::Short);
-        }
-        let frame = &self.0[..size];
+        let Some(frame) = self.0.get(..size) else { return Err(Flaw::Short) };
         let crc = u32_at(frame, 4);
         if checksum(link.chain, frame) != crc {
             return Err(Flaw::Checksum);
@@ -188,10 +189,7 @@ impl<'a> RawRecord<'a> {
 /// CRC-32 of everything in `frame` but the checksum field, continued from `chain`.
 #[inline]
 fn checksum(chain: u32, frame: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new_with_initial(chain);
-    hasher.update(&frame[..4]);
-    hasher.update(&frame[8..]);
-    hasher.finalize()
+    crc32(crc32_word(chain, u32_at(frame, 0)), &frame[8..])
 }
 
 /// Appends the frame of `record` to `out` and returns its stored checksum.
