@@ -4,7 +4,9 @@
 //! verified. A page the device cannot read becomes a flaw, never a panic. Nothing here decides what damage
 //! means.
 
-use crate::frame::{Flaw, Link, RawRecord, Verified};
+use std::io;
+
+use crate::frame::{Flaw, Link, RawRecord};
 use crate::layout::{
     BATCH_BYTES_MAX, DeclaredGap, FIRST_BYTES, FRAME_BYTES, Header, PAGE_BYTES, SEAL_BYTES, Seal, u64_at,
 };
@@ -209,10 +211,10 @@ impl<F: Source> SegmentScan<F> {
         self
     }
 
-    /// The root over all that was accepted; none behind a hole.
-    pub(crate) fn root(&mut self) -> Option<[u8; 32]> {
+    /// What has taken in all that was accepted; none behind a hole.
+    pub(crate) fn hasher(&mut self) -> Option<blake3::Hasher> {
         self.take_into_root();
-        self.root.as_ref().map(|root| *root.hasher.finalize().as_bytes())
+        self.root.as_ref().map(|root| root.hasher.clone())
     }
 
     fn take_into_root(&mut self) {
@@ -222,6 +224,11 @@ impl<F: Source> SegmentScan<F> {
             root.hasher.update(&bytes[..(self.offset - root.taken) as usize]);
             root.taken = self.offset;
         }
+    }
+
+    /// Length of the file right now.
+    pub(crate) fn file_bytes(&self) -> io::Result<u64> {
+        self.window.source.bytes()
     }
 
     /// End of what is looked at.
@@ -263,22 +270,28 @@ impl<F: Source> SegmentScan<F> {
     /// Verifies the next batch and moves behind it; on anything else the position stays.
     #[inline]
     pub(crate) fn next_batch(&mut self) -> Step {
+        match self.batch_in_window() {
+            Some(batch) => Step::Batch(batch),
+            None => self.next_batch_slowly(),
+        }
+    }
+
+    /// The next batch if it lies in the window, verifies and the scan is past it now. Nearly all do, so this is
+    /// the one loop of a long read and returns nothing that does not fit into registers.
+    #[inline]
+    pub(crate) fn batch_in_window(&mut self) -> Option<Batch> {
         let start = self.offset;
+        if start < self.window.at {
+            return None;
+        }
+        let mut rest = self.window.buffered(start);
         let mut at = start;
         let mut link = self.link;
         let mut durable = 0;
         loop {
-            let verified = match RawRecord(self.window.buffered(at)).verify(&link, at == start) {
-                Ok(verified) if at >= self.window.at => verified,
-                Ok(_) | Err(_) => match self.verify_slowly(start, at, &link) {
-                    Ok(verified) => verified,
-                    Err(step) => return step,
-                },
-            };
+            let Ok(verified) = RawRecord(rest).verify(&link, at == start) else { return None };
+            rest = &rest[verified.size..];
             at += verified.size as u64;
-            if at - start > BATCH_BYTES_MAX {
-                return self.stop(at - verified.size as u64, Flaw::Length);
-            }
             durable = verified.durable.unwrap_or(durable);
             link.chain = verified.crc;
             link.lsn += 1;
@@ -286,33 +299,55 @@ impl<F: Source> SegmentScan<F> {
                 break;
             }
         }
-        self.offset = at;
-        self.link = link;
-        if let Some(root) = &self.root
-            && at - root.taken >= ROOT_PORTION_BYTES
-        {
-            self.take_into_root();
+        if at - start > BATCH_BYTES_MAX {
+            return None;
         }
-        Step::Batch(Batch { start, end: at, last_lsn: link.lsn - 1, durable })
+        Some(self.accept(at, link, durable))
     }
 
-    /// What is not verified as it lies in the window may only need more of the file, or is no record of this
-    /// batch: then the step to return.
+    #[inline]
+    fn accept(&mut self, end: u64, link: Link, durable: Lsn) -> Batch {
+        let start = self.offset;
+        self.offset = end;
+        self.link = link;
+        if self.root.as_ref().is_some_and(|root| end - root.taken >= ROOT_PORTION_BYTES) {
+            self.take_into_root();
+        }
+        Batch { start, end, last_lsn: link.lsn - 1, durable }
+    }
+
     #[cold]
-    fn verify_slowly(&mut self, start: u64, at: u64, link: &Link) -> Result<Verified, Step> {
+    fn next_batch_slowly(&mut self) -> Step {
+        let start = self.offset;
         // What the root has not taken in yet stays in the window.
         let keep = self.root.as_ref().map_or(start, |root| root.taken);
-        let bytes = self.window.from(keep, at, at + (FRAME_BYTES + FIRST_BYTES) as u64);
-        let size = match RawRecord(bytes).size() {
-            Ok(size) => size,
-            Err(Flaw::Seal) if at == start => return Err(self.seal(start)),
-            Err(flaw) => return Err(self.stop(at, flaw)),
-        };
-        if at + size as u64 - start > BATCH_BYTES_MAX {
-            return Err(self.stop(at, Flaw::Length));
+        let mut at = start;
+        let mut link = self.link;
+        let mut durable = 0;
+        loop {
+            let bytes = self.window.from(keep, at, at + (FRAME_BYTES + FIRST_BYTES) as u64);
+            let size = match RawRecord(bytes).size() {
+                Ok(size) => size,
+                Err(Flaw::Seal) if at == start => return self.seal(start),
+                Err(flaw) => return self.stop(at, flaw),
+            };
+            if at + size as u64 - start > BATCH_BYTES_MAX {
+                return self.stop(at, Flaw::Length);
+            }
+            let bytes = self.window.from(keep, at, at + size as u64);
+            let verified = match RawRecord(bytes).verify(&link, at == start) {
+                Ok(verified) => verified,
+                Err(flaw) => return self.stop(at, flaw),
+            };
+            durable = verified.durable.unwrap_or(durable);
+            at += verified.size as u64;
+            link.chain = verified.crc;
+            link.lsn += 1;
+            if verified.batch_end {
+                break;
+            }
         }
-        let bytes = self.window.from(keep, at, at + size as u64);
-        RawRecord(bytes).verify(link, at == start).map_err(|flaw| self.stop(at, flaw))
+        Step::Batch(self.accept(at, link, durable))
     }
 
     fn stop(&mut self, at: u64, flaw: Flaw) -> Step {
@@ -358,11 +393,10 @@ impl<F: Source> SegmentScan<F> {
         Records { bytes, segment: self.number, offset: batch.start }
     }
 
-    /// The one record at `offset`, which lies in the batch that `next_batch` returned last.
-    #[inline]
-    pub(crate) fn record_at(&self, offset: u64) -> (Record<'_>, u64) {
-        let (record, size) = RawRecord(self.window.buffered(offset)).view(self.number, offset);
-        (record, offset + size as u64)
+    /// The one frame at `offset`, which lies in the batch that `next_batch` returned last.
+    #[inline(always)]
+    pub(crate) fn frame_at(&self, offset: u64) -> RawRecord<'_> {
+        RawRecord(self.window.buffered(offset))
     }
 
     /// Whether every byte from the position to the end of the file is zero and readable.
@@ -500,12 +534,12 @@ pub(crate) struct Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Record<'a>> {
         if self.bytes.is_empty() {
             return None;
         }
-        let (record, size) = RawRecord(self.bytes).view(self.segment, self.offset);
+        let (record, size) = RawRecord(self.bytes).view(self.segment, self.offset, false);
         self.bytes = &self.bytes[size..];
         self.offset += size as u64;
         Some(record)
