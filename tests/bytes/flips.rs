@@ -36,7 +36,7 @@ fn refusal(cause: &OpenError) -> &'static str {
 
 impl Bench {
     fn new() -> Bench {
-        let files = segments(&specimen("whole"));
+        let files = segments(&specimen("v1/whole"));
         let disk = disk(&files);
         let records = read(&disk);
         assert!(records.len() >= 50, "a specimen of at least 50 records");

@@ -24,7 +24,11 @@ fn storage(dir: &Path) -> DirStorage {
     DirStorage::new(dir).expect("a directory")
 }
 
-fn check(name: &str) {
+fn check(kind: &str) {
+    VERSIONS.iter().for_each(|version| check_one(&format!("{version}/{kind}")));
+}
+
+fn check_one(name: &str) {
     let expected = expected(name);
     let before = segments(&specimen(name));
     let number = |key: &str| expected[key].as_u64().unwrap_or_else(|| panic!("{name}: {key}"));
@@ -58,12 +62,14 @@ fn check(name: &str) {
 #[test]
 fn a_whole_specimen_is_read_whole() {
     check("whole");
-    let mut kinds: Vec<u16> =
-        read(&disk(&segments(&specimen("whole")))).iter().map(|r| r.head.kind).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    let v1 = Fact::KINDS.iter().map(|(kind, _)| *kind).filter(|kind| *kind <= 121);
-    assert_eq!(kinds, v1.collect::<Vec<_>>(), "one of each kind that version 1 had");
+    for (version, last) in [("v1", 121), ("v2", 121)] {
+        let records = read(&disk(&segments(&specimen(&format!("{version}/whole")))));
+        let mut kinds: Vec<u16> = records.iter().map(|r| r.head.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let then = Fact::KINDS.iter().map(|(kind, _)| *kind).filter(|kind| *kind <= last);
+        assert_eq!(kinds, then.collect::<Vec<_>>(), "one of each kind there was at the time of {version}");
+    }
 }
 
 #[test]
@@ -85,8 +91,8 @@ fn a_flipped_bit_of_acknowledged_data_is_rot() {
 /// that dies between the two must not leave a journal that hides the gap, or that nobody can open.
 #[test]
 fn dying_before_the_record_of_a_gap_is_durable_does_not_hide_the_gap() {
-    let mut disk = disk(&segments(&specimen("rot")));
-    let records = expected("rot")["records"].as_u64().expect("a count");
+    let mut disk = disk(&segments(&specimen("v2/rot")));
+    let records = expected("v2/rot")["records"].as_u64().expect("a count");
     for opening in 1..4 {
         let engine = Engine::new(story_settings());
         let (node, report) = Node::open(engine, disk.clone(), EXPECT, CONFIG, Limits::default())
@@ -100,6 +106,18 @@ fn dying_before_the_record_of_a_gap_is_durable_does_not_hide_the_gap() {
     }
 }
 
+/// A journal of version 1 is read, verified and continued; what is added is of this version.
+#[test]
+fn a_version_1_journal_is_continued_and_verifies_as_a_whole() {
+    let dir = copy("v1/whole");
+    let (records, _) = recover(storage(dir.path()), true).expect("a whole journal");
+    let report = aegis_journal::verify_dir(dir.path(), |_| ()).expect("a journal");
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert_eq!(report.records, records.len() as u64);
+    let versions: Vec<u8> = segments(dir.path()).iter().map(|(_, bytes)| bytes[8]).collect();
+    assert_eq!(versions, [1, 1, 2]);
+}
+
 #[test]
 fn a_missing_segment_is_rot() {
     check("missing");
@@ -107,14 +125,14 @@ fn a_missing_segment_is_rot() {
 
 #[test]
 fn another_journal_is_refused_by_name() {
-    let dir = copy("whole");
+    let dir = copy("v2/whole");
     let refused = open(storage(dir.path()), Expect { journal_id: Some([9; 16]), ..EXPECT }, CONFIG);
     assert!(matches!(refused, Err(OpenError::WrongJournal { expected, .. }) if expected == [9; 16]));
     let refused = open(storage(dir.path()), Expect { schema: 2, ..EXPECT }, CONFIG);
     assert!(matches!(refused, Err(OpenError::WrongSchema { expected: 2, found: 1 })));
     let refused = open(storage(dir.path()), Expect { mode: 2, ..EXPECT }, CONFIG);
     assert!(matches!(refused, Err(OpenError::WrongMode { expected: 2, found: 1 })));
-    assert_eq!(segments(dir.path()), segments(&specimen("whole")), "a refusal changes nothing");
+    assert_eq!(segments(dir.path()), segments(&specimen("v2/whole")), "a refusal changes nothing");
 }
 
 fn python(name: &str) -> (Vec<Value>, bool) {
@@ -145,9 +163,13 @@ fn same_number(json: &Value, ours: Fixed) {
 
 #[test]
 fn a_reader_written_from_the_document_alone_agrees_record_by_record() {
-    let (lines, good) = python("whole");
+    VERSIONS.iter().for_each(|version| the_readers_agree(&format!("{version}/whole")));
+}
+
+fn the_readers_agree(name: &str) {
+    let (lines, good) = python(name);
     assert!(good);
-    let records = read(&disk(&segments(&specimen("whole"))));
+    let records = read(&disk(&segments(&specimen(name))));
     assert_eq!(lines.len(), records.len());
     let mut bodies = 0;
     for (line, record) in lines.iter().zip(&records) {
@@ -186,7 +208,7 @@ fn a_reader_written_from_the_document_alone_agrees_record_by_record() {
 
 #[test]
 fn it_stops_where_a_record_is_not_whole() {
-    let (lines, good) = python("rot");
+    let (lines, good) = python("v2/rot");
     assert!(!good, "rot is an error");
-    assert_eq!(lines.len() as u64, expected("rot")["records"].as_u64().expect("a count"));
+    assert_eq!(lines.len() as u64, expected("v2/rot")["records"].as_u64().expect("a count"));
 }

@@ -52,9 +52,12 @@ impl Owned {
     }
 }
 
-/// The directory of a specimen.
+/// Every format version there are specimens of.
+pub(super) const VERSIONS: [&str; 2] = ["v1", "v2"];
+
+/// The directory of a specimen, named by version and kind: `v1/whole`.
 pub(super) fn specimen(name: &str) -> PathBuf {
-    root().join("fixtures/journals/v1").join(name)
+    root().join("fixtures/journals").join(name)
 }
 
 /// The checkout.

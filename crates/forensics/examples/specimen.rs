@@ -1,6 +1,6 @@
-//! Makes the specimen journals of format version 1: `cargo run -p aegis-forensics --example specimen -- DIR`.
+//! Makes the specimen journals of this format version: `cargo run -p aegis-forensics --example specimen -- DIR`.
 //!
-//! The ones in fixtures/journals/v1/ are frozen: this writes into an empty directory only, never over a specimen,
+//! The ones in fixtures/journals/ are frozen: this writes into an empty directory only, never over a specimen,
 //! and what a later version makes may differ. Each expected.json is stated from how the journal was made, not from
 //! what recovery says of it.
 

@@ -5,12 +5,14 @@
 
 use std::io;
 
-use crate::layout::{FORMAT_VERSION, u16_at, u64_at};
+use crate::layout::{FORMAT_VERSION, Place, u16_at, u32_at, u64_at};
 use crate::storage::{Source, Storage, StorageFile, StorageRead, TEMP};
 use crate::{Identity, IoFacts, Lsn};
 
 const MAGIC: &[u8; 8] = b"AEGISCKP";
-const HEAD_BYTES: usize = 80;
+/// Bytes before the state: what version 1 had, and the place that version 2 put behind it.
+const HEAD_BYTES_V1: usize = 80;
+const HEAD_BYTES: usize = 112;
 const HASH_BYTES: usize = 32;
 /// Checkpoints kept beside those that a declared gap depends on.
 pub(crate) const KEPT: usize = 2;
@@ -38,7 +40,7 @@ pub(crate) fn lsn_of(name: &str) -> Option<Lsn> {
 }
 
 impl Checkpoint {
-    fn encode(&self, identity: &Identity) -> Vec<u8> {
+    fn encode(&self, identity: &Identity, place: Option<Place>) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD_BYTES + self.bytes.len() + HASH_BYTES);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -49,6 +51,12 @@ impl Checkpoint {
         out.extend_from_slice(&self.lsn.to_le_bytes());
         out.extend_from_slice(&self.digest);
         out.extend_from_slice(&(self.bytes.len() as u64).to_le_bytes());
+        let place = place.unwrap_or(Place { segment: 0, offset: 0, lsn: 0, chain: 0 });
+        out.extend_from_slice(&place.segment.to_le_bytes());
+        out.extend_from_slice(&place.offset.to_le_bytes());
+        out.extend_from_slice(&place.lsn.to_le_bytes());
+        out.extend_from_slice(&place.chain.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
         assert_eq!(out.len(), HEAD_BYTES);
         out.extend_from_slice(&self.bytes);
         let hash = blake3::hash(&out);
@@ -57,17 +65,27 @@ impl Checkpoint {
     }
 
     /// Decodes a checkpoint file; `None` when any byte of it is not what was written.
-    pub(crate) fn decode(file: &[u8]) -> Option<(Identity, Checkpoint)> {
-        if file.len() < HEAD_BYTES + HASH_BYTES || &file[..8] != MAGIC {
+    pub(crate) fn decode(file: &[u8]) -> Option<Named> {
+        if file.len() < HEAD_BYTES_V1 + HASH_BYTES || &file[..8] != MAGIC {
             return None;
         }
         let (body, hash) = file.split_at(file.len() - HASH_BYTES);
+        let head = match u16_at(body, 8) {
+            1 => HEAD_BYTES_V1,
+            FORMAT_VERSION => HEAD_BYTES,
+            _ => return None,
+        };
         let whole = blake3::hash(body).as_bytes() == hash
-            && u16_at(body, 8) == FORMAT_VERSION
-            && u64_at(body, 72) == (body.len() - HEAD_BYTES) as u64;
+            && body.len().checked_sub(head) == usize::try_from(u64_at(body, 72)).ok();
         if !whole {
             return None;
         }
+        let place = (head == HEAD_BYTES && u64_at(body, 80) != 0).then(|| Place {
+            segment: u64_at(body, 80),
+            offset: u64_at(body, 88),
+            lsn: u64_at(body, 96),
+            chain: u32_at(body, 104),
+        });
         let identity = Identity {
             journal_id: body[16..32].try_into().expect("sixteen bytes"),
             schema: u16_at(body, 10),
@@ -76,9 +94,9 @@ impl Checkpoint {
         let checkpoint = Checkpoint {
             lsn: u64_at(body, 32),
             digest: body[40..72].try_into().expect("thirty-two bytes"),
-            bytes: body[HEAD_BYTES..].to_vec(),
+            bytes: body[head..].to_vec(),
         };
-        Some((identity, checkpoint))
+        Some(Named { identity, checkpoint, place })
     }
 }
 
@@ -97,9 +115,10 @@ pub(crate) fn write<S: Storage>(
     storage: &mut S,
     identity: &Identity,
     checkpoint: &Checkpoint,
+    place: Option<Place>,
     pinned: &[Lsn],
 ) -> Result<(), IoFacts> {
-    if let Err(facts) = replace(storage, &name(checkpoint.lsn), &checkpoint.encode(identity)) {
+    if let Err(facts) = replace(storage, &name(checkpoint.lsn), &checkpoint.encode(identity, place)) {
         // The space of a half-written file is given back; the first failure is the one to report.
         let _ = storage.remove(TEMP);
         return Err(facts);
@@ -114,8 +133,13 @@ pub(crate) fn write<S: Storage>(
     Ok(())
 }
 
-/// A checkpoint and whose it is.
-pub(crate) type Named = (Identity, Checkpoint);
+/// A checkpoint, whose it is, and where the batch stands that ends with its LSN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) identity: Identity,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) place: Option<Place>,
+}
 
 /// All checkpoint files of a directory: the whole ones newest first, and the names of the others.
 pub(crate) fn load<R: StorageRead>(read: &R) -> io::Result<(Vec<Named>, Vec<String>)> {
@@ -130,11 +154,11 @@ pub(crate) fn load<R: StorageRead>(read: &R) -> io::Result<(Vec<Named>, Vec<Stri
             Ok(_) | Err(_) => None, // unreadable is the same as damaged: a longer replay
         };
         match decoded {
-            Some((identity, checkpoint)) if checkpoint.lsn == lsn => whole.push((identity, checkpoint)),
+            Some(named) if named.checkpoint.lsn == lsn => whole.push(named),
             Some(_) | None => damaged.push(entry.name),
         }
     }
-    whole.sort_by_key(|(_, checkpoint)| std::cmp::Reverse(checkpoint.lsn));
+    whole.sort_by_key(|named| std::cmp::Reverse(named.checkpoint.lsn));
     Ok((whole, damaged))
 }
 

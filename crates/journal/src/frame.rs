@@ -4,7 +4,9 @@
 //! The first frame of a batch also carries that checksum itself (salted), so that it can be checked alone
 //! when what stood before it is lost. This file never reads a file and never skips a check.
 
-use crate::layout::{BATCH_BYTES_MAX, FIRST_BYTES, FRAME_BYTES, Seal, u16_at, u32_at, u64_at};
+use crate::layout::{
+    BATCH_BYTES_MAX, FIRST_BYTES, FRAME_BYTES, Seal, crc32, crc32_word, u16_at, u32_at, u64_at,
+};
 use crate::{Lsn, NewRecord, Record};
 
 const FLAG_BATCH_END: u32 = 1 << 24;
@@ -82,12 +84,14 @@ pub(crate) struct Verified {
 pub(crate) struct RawRecord<'a>(pub(crate) &'a [u8]);
 
 /// Size of a frame in bytes.
+#[inline]
 pub(crate) fn frame_bytes(payload_bytes: usize, first: bool) -> usize {
     (FRAME_BYTES + if first { FIRST_BYTES } else { 0 } + payload_bytes).next_multiple_of(8)
 }
 
 impl<'a> RawRecord<'a> {
     /// Size of the frame by its own word, if that is possible at all. Needs four bytes.
+    #[inline]
     pub(crate) fn size(self) -> Result<usize, Flaw> {
         if self.0.len() < 4 {
             return Err(Flaw::Short);
@@ -106,14 +110,17 @@ impl<'a> RawRecord<'a> {
         if size as u64 > BATCH_BYTES_MAX { Err(Flaw::Length) } else { Ok(size) }
     }
 
+    /// The LSN of a frame that `verify` has accepted.
+    #[inline(always)]
+    pub(crate) fn lsn(self) -> Lsn {
+        u64_at(self.0, 8)
+    }
+
     /// Checks the frame against what it must continue. `first` says whether a batch begins here.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn verify(self, link: &Link, first: bool) -> Result<Verified, Flaw> {
         let size = self.size()?;
-        if self.0.len() < size {
-            return Err(Flaw::Short);
-        }
-        let frame = &self.0[..size];
+        let Some(frame) = self.0.get(..size) else { return Err(Flaw::Short) };
         let crc = u32_at(frame, 4);
         if checksum(link.chain, frame) != crc {
             return Err(Flaw::Checksum);
@@ -158,8 +165,11 @@ impl<'a> RawRecord<'a> {
     }
 
     /// The record of a frame that `verify` has accepted.
-    #[inline]
-    pub(crate) fn view(self, segment: u64, offset: u64) -> (Record<'a>, usize) {
+    ///
+    /// Inlined, so that the record is built where the caller wants it: moved once, it would be read back in larger
+    /// pieces than it was written in, which stalls for as long as half of a checksum takes.
+    #[inline(always)]
+    pub(crate) fn view(self, segment: u64, offset: u64, after_gap: bool) -> (Record<'a>, usize) {
         let frame = self.0;
         let word = u32_at(frame, 0);
         let first = word & FLAG_BATCH_FIRST != 0;
@@ -177,7 +187,7 @@ impl<'a> RawRecord<'a> {
             payload: &frame[start..start + length],
             batch_first: first,
             batch_end: word & FLAG_BATCH_END != 0,
-            after_gap: false,
+            after_gap,
             segment,
             offset,
         };
@@ -188,23 +198,22 @@ impl<'a> RawRecord<'a> {
 /// CRC-32 of everything in `frame` but the checksum field, continued from `chain`.
 #[inline]
 fn checksum(chain: u32, frame: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new_with_initial(chain);
-    hasher.update(&frame[..4]);
-    hasher.update(&frame[8..]);
-    hasher.finalize()
+    crc32(crc32_word(chain, u32_at(frame, 0)), &frame[8..])
 }
 
-/// Appends the frame of `record` to `out` and returns its stored checksum.
+/// Writes the frame of `record` into `frame`, which has exactly its size, and returns its stored checksum.
 ///
 /// `durable` is given for the first record of a batch. The caller has checked every bound.
+#[inline]
 pub(crate) fn encode(
-    out: &mut Vec<u8>,
+    frame: &mut [u8],
     record: &NewRecord<'_>,
     link: &Link,
     durable: Option<Lsn>,
     batch_end: bool,
 ) -> u32 {
-    let start = out.len();
+    let size = frame.len();
+    assert!(size == frame_bytes(record.payload.len(), durable.is_some()));
     let length = record.payload.len() as u32;
     assert!(length <= LENGTH_MASK && record.kind != 0 && record.cause < link.lsn);
     let mut word = length | FLAG_STORED;
@@ -215,7 +224,9 @@ pub(crate) fn encode(
         word |= FLAG_BATCH_FIRST;
     }
     let cause = if record.cause == 0 { 0 } else { (link.lsn - record.cause) as u32 };
-    let mut head = [0u8; FRAME_BYTES + FIRST_BYTES];
+    // The padding first, and whatever of the payload lies there over it.
+    frame[size - 8..].copy_from_slice(&[0; 8]);
+    let head: &mut [u8; FRAME_BYTES] = frame.first_chunk_mut().expect("a frame has a head");
     head[0..4].copy_from_slice(&word.to_le_bytes());
     head[8..16].copy_from_slice(&link.lsn.to_le_bytes());
     head[16..24].copy_from_slice(&record.time_ns.to_le_bytes());
@@ -223,20 +234,16 @@ pub(crate) fn encode(
     head[28..30].copy_from_slice(&record.kind.to_le_bytes());
     head[30] = record.version;
     head[31] = record.actor;
-    match durable {
-        Some(durable) => {
-            let behind = u32::try_from(link.lsn - durable).expect("fewer than 2^32 records are unsynced");
-            head[32..36].copy_from_slice(&behind.to_le_bytes());
-            head[36..40].copy_from_slice(&(link.chain ^ link.salt).to_le_bytes());
-            out.extend_from_slice(&head);
-        }
-        None => out.extend_from_slice(&head[..FRAME_BYTES]),
+    let mut start = FRAME_BYTES;
+    if let Some(durable) = durable {
+        let behind = u32::try_from(link.lsn - durable).expect("fewer than 2^32 records are unsynced");
+        frame[32..36].copy_from_slice(&behind.to_le_bytes());
+        frame[36..40].copy_from_slice(&(link.chain ^ link.salt).to_le_bytes());
+        start += FIRST_BYTES;
     }
-    out.extend_from_slice(record.payload);
-    let size = frame_bytes(record.payload.len(), durable.is_some());
-    out.resize(start + size, 0);
-    let crc = checksum(link.chain, &out[start..]);
-    out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+    frame[start..start + record.payload.len()].copy_from_slice(record.payload);
+    let crc = checksum(link.chain, frame);
+    frame[4..8].copy_from_slice(&crc.to_le_bytes());
     crc
 }
 

@@ -7,8 +7,8 @@ use crate::{Identity, Lsn};
 
 /// Size of the header page at the start of every segment, and of a disk page in every calculation here.
 pub const PAGE_BYTES: u64 = 4096;
-/// The version of the format this crate writes.
-pub const FORMAT_VERSION: u16 = 1;
+/// The version of the format this crate writes. It reads every version from 1 on.
+pub const FORMAT_VERSION: u16 = 2;
 /// Size of the seal that ends a finished segment.
 pub const SEAL_BYTES: u64 = 72;
 /// Largest batch in bytes, frames and padding included.
@@ -28,25 +28,60 @@ const MARK_BYTES: usize = 24;
 const SEAL_WORD: u32 = 0x8000_0000 | (SEAL_BYTES as u32 - 8);
 
 /// Reads a little-endian `u16` at `at`.
+#[inline]
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(bytes[at..at + 2].try_into().expect("two bytes"))
 }
 
 /// Reads a little-endian `u32` at `at`.
+#[inline]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
 /// Reads a little-endian `u64` at `at`.
+#[inline]
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
 /// CRC-32 of `bytes`, continued from the CRC `initial` (as `zlib.crc32(bytes, initial)`).
+#[inline]
 pub(crate) fn crc32(initial: u32, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(initial);
     hasher.update(bytes);
     hasher.finalize()
+}
+
+/// What each byte of a word contributes to a CRC, from the lowest to the highest.
+static CRC_TABLES: [[u32; 256]; 4] = crc_tables();
+
+const fn crc_tables() -> [[u32; 256]; 4] {
+    let mut tables = [[0u32; 256]; 4];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut crc = byte as u32;
+        let mut bit = 0;
+        while bit < 32 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+            bit += 1;
+            // After 8 bits the byte was the word's last one, after 32 its first.
+            if bit % 8 == 0 {
+                tables[4 - bit / 8][byte] = crc;
+            }
+        }
+        byte += 1;
+    }
+    tables
+}
+
+/// CRC-32 of a little-endian word, continued from `initial`. The same value as [`crc32`] over its four bytes, which
+/// takes a byte by byte path for so few and costs as much as the rest of a record.
+#[inline]
+pub(crate) fn crc32_word(initial: u32, word: u32) -> u32 {
+    let [a, b, c, d] = (!initial ^ word).to_le_bytes();
+    let [ta, tb, tc, td] = &CRC_TABLES;
+    !(ta[usize::from(a)] ^ tb[usize::from(b)] ^ tc[usize::from(c)] ^ td[usize::from(d)])
 }
 
 /// A range of LSNs that a segment header declares as not folded: rot was found there and accepted as row E.
@@ -61,16 +96,29 @@ pub struct DeclaredGap {
     pub by_checkpoint: bool,
 }
 
+/// What a segment's bytes, and through its predecessor's root everything before it, are summed up in.
+pub(crate) type Root = [u8; 32];
+/// Stands where a root is not known, or where there is no predecessor.
+pub(crate) const NO_ROOT: Root = [0; 32];
+
+/// Whether two statements of one root can both be true: one that is not known contradicts nothing.
+pub(crate) fn roots_agree(a: &Root, b: &Root) -> bool {
+    a == b || *a == NO_ROOT || *b == NO_ROOT
+}
+
 /// The immutable part of a segment's header page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
+    /// Version of the format the segment was begun under.
+    pub(crate) version: u16,
     pub(crate) identity: Identity,
     pub(crate) number: u64,
     pub(crate) epoch: u64,
     pub(crate) first_lsn: Lsn,
     pub(crate) segment_bytes: u64,
     pub(crate) chain: u32,
-    pub(crate) root_before: [u8; 32],
+    /// Root of the predecessor, if it was known when this segment was begun.
+    pub(crate) root_before: Root,
     pub(crate) gaps: Vec<DeclaredGap>,
 }
 
@@ -89,7 +137,7 @@ impl Header {
         assert!(self.gaps.len() <= GAPS_MAX, "a header declares at most {GAPS_MAX} gaps");
         let mut page = [0u8; PAGE_BYTES as usize];
         page[0..8].copy_from_slice(MAGIC);
-        page[8..10].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        page[8..10].copy_from_slice(&self.version.to_le_bytes());
         page[10..12].copy_from_slice(&self.identity.schema.to_le_bytes());
         page[12] = self.identity.mode;
         page[13] = self.gaps.len() as u8;
@@ -120,7 +168,7 @@ impl Header {
             return Err(HeaderFlaw::Damaged);
         }
         let version = u16_at(page, 8);
-        if version != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&version) {
             return Err(HeaderFlaw::Newer(version));
         }
         let gap_count = usize::from(page[13]);
@@ -135,6 +183,7 @@ impl Header {
             })
             .collect();
         Ok(Header {
+            version,
             identity: Identity {
                 journal_id: page[16..32].try_into().expect("sixteen bytes"),
                 schema: u16_at(page, 10),
@@ -166,11 +215,20 @@ impl Header {
         seed(self.chain, self.epoch)
     }
 
-    /// A BLAKE3 hasher that has taken in the immutable part of `page`.
-    pub(crate) fn root_hasher(page: &[u8]) -> blake3::Hasher {
+    /// A BLAKE3 hasher that has taken in the immutable part of the header.
+    pub(crate) fn root_hasher(&self) -> blake3::Hasher {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&page[..IMMUTABLE_BYTES]);
+        hasher.update(&self.encode()[..IMMUTABLE_BYTES]);
         hasher
+    }
+
+    /// The root of this segment, when `hasher` has taken in header and frames and `before` is the root of its
+    /// predecessor. Under version 1 the header alone stood for the predecessor.
+    pub(crate) fn root(&self, mut hasher: blake3::Hasher, before: &Root) -> Root {
+        if self.version >= 2 {
+            hasher.update(before);
+        }
+        *hasher.finalize().as_bytes()
     }
 }
 
@@ -227,6 +285,18 @@ impl Mark {
     }
 }
 
+/// Where a batch stands: what a scan needs to begin with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Number of its segment.
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+    /// LSN of its first record.
+    pub(crate) lsn: Lsn,
+    /// What that record's checksum continues.
+    pub(crate) chain: u32,
+}
+
 /// The end of a finished segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seal {
@@ -234,7 +304,8 @@ pub(crate) struct Seal {
     pub(crate) count: u64,
     pub(crate) epoch: u64,
     pub(crate) chain: u32,
-    pub(crate) root: [u8; 32],
+    /// Root of the segment, if it was known when the seal was written.
+    pub(crate) root: Root,
 }
 
 impl Seal {
@@ -252,6 +323,7 @@ impl Seal {
     }
 
     /// Whether `word` is the first word of a seal.
+    #[inline]
     pub(crate) fn begins_with(word: u32) -> bool {
         word == SEAL_WORD
     }

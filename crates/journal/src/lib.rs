@@ -22,6 +22,7 @@ mod frame;
 mod layout;
 mod opening;
 mod reader;
+mod roots;
 mod scan;
 mod storage;
 mod survey;
@@ -38,8 +39,8 @@ pub use layout::{
 pub use opening::{Opening, create, open};
 pub use reader::JournalReader;
 pub use storage::{
-    DirFile, DirReader, DirStorage, Entry, Live, LockError, MemFile, MemReader, MemSource, MemStorage,
-    PowerCut, Source, Spare, Storage, StorageFile, StorageRead,
+    DirFile, DirReader, DirStorage, Entry, Live, LockError, MemFile, MemNames, MemReader, MemSource,
+    MemStorage, PowerCut, Source, Spare, Storage, StorageFile, StorageNames, StorageRead, TouchAhead,
 };
 pub use survey::{Cut, GapEvidence, Note, Proof, RecoveryReport};
 pub use verify::{Finding, OlderCheck, Progress, VerifyReport, verify, verify_dir};

@@ -14,10 +14,11 @@ use std::ops::ControlFlow;
 use crate::checkpoint::{self, Checkpoint};
 use crate::decide::{Entrance, Refused, Version, admit};
 use crate::error::{Damage, Newer, OpenError};
-use crate::layout::{SEAL_BYTES, Seal};
+use crate::layout::{NO_ROOT, SEAL_BYTES, Seal};
+use crate::roots::Before;
 use crate::scan::{Found, SegmentScan, Step, is_declared};
 use crate::storage::{FIRST, LIVE, LOCK, LockError, SPARE, Source, Storage, StorageFile, StorageRead, TEMP};
-use crate::survey::{Listing, RecoveryReport, Survey, TailEnd, survey};
+use crate::survey::{Depth, Listing, RecoveryReport, Survey, TailEnd, survey};
 use crate::verify::OlderCheck;
 use crate::writer::{Start, Writer, segment_name};
 use crate::{Config, Expect, Identity, Lsn, Record};
@@ -53,7 +54,9 @@ pub fn create<S: Storage>(
         epoch: 1,
         first_lsn: 1,
         chain: 0,
-        root_before: [0; 32],
+        root_before: NO_ROOT,
+        before: Before { root: NO_ROOT, unhashed: Vec::new() },
+        untrimmed: Vec::new(),
         gaps: Vec::new(),
         pinned: Vec::new(),
     };
@@ -97,7 +100,8 @@ pub fn open<S: Storage>(mut storage: S, expect: Expect, config: Config) -> Resul
     settle(&read)?;
     let listing = Listing::read(&read)?;
     let identity = enter(&listing, expect)?;
-    let survey = survey(&read, &listing, identity, config, Lsn::MAX, &mut |_| ())?;
+    let depth = Depth { base_limit: Lsn::MAX, all_finished: false, hash_tail: false };
+    let survey = survey(&read, &listing, identity, config, depth, &mut |_| ())?;
     Ok(Opening { survey, config, storage })
 }
 
@@ -245,8 +249,8 @@ impl<S: Storage> Opening<S> {
     /// [`OpenError::Io`]; opening again repeats everything that was not finished.
     pub fn finish(self) -> Result<(Writer<S>, RecoveryReport), OpenError> {
         let Opening { survey, config, mut storage } = self;
+        let before = survey.before();
         let mut report = survey.report;
-        let mut root_before = survey.root;
         match survey.tail {
             TailEnd::Untouchable => {}
             TailEnd::Sealed { offset } => {
@@ -267,19 +271,32 @@ impl<S: Storage> Opening<S> {
                     count,
                     epoch: segment.header.epoch,
                     chain: survey.chain,
-                    root: survey.root,
+                    // Hashing a segment takes longer than the whole opening may. Its root enters that of the next.
+                    root: NO_ROOT,
                 };
                 trim(&mut storage, number, offset, Some(seal))?;
-                root_before = seal.root;
             }
         }
         let kept = survey.gaps.iter().filter(|(_, gap)| gap.by_checkpoint).map(|(_, gap)| gap.through_lsn);
+        // Segments that a writer sealed and did not live to cut. Never one that is damaged.
+        let mut untrimmed = Vec::new();
+        for segment in survey.segments.iter().rev().skip(1) {
+            if let (true, true, Some(end)) = (segment.header_whole, segment.sealed, segment.end)
+                && segment.file_bytes > end + SEAL_BYTES
+            {
+                let name = segment_name(segment.header.number);
+                let file = storage.open_file(&name).map_err(|e| OpenError::io("open", &name, &e))?;
+                untrimmed.push((file, end + SEAL_BYTES));
+            }
+        }
         let start = Start {
             number: survey.last_number + 1,
             epoch: report.epoch,
             first_lsn: report.next_lsn,
             chain: survey.chain,
-            root_before,
+            root_before: survey.root.unwrap_or(NO_ROOT),
+            before,
+            untrimmed,
             pinned: kept.collect(),
             gaps: survey.fresh,
         };

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::error::{Damage, Newer, OpenError};
 use crate::frame::Flaw;
 use crate::layout::{DeclaredGap, Header, Mark, PAGE_BYTES};
-use crate::scan::{Batch, SegmentScan, Step, is_declared};
+use crate::scan::{SegmentScan, Step, is_declared};
 use crate::storage::{DirReader, LIVE, Live, Source, StorageRead};
 use crate::survey::Listing;
 use crate::writer::{segment_name, segment_number};
@@ -24,8 +24,9 @@ pub struct JournalReader<R: StorageRead> {
     /// Declared gaps with the number of the declaring segment.
     gaps: Vec<(u64, DeclaredGap)>,
     scan: SegmentScan<R::Source>,
-    /// The batch being handed out, and the offset of its next record.
-    batch: Option<(Batch, u64)>,
+    /// Offset of the next record of the batch being handed out, and where that batch ends; equal when there is none.
+    at: u64,
+    batch_end: u64,
     /// Behind damage that no header declares, nothing is folded any more.
     undeclared_gap: bool,
     /// The beginning of the journal is gone; said before the first record.
@@ -81,7 +82,8 @@ impl<R: StorageRead> JournalReader<R> {
             durable_only: true,
             gaps,
             scan,
-            batch: None,
+            at: 0,
+            batch_end: 0,
             undeclared_gap,
             missing,
             last_lsn,
@@ -126,7 +128,7 @@ impl<R: StorageRead> JournalReader<R> {
         let header = headers.get(at).ok_or(OpenError::NoJournal)?;
         self.scan = scan_segment(&self.read, header)?;
         self.gaps = listing.declared();
-        self.batch = None;
+        (self.at, self.batch_end) = (0, 0);
         self.undeclared_gap = false;
         self.reported = None;
         self.skip_below = lsn;
@@ -138,48 +140,56 @@ impl<R: StorageRead> JournalReader<R> {
     /// # Errors
     /// Each damaged place once; the next call goes on with what is intact behind it.
     #[expect(clippy::should_implement_trait, reason = "the record borrows from the reader")]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, Damage> {
-        if let Some(damage) = self.missing.take() {
-            return Err(damage);
+        if self.at == self.batch_end && !self.advance()? {
+            return Ok(None);
         }
-        let Some((batch, at)) = self.advance()? else { return Ok(None) };
-        let (mut record, next) = self.scan.record_at(at);
-        self.batch = Some((batch, next));
-        record.after_gap = self.undeclared_gap
-            || (!self.gaps.is_empty() && is_declared(&self.gaps, record.segment, record.lsn));
-        self.last_lsn = record.lsn;
+        let (frame, number) = (self.scan.frame_at(self.at), self.scan.number);
+        let lsn = frame.lsn();
+        let after_gap =
+            self.undeclared_gap || (!self.gaps.is_empty() && is_declared(&self.gaps, number, lsn));
+        let (record, size) = frame.view(number, self.at, after_gap);
+        self.last_lsn = lsn;
+        self.at += size as u64;
         Ok(Some(record))
     }
 
-    /// Finds the next record to hand out: its batch and its offset.
+    /// Moves to the next batch with a record to hand out; `false` at the end for now.
     #[inline]
-    fn advance(&mut self) -> Result<Option<(Batch, u64)>, Damage> {
+    fn advance(&mut self) -> Result<bool, Damage> {
+        if self.skip_below == 0
+            && self.missing.is_none()
+            && let Some(batch) = self.scan.batch_in_window()
+        {
+            (self.at, self.batch_end) = (batch.start, batch.end);
+            return Ok(true);
+        }
+        self.advance_slowly()
+    }
+
+    #[cold]
+    fn advance_slowly(&mut self) -> Result<bool, Damage> {
+        if let Some(damage) = self.missing.take() {
+            return Err(damage);
+        }
         loop {
-            if let Some((batch, at)) = self.batch {
-                if at == batch.end || batch.last_lsn < self.skip_below {
-                    self.batch = None;
-                    continue;
-                }
-                if self.skip_below > 0 {
-                    let (record, next) = self.scan.record_at(at);
-                    if record.lsn < self.skip_below {
-                        self.batch = Some((batch, next));
-                        continue;
-                    }
-                    self.skip_below = 0;
-                }
-                return Ok(Some((batch, at)));
-            }
             match self.scan.next_batch() {
-                Step::Batch(batch) => self.batch = Some((batch, batch.start)),
+                Step::Batch(batch) if batch.last_lsn < self.skip_below => {}
+                Step::Batch(batch) => {
+                    let shown = self.scan.records(batch).find(|record| record.lsn >= self.skip_below);
+                    (self.at, self.batch_end) = (shown.map_or(batch.end, |record| record.offset), batch.end);
+                    self.skip_below = 0;
+                    return Ok(true);
+                }
                 Step::Sealed(_) => {
                     if !self.enter_next()? {
-                        return Ok(None);
+                        return Ok(false);
                     }
                 }
                 Step::Stop(flaw) => match self.after_stop(flaw)? {
                     After::TryAgain => {}
-                    After::End => return Ok(None),
+                    After::End => return Ok(false),
                 },
             }
         }
@@ -200,10 +210,14 @@ impl<R: StorageRead> JournalReader<R> {
         let unreadable = |_| self.damage(Flaw::Unreadable);
         // The durable end first: what it says is in the file by then.
         let live = self.read.live().map_err(unreadable)?;
-        let file = self.read.open(&segment_name(self.scan.number)).map_err(unreadable)?;
-        let bytes = file.bytes().map_err(unreadable)?;
+        if let Some(live) = live
+            && self.durable_only
+            && live.segment == self.scan.number
+        {
+            return Ok((live.offset, Some(live)));
+        }
+        let bytes = self.scan.file_bytes().map_err(unreadable)?;
         let end = match live {
-            Some(live) if self.durable_only && live.segment == self.scan.number => live.offset.min(bytes),
             Some(live) if self.durable_only && live.segment < self.scan.number => PAGE_BYTES,
             Some(_) | None => bytes,
         };
@@ -212,6 +226,13 @@ impl<R: StorageRead> JournalReader<R> {
 
     fn after_stop(&mut self, flaw: Flaw) -> Result<After, Damage> {
         let (end, live) = self.readable_end()?;
+        if self.durable_only
+            && live.is_some_and(|l| (l.segment, l.offset) == (self.scan.number, self.scan.offset))
+        {
+            // The usual poll: all that is durable was handed out, and no file has to be looked at to know it.
+            self.looked_at = None;
+            return Ok(After::End);
+        }
         if self.looked_at != Some((self.scan.number, self.scan.offset, end)) {
             // It may have grown, or been sealed and trimmed, since it was read: look once more.
             self.looked_at = Some((self.scan.number, self.scan.offset, end));
@@ -235,6 +256,10 @@ impl<R: StorageRead> JournalReader<R> {
                 self.looked_at = None;
                 return Ok(After::End);
             }
+        } else if live.is_some() && self.read.live().map_err(|_| self.damage(Flaw::Unreadable))? != live {
+            // The writer has moved on since its end was read, and with it what may be read here.
+            self.looked_at = None;
+            return Ok(After::TryAgain);
         } else if self.next_continues_here()? {
             return Ok(if self.enter_next()? { After::TryAgain } else { After::End });
         }

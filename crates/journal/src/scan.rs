@@ -4,6 +4,8 @@
 //! verified. A page the device cannot read becomes a flaw, never a panic. Nothing here decides what damage
 //! means.
 
+use std::io;
+
 use crate::frame::{Flaw, Link, RawRecord};
 use crate::layout::{
     BATCH_BYTES_MAX, DeclaredGap, FIRST_BYTES, FRAME_BYTES, Header, PAGE_BYTES, SEAL_BYTES, Seal, u64_at,
@@ -15,13 +17,22 @@ use crate::{Lsn, Record};
 const WINDOW_BYTES: u64 = 256 << 10;
 
 /// A sliding window over a file.
+///
+/// Pages of the file lie at page boundaries of the memory: the kernel copies a cached page to such a place six
+/// times as fast as to one that lies a few bytes behind a boundary, which is where large allocations begin.
 struct Window<F> {
     source: F,
     /// Nothing at or behind this offset is looked at.
     end: u64,
+    /// File offset of the first buffered byte: a multiple of a page.
     at: u64,
+    /// Room, with a page more than is used.
     bytes: Vec<u8>,
+    /// Index in `bytes` of the first buffered byte: a page boundary of the memory.
+    skew: usize,
     filled: usize,
+    /// Bytes of the next read: few at the end of a live file, where little can be new.
+    portion: u64,
     unreadable: Vec<u64>,
 }
 
@@ -33,30 +44,40 @@ impl<F: Source> Window<F> {
         if from < self.at || until.min(self.end) > self.at + self.filled as u64 {
             self.fill(keep, until);
         }
-        let start = ((from - self.at) as usize).min(self.filled);
-        &self.bytes[start..self.filled]
+        self.buffered(from)
+    }
+
+    /// The bytes from `from` on that are buffered right now.
+    #[inline]
+    fn buffered(&self, from: u64) -> &[u8] {
+        let start = (from.saturating_sub(self.at) as usize).min(self.filled);
+        &self.bytes[self.skew + start..self.skew + self.filled]
     }
 
     #[cold]
     fn fill(&mut self, keep: u64, until: u64) {
-        let wanted = (until - keep).max(WINDOW_BYTES).min(self.end.saturating_sub(keep)) as usize;
-        let kept = match (keep.checked_sub(self.at), self.at + self.filled as u64 >= keep) {
-            (Some(from), true) => from as usize..self.filled,
-            (Some(_), false) | (None, _) => 0..0,
+        let base = keep / PAGE_BYTES * PAGE_BYTES;
+        let wanted = (until - base).max(self.portion).min(self.end.saturating_sub(base)) as usize;
+        self.portion = (self.portion * 2).min(WINDOW_BYTES);
+        let kept = match (base.checked_sub(self.at), self.at + self.filled as u64 >= base) {
+            (Some(from), true) => self.skew + from as usize..self.skew + self.filled,
+            (Some(_), false) | (None, _) => self.skew..self.skew,
         };
         self.filled = kept.len();
-        if self.bytes.len() < wanted {
-            let mut larger = vec![0; wanted];
-            larger[..kept.len()].copy_from_slice(&self.bytes[kept]);
-            self.bytes = larger;
+        if self.bytes.len() < self.skew + wanted.max(self.filled) {
+            let page = PAGE_BYTES as usize;
+            let mut larger = vec![0; wanted.max(self.filled) + page];
+            let skew = larger.as_ptr().addr().next_multiple_of(page) - larger.as_ptr().addr();
+            larger[skew..skew + kept.len()].copy_from_slice(&self.bytes[kept]);
+            (self.bytes, self.skew) = (larger, skew);
         } else {
-            self.bytes.copy_within(kept, 0);
+            self.bytes.copy_within(kept, self.skew);
         }
-        self.at = keep;
+        self.at = base;
         let from = self.at + self.filled as u64;
-        let room = (self.bytes.len() - self.filled).min(self.end.saturating_sub(from) as usize);
-        let target = &mut self.bytes[self.filled..self.filled + room];
-        match self.source.read_at(from, target) {
+        let room = wanted.saturating_sub(self.filled);
+        let start = self.skew + self.filled;
+        match self.source.read_at(from, &mut self.bytes[start..start + room]) {
             Ok(n) => self.filled += n,
             Err(_) => self.fill_by_pages(from, room),
         }
@@ -69,7 +90,8 @@ impl<F: Source> Window<F> {
         while at < end {
             let page = at / PAGE_BYTES * PAGE_BYTES;
             let n = (page + PAGE_BYTES).min(end) - at;
-            let target = &mut self.bytes[self.filled..self.filled + n as usize];
+            let start = self.skew + self.filled;
+            let target = &mut self.bytes[start..start + n as usize];
             match self.source.read_at(at, target) {
                 Ok(read) => {
                     self.filled += read;
@@ -169,7 +191,9 @@ impl<F: Source> SegmentScan<F> {
                 end: file_bytes,
                 at: PAGE_BYTES,
                 bytes: Vec::new(),
+                skew: 0,
                 filled: 0,
+                portion: WINDOW_BYTES,
                 unreadable: Vec::new(),
             },
             number: header.number,
@@ -187,10 +211,10 @@ impl<F: Source> SegmentScan<F> {
         self
     }
 
-    /// The root over all that was accepted; none behind a hole.
-    pub(crate) fn root(&mut self) -> Option<[u8; 32]> {
+    /// What has taken in all that was accepted; none behind a hole.
+    pub(crate) fn hasher(&mut self) -> Option<blake3::Hasher> {
         self.take_into_root();
-        self.root.as_ref().map(|root| *root.hasher.finalize().as_bytes())
+        self.root.as_ref().map(|root| root.hasher.clone())
     }
 
     fn take_into_root(&mut self) {
@@ -200,6 +224,11 @@ impl<F: Source> SegmentScan<F> {
             root.hasher.update(&bytes[..(self.offset - root.taken) as usize]);
             root.taken = self.offset;
         }
+    }
+
+    /// Length of the file right now.
+    pub(crate) fn file_bytes(&self) -> io::Result<u64> {
+        self.window.source.bytes()
     }
 
     /// End of what is looked at.
@@ -212,7 +241,8 @@ impl<F: Source> SegmentScan<F> {
         assert!(self.root.is_none(), "only readers look again, and they keep no root");
         self.window.end = end;
         self.window.filled = 0;
-        self.window.at = self.offset;
+        self.window.at = self.offset / PAGE_BYTES * PAGE_BYTES;
+        self.window.portion = PAGE_BYTES;
         self.window.unreadable.clear();
     }
 
@@ -238,7 +268,56 @@ impl<F: Source> SegmentScan<F> {
     }
 
     /// Verifies the next batch and moves behind it; on anything else the position stays.
+    #[inline]
     pub(crate) fn next_batch(&mut self) -> Step {
+        match self.batch_in_window() {
+            Some(batch) => Step::Batch(batch),
+            None => self.next_batch_slowly(),
+        }
+    }
+
+    /// The next batch if it lies in the window, verifies and the scan is past it now. Nearly all do, so this is
+    /// the one loop of a long read and returns nothing that does not fit into registers.
+    #[inline]
+    pub(crate) fn batch_in_window(&mut self) -> Option<Batch> {
+        let start = self.offset;
+        if start < self.window.at {
+            return None;
+        }
+        let mut rest = self.window.buffered(start);
+        let mut at = start;
+        let mut link = self.link;
+        let mut durable = 0;
+        loop {
+            let Ok(verified) = RawRecord(rest).verify(&link, at == start) else { return None };
+            rest = &rest[verified.size..];
+            at += verified.size as u64;
+            durable = verified.durable.unwrap_or(durable);
+            link.chain = verified.crc;
+            link.lsn += 1;
+            if verified.batch_end {
+                break;
+            }
+        }
+        if at - start > BATCH_BYTES_MAX {
+            return None;
+        }
+        Some(self.accept(at, link, durable))
+    }
+
+    #[inline]
+    fn accept(&mut self, end: u64, link: Link, durable: Lsn) -> Batch {
+        let start = self.offset;
+        self.offset = end;
+        self.link = link;
+        if self.root.as_ref().is_some_and(|root| end - root.taken >= ROOT_PORTION_BYTES) {
+            self.take_into_root();
+        }
+        Batch { start, end, last_lsn: link.lsn - 1, durable }
+    }
+
+    #[cold]
+    fn next_batch_slowly(&mut self) -> Step {
         let start = self.offset;
         // What the root has not taken in yet stays in the window.
         let keep = self.root.as_ref().map_or(start, |root| root.taken);
@@ -246,8 +325,7 @@ impl<F: Source> SegmentScan<F> {
         let mut link = self.link;
         let mut durable = 0;
         loop {
-            let head_until = at + (FRAME_BYTES + FIRST_BYTES) as u64;
-            let mut bytes = self.window.from(keep, at, head_until);
+            let bytes = self.window.from(keep, at, at + (FRAME_BYTES + FIRST_BYTES) as u64);
             let size = match RawRecord(bytes).size() {
                 Ok(size) => size,
                 Err(Flaw::Seal) if at == start => return self.seal(start),
@@ -256,9 +334,7 @@ impl<F: Source> SegmentScan<F> {
             if at + size as u64 - start > BATCH_BYTES_MAX {
                 return self.stop(at, Flaw::Length);
             }
-            if bytes.len() < size {
-                bytes = self.window.from(keep, at, at + size as u64);
-            }
+            let bytes = self.window.from(keep, at, at + size as u64);
             let verified = match RawRecord(bytes).verify(&link, at == start) {
                 Ok(verified) => verified,
                 Err(flaw) => return self.stop(at, flaw),
@@ -271,12 +347,7 @@ impl<F: Source> SegmentScan<F> {
                 break;
             }
         }
-        self.offset = at;
-        self.link = link;
-        if self.root.as_ref().is_some_and(|root| at - root.taken >= ROOT_PORTION_BYTES) {
-            self.take_into_root();
-        }
-        Step::Batch(Batch { start, end: at, last_lsn: link.lsn - 1, durable })
+        Step::Batch(self.accept(at, link, durable))
     }
 
     fn stop(&mut self, at: u64, flaw: Flaw) -> Step {
@@ -316,18 +387,16 @@ impl<F: Source> SegmentScan<F> {
     }
 
     /// The records of a batch that `next_batch` has just returned.
+    #[inline]
     pub(crate) fn records(&self, batch: Batch) -> Records<'_> {
-        let from = (batch.start - self.window.at) as usize;
-        let until = (batch.end - self.window.at) as usize;
-        Records { bytes: &self.window.bytes[from..until], segment: self.number, offset: batch.start }
+        let bytes = &self.window.buffered(batch.start)[..(batch.end - batch.start) as usize];
+        Records { bytes, segment: self.number, offset: batch.start }
     }
 
-    /// The one record at `offset`, which lies in the batch that `next_batch` returned last.
-    pub(crate) fn record_at(&self, offset: u64) -> (Record<'_>, u64) {
-        let from = (offset - self.window.at) as usize;
-        let (record, size) =
-            RawRecord(&self.window.bytes[from..self.window.filled]).view(self.number, offset);
-        (record, offset + size as u64)
+    /// The one frame at `offset`, which lies in the batch that `next_batch` returned last.
+    #[inline(always)]
+    pub(crate) fn frame_at(&self, offset: u64) -> RawRecord<'_> {
+        RawRecord(self.window.buffered(offset))
     }
 
     /// Whether every byte from the position to the end of the file is zero and readable.
@@ -465,12 +534,12 @@ pub(crate) struct Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Record<'a>> {
         if self.bytes.is_empty() {
             return None;
         }
-        let (record, size) = RawRecord(self.bytes).view(self.segment, self.offset);
+        let (record, size) = RawRecord(self.bytes).view(self.segment, self.offset, false);
         self.bytes = &self.bytes[size..];
         self.offset += size as u64;
         Some(record)

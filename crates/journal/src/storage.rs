@@ -11,7 +11,7 @@ mod mmap;
 use std::io;
 
 pub use dir::{DirFile, DirReader, DirStorage};
-pub use mem::{MemFile, MemReader, MemSource, MemStorage, PowerCut};
+pub use mem::{MemFile, MemNames, MemReader, MemSource, MemStorage, PowerCut};
 
 /// Name of the file the next segment is made ready under.
 pub(crate) const SPARE: &str = "spare.tmp";
@@ -57,13 +57,16 @@ pub enum LockError {
     Io(io::Error),
 }
 
+/// Faults in pages of a map, from an offset on for so many bytes, on whatever thread calls it.
+pub type TouchAhead = Box<dyn Fn(u64, u64) + Send>;
+
 /// How far the next segment is.
 pub enum Spare<F> {
     /// Nobody asked for one.
     None,
     /// Still being made.
     Making,
-    /// Ready under its temporary name: allocated in full and synced.
+    /// Ready under its temporary name: allocated in full, synced and mapped.
     Ready(F),
     /// It could not be made.
     Failed(io::Error),
@@ -97,12 +100,18 @@ pub trait Source: Send + 'static {
 
 /// The writing side of a directory.
 pub trait Storage: Send + 'static {
+    /// Whether chores that nobody waits for may run on threads. A simulated disk does everything in order.
+    const THREADS: bool;
     /// The reading side of the same directory.
     type Read: StorageRead;
     /// A file open for writing.
     type File: StorageFile;
+    /// A handle for renaming.
+    type Names: StorageNames;
     /// A reading handle on the same directory.
     fn reader(&self) -> Self::Read;
+    /// A handle that renames files of the same directory, on whatever thread.
+    fn names(&self) -> io::Result<Self::Names>;
     /// Takes the writer's lock; it is held until this value is dropped.
     fn lock(&mut self) -> Result<(), LockError>;
     /// Creates an empty file, replacing one of the same name.
@@ -115,7 +124,8 @@ pub trait Storage: Send + 'static {
     fn remove(&mut self, name: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.
     fn sync_dir(&mut self) -> io::Result<()>;
-    /// Begins to make a file of `bytes` ready as the next segment, in the background where there is one.
+    /// Begins to make a file of `bytes` ready and mapped as the next segment, on a thread where there are any. One
+    /// that is still being made when this value is dropped is given up and removed.
     fn spare_begin(&mut self, bytes: u64);
     /// Takes the result of `spare_begin`; waits for it if asked to.
     fn spare_take(&mut self, wait: bool) -> Spare<Self::File>;
@@ -124,8 +134,18 @@ pub trait Storage: Send + 'static {
     fn publish(&mut self, live: Live);
 }
 
+/// Changes of names in a directory.
+pub trait StorageNames: Send + 'static {
+    /// Renames a file, replacing the target.
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+    /// Makes creations, renames and removals durable.
+    fn sync_dir(&mut self) -> io::Result<()>;
+}
+
 /// A file open for writing. `store` works between `map` and `unmap`, within the mapped length.
-pub trait StorageFile: Send + 'static {
+pub trait StorageFile: Send + Sized + 'static {
+    /// Another handle on the same open file, without the map.
+    fn second(&self) -> io::Result<Self>;
     /// Gives the file `bytes` of real disk space, all zero.
     fn allocate(&mut self, bytes: u64) -> io::Result<()>;
     /// Writes through the file descriptor.
@@ -136,6 +156,8 @@ pub trait StorageFile: Send + 'static {
     fn map(&mut self, bytes: u64) -> io::Result<()>;
     /// Copies `bytes` into the map.
     fn store(&mut self, offset: u64, bytes: &[u8]);
+    /// What makes pages of the map ready before they are stored into; `None` where that is no work.
+    fn ahead(&self) -> Option<TouchAhead>;
     /// Removes the map; what was stored stays in the file.
     fn unmap(&mut self);
     /// Makes all of the file's content durable. A failure must never be followed by another attempt.

@@ -10,10 +10,12 @@ mod walk;
 
 use std::collections::BTreeMap;
 
+use crate::checkpoint::Named;
 use crate::decide::Row;
 use crate::error::OpenError;
 use crate::frame::Flaw;
-use crate::layout::{DeclaredGap, FORMAT_VERSION, Header, HeaderFlaw, PAGE_BYTES};
+use crate::layout::{DeclaredGap, FORMAT_VERSION, Header, HeaderFlaw, NO_ROOT, PAGE_BYTES, Root};
+use crate::roots::{Before, Unhashed};
 use crate::storage::{Live, Source, StorageRead};
 use crate::writer::{segment_name, segment_number};
 use crate::{Checkpoint, Config, Identity, Lsn, Progress, checkpoint};
@@ -164,6 +166,12 @@ pub(crate) struct Segment {
     pub(crate) file_bytes: u64,
     /// Whether the header page itself was whole.
     pub(crate) header_whole: bool,
+    /// Where its records end, when they were followed or believed to there.
+    pub(crate) end: Option<u64>,
+    /// Its root, when it was computed or its seal tells it.
+    pub(crate) root: Option<Root>,
+    /// Whether its seal stands behind its records; such a file may be cut behind it.
+    pub(crate) sealed: bool,
 }
 
 /// What became of the newest segment's end.
@@ -199,15 +207,40 @@ pub(crate) struct Survey {
     pub(crate) tail: TailEnd,
     pub(crate) last_number: u64,
     pub(crate) chain: u32,
-    pub(crate) root: [u8; 32],
+    pub(crate) root: Option<Root>,
     pub(crate) checkpoints: Vec<Checkpoint>,
     pub(crate) report: RecoveryReport,
+}
+
+impl Survey {
+    /// What the root of the next segment builds on: the newest root that is known, and every segment behind it. A
+    /// segment with a hole has no root, and zeros stand for it.
+    pub(crate) fn before(&self) -> Before {
+        let mut unhashed = Vec::new();
+        let whole = self.root.is_some() || matches!(self.tail, TailEnd::Sealed { .. } | TailEnd::Open { .. });
+        for (index, segment) in self.segments.iter().enumerate().rev() {
+            let is_newest = index + 1 == self.segments.len();
+            let follows = is_newest || self.segments[index + 1].header.number == segment.header.number + 1;
+            let known = if is_newest { self.root } else { segment.root };
+            if let Some(root) = known
+                && follows
+            {
+                return Before { root, unhashed };
+            }
+            let Some(end) = segment.end.filter(|_| follows && (whole || !is_newest)) else { break };
+            unhashed.insert(0, Unhashed { header: segment.header.clone(), end });
+            if segment.header.root_before != NO_ROOT {
+                return Before { root: segment.header.root_before, unhashed };
+            }
+        }
+        Before { root: NO_ROOT, unhashed }
+    }
 }
 
 /// The segments and checkpoints of a directory, headers read and nothing judged yet.
 pub(crate) struct Listing {
     pub(crate) files: BTreeMap<u64, (Vec<u8>, u64)>,
-    pub(crate) checkpoints: Vec<(Identity, Checkpoint)>,
+    pub(crate) checkpoints: Vec<Named>,
     pub(crate) damaged_checkpoints: Vec<String>,
 }
 
@@ -247,7 +280,7 @@ impl Listing {
         let headers = self.files.iter().filter_map(|(number, (page, _))| {
             Header::decode(page).ok().filter(|header| header.number == *number).map(|h| h.identity)
         });
-        let all: Vec<Identity> = headers.chain(self.checkpoints.iter().map(|(id, _)| *id)).collect();
+        let all: Vec<Identity> = headers.chain(self.checkpoints.iter().map(|named| named.identity)).collect();
         let named = all.iter().find(|identity| Some(identity.journal_id) == journal_id);
         named.or(all.first()).copied()
     }
@@ -284,32 +317,49 @@ impl Listing {
     }
 }
 
-/// Reads and judges a whole journal. Finished segments whose records a checkpoint at most at `base_limit`
-/// covers are believed by their headers and seals.
+/// How a journal is surveyed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Depth {
+    /// Records that a checkpoint at most at this LSN covers are believed, by headers, seals and the checkpoint's
+    /// place.
+    pub(crate) base_limit: Lsn,
+    /// Whether the newest segment that is looked at is finished too.
+    pub(crate) all_finished: bool,
+    /// Whether the newest segment is hashed as well, to check what its seal may say.
+    pub(crate) hash_tail: bool,
+}
+
+/// Reads and judges a whole journal.
 pub(crate) fn survey<R: StorageRead>(
     read: &R,
     listing: &Listing,
     identity: Identity,
     config: Config,
-    base_limit: Lsn,
+    depth: Depth,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Survey, OpenError> {
-    let checkpoints: Vec<Checkpoint> =
-        listing.checkpoints.iter().filter(|(id, _)| *id == identity).map(|(_, c)| c.clone()).collect();
-    let base = checkpoints.iter().map(|c| c.lsn).filter(|lsn| *lsn <= base_limit).max().unwrap_or(0);
+    let ours = || listing.checkpoints.iter().filter(|named| named.identity == identity);
+    let checkpoints: Vec<Checkpoint> = ours().map(|named| named.checkpoint.clone()).collect();
+    let newest = ours().find(|named| named.checkpoint.lsn <= depth.base_limit);
+    let base = newest.map_or(0, |named| named.checkpoint.lsn);
     let mut walk = Walk {
         read,
         config,
         identity,
         base,
+        place: newest.and_then(|named| named.place),
         segments: Vec::new(),
         spans: Vec::new(),
         wounds: Vec::new(),
         notes: Vec::new(),
         expected_lsn: 1,
         chain: 0,
-        root: [0; 32],
+        root: Some(NO_ROOT),
+        sealed: true,
+        root_before: Some(NO_ROOT),
+        sealed_before: true,
         records: 0,
+        hash_tail: depth.hash_tail,
         proven: checkpoints.iter().map(|c| c.lsn).max().unwrap_or(0),
         row: Row::B,
         cut: None,
@@ -339,7 +389,7 @@ pub(crate) fn survey<R: StorageRead>(
         };
         walk.enter(header, page, *file_bytes, header_whole);
         progress(Progress { segment: number, segments: last_number, records: walk.records });
-        if number == last_number {
+        if number == last_number && !depth.all_finished {
             tail = walk.tail()?;
         } else {
             walk.older(next.as_ref())?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::error::OpenError;
 use crate::layout::DeclaredGap;
 use crate::storage::{DirReader, StorageRead};
-use crate::survey::{Cut, GapEvidence, Listing, Note, survey};
+use crate::survey::{Cut, Depth, GapEvidence, Listing, Note, survey};
 use crate::{Config, Identity, Lsn};
 
 /// How far a verification is.
@@ -101,7 +101,7 @@ pub fn verify<R: StorageRead>(
     if let Some(live) = live {
         listing.limit(live);
     }
-    report(read, &listing, None, &mut progress)
+    report(read, &listing, None, false, &mut progress)
 }
 
 /// Verifies every record of the journal in a directory.
@@ -117,13 +117,15 @@ fn report<R: StorageRead>(
     read: &R,
     listing: &Listing,
     identity: Option<Identity>,
+    all_finished: bool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<VerifyReport, OpenError> {
     if let Some((file, version)) = listing.newer() {
         return Err(OpenError::Newer { file, what: crate::Newer::Format { version } });
     }
+    let depth = Depth { base_limit: 0, all_finished, hash_tail: true };
     let identity = identity.or_else(|| listing.identity(None)).ok_or(OpenError::Unidentified)?;
-    let survey = survey(read, listing, identity, Config::default(), 0, progress)?;
+    let survey = survey(read, listing, identity, Config::default(), depth, progress)?;
     let mut findings: Vec<Finding> = survey.report.gaps.into_iter().map(Finding::Rot).collect();
     findings.extend(survey.report.notes.into_iter().map(Finding::Note));
     Ok(VerifyReport {
@@ -153,6 +155,7 @@ impl<R: StorageRead> OlderCheck<R> {
         OlderCheck { read, identity, through }
     }
 
+    /// To be run after [`Opening::finish`](crate::Opening::finish), which ended the segment that was the newest.
     /// Verifies every finished segment that begins at or before the LSN asked for, and returns the damage no
     /// header declares yet, ready for [`Writer::declare`](crate::Writer::declare).
     ///
@@ -160,14 +163,14 @@ impl<R: StorageRead> OlderCheck<R> {
     /// As [`verify`].
     pub fn run(self) -> Result<Vec<GapEvidence>, OpenError> {
         let mut listing = Listing::read(&self.read)?;
-        // The newest segment was read when the journal was opened, or is being written now.
+        // The newest segment is being written now.
         listing.keep_finished_until(self.through);
         if listing.files.is_empty() {
             return Ok(Vec::new());
         }
         // Later segments may declare what is found; their headers are needed though their records are not.
         let declared = Listing::read(&self.read)?.declared();
-        let report = report(&self.read, &listing, Some(self.identity), &mut |_| ())?;
+        let report = report(&self.read, &listing, Some(self.identity), true, &mut |_| ())?;
         let found = report.findings.into_iter().filter_map(|finding| match finding {
             Finding::Rot(gap) => Some(gap),
             Finding::Note(_) => None,

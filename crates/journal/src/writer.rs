@@ -4,12 +4,12 @@
 //! ```text
 //! append*  ──► map          nothing is durable
 //! sync     ──► fdatasync    all of it is, or the writer latches
-//! rotate   ──► sync, seal, trim, sync │ header into the spare, sync, rename, sync directory │ next spare
+//! rotate   ──► the next file takes what comes, while `roots.rs` seals, names and trims; the next sync waits for that
 //! ```
 //!
 //! The first failure is the last: every later call returns the same [`Fault::Latched`]. The writer never
-//! reads the segment it writes, and never stores into a segment before all of the one before it, and its
-//! seal, are durable.
+//! reads or hashes the segment it writes, and no file gets a segment's name before all of the segment before it, and
+//! its seal, are durable.
 
 use std::io;
 
@@ -17,8 +17,10 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::error::{Fault, IoFacts, OpenError, Refusal};
 use crate::frame::{self, Link};
 use crate::layout::{
-    BATCH_BYTES_MAX, DeclaredGap, FRAME_BYTES, GAPS_MAX, Header, Mark, PAGE_BYTES, SEAL_BYTES, Seal,
+    BATCH_BYTES_MAX, DeclaredGap, FORMAT_VERSION, FRAME_BYTES, GAPS_MAX, Header, Mark, NO_ROOT, PAGE_BYTES,
+    Place, Root, SEAL_BYTES, Seal,
 };
+use crate::roots::{Before, Change, REACHED_BYTES, Roots};
 use crate::storage::{FIRST, Live, SPARE, Spare, Storage, StorageFile};
 use crate::survey::GapEvidence;
 use crate::{Config, Identity, Lsn, NewRecord, Room};
@@ -27,9 +29,6 @@ use crate::{Config, Identity, Lsn, NewRecord, Room};
 const RESERVE_RECORDS: u64 = 10_000;
 /// Bytes a record in the reserve is taken to need.
 const RESERVE_RECORD_BYTES: u64 = 256;
-/// Appended bytes are taken into the segment's root in portions of about this size: BLAKE3 is an order of
-/// magnitude faster over many chunks at once than over single records.
-const ROOT_PORTION_BYTES: usize = 64 << 10;
 
 /// File name of segment `number`.
 pub(crate) fn segment_name(number: u64) -> String {
@@ -73,20 +72,26 @@ pub struct Stats {
 
 #[derive(Debug)]
 enum SpareState<F> {
+    /// The one before has no segment's name yet.
+    NotYet,
     Making,
     Ready(F),
     Failed,
 }
 
 /// Where a new segment begins.
-#[derive(Clone, Debug)]
-pub(crate) struct Start {
+pub(crate) struct Start<F> {
     pub(crate) number: u64,
     pub(crate) epoch: u64,
     pub(crate) first_lsn: Lsn,
     pub(crate) chain: u32,
-    pub(crate) root_before: [u8; 32],
+    /// Root of the predecessor, if it is known.
+    pub(crate) root_before: Root,
+    /// What the root of this segment builds on.
+    pub(crate) before: Before,
     pub(crate) gaps: Vec<DeclaredGap>,
+    /// Sealed segments that were never cut behind their seal, and where that is.
+    pub(crate) untrimmed: Vec<(F, u64)>,
     /// Checkpoints that earlier declared gaps depend on.
     pub(crate) pinned: Vec<Lsn>,
 }
@@ -102,9 +107,18 @@ pub struct Writer<S: Storage> {
     chain: u32,
     next_lsn: Lsn,
     durable_lsn: Lsn,
-    /// Frames of the newest batches, not yet taken into `root`.
-    staged: Vec<u8>,
-    root: blake3::Hasher,
+    /// Room for the frames of one batch; what is in it means nothing.
+    frames: Vec<u8>,
+    /// Where the newest batch stands, and the newest durable one.
+    newest: Option<Place>,
+    newest_durable: Option<Place>,
+    /// Offset in this segment behind the last durable byte.
+    durable_offset: u64,
+    /// The change of segment under way: the last LSN and the last batch of the segment that ends.
+    changing: Option<(Lsn, Option<Place>)>,
+    /// How far the hashing was last told to go, and whether anything was synced since.
+    told: u64,
+    synced_since: bool,
     mark: Mark,
     spare: SpareState<S::File>,
     /// A batch has been refused because only the reserve is left.
@@ -114,6 +128,7 @@ pub struct Writer<S: Storage> {
     declared: Vec<DeclaredGap>,
     stats: Stats,
     latch: Option<IoFacts>,
+    roots: Roots<S>,
     // Dropped last: it holds the lock.
     storage: S,
 }
@@ -135,9 +150,9 @@ impl<S: Storage> std::fmt::Debug for Writer<S> {
 fn install<S: Storage>(
     storage: &mut S,
     made_as: &str,
-    mut spare: S::File,
+    spare: &mut S::File,
     header: &Header,
-) -> Result<S::File, IoFacts> {
+) -> Result<(), IoFacts> {
     let name = segment_name(header.number);
     let facts = |operation| {
         let name = name.clone();
@@ -146,13 +161,19 @@ fn install<S: Storage>(
     spare.write_at(0, &header.encode()).map_err(facts("write the header of"))?;
     spare.sync().map_err(facts("sync"))?;
     storage.rename(made_as, &name).map_err(facts("rename"))?;
-    storage.sync_dir().map_err(facts("sync the directory of"))?;
-    spare.map(header.segment_bytes).map_err(facts("map"))?;
-    Ok(spare)
+    storage.sync_dir().map_err(facts("sync the directory of"))
 }
 
-/// Bytes of the first segment of an opening at most: filling 4 MiB with zeros takes some 6 ms, 64 MiB 90 ms.
-const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
+/// Bytes of the first segment of an opening at most: filling 512 KiB with zeros takes a millisecond or two, 64 MiB
+/// some hundred.
+const FIRST_SEGMENT_BYTES: u64 = 512 << 10;
+/// Bytes of the first segment of a new journal at most, and from here on the next one is a full one.
+const NEW_SEGMENT_BYTES: u64 = 4 << 20;
+/// A small segment is followed by one this many times as large, so that filling one takes longer than making the next,
+/// and a short life leaves small files.
+const GROWTH: u64 = 4;
+/// Any segment but the first holds any batch.
+const SECOND_SEGMENT_BYTES_MIN: u64 = 2 << 20;
 
 impl<S: Storage> Writer<S> {
     /// Makes the first segment of this writer. The storage is locked.
@@ -160,14 +181,20 @@ impl<S: Storage> Writer<S> {
         mut storage: S,
         identity: Identity,
         config: Config,
-        start: Start,
+        start: Start<S::File>,
     ) -> Result<Writer<S>, OpenError> {
         // The first segment of an opening is small, so that the writer is live before a full one could be filled;
         // the full one is made behind its back.
-        let first_bytes = config.segment_bytes.min(FIRST_SEGMENT_BYTES);
-        let made = storage.create(FIRST).and_then(|mut file| file.allocate(first_bytes).map(|()| file));
-        let first = made.map_err(|e| OpenError::io("make a segment", FIRST, &e))?;
+        let small = if start.number == 1 { NEW_SEGMENT_BYTES } else { FIRST_SEGMENT_BYTES };
+        let first_bytes = config.segment_bytes.min(small);
+        let made = storage.create(FIRST).and_then(|mut file| {
+            file.allocate(first_bytes)?;
+            file.map(first_bytes)?;
+            Ok(file)
+        });
+        let mut file = made.map_err(|e| OpenError::io("make a segment", FIRST, &e))?;
         let header = Header {
+            version: FORMAT_VERSION,
             identity,
             number: start.number,
             epoch: start.epoch,
@@ -177,8 +204,13 @@ impl<S: Storage> Writer<S> {
             root_before: start.root_before,
             gaps: start.gaps,
         };
-        let file = install(&mut storage, FIRST, first, &header).map_err(OpenError::Io)?;
-        storage.spare_begin(config.segment_bytes);
+        install(&mut storage, FIRST, &mut file, &header).map_err(OpenError::Io)?;
+        let mut roots = Roots::new(&storage).map_err(|e| OpenError::io("start a thread for", ".", &e))?;
+        roots.build_on(start.before);
+        roots.begin(&header, &file);
+        for (file, bytes) in start.untrimmed {
+            roots.trim(file, bytes);
+        }
         let mut writer = Writer {
             file,
             full_bytes: config.segment_bytes,
@@ -187,8 +219,13 @@ impl<S: Storage> Writer<S> {
             chain: header.seed(),
             next_lsn: header.first_lsn,
             durable_lsn: header.first_lsn - 1,
-            staged: Vec::with_capacity(ROOT_PORTION_BYTES + BATCH_BYTES_MAX as usize),
-            root: Header::root_hasher(&header.encode()),
+            frames: Vec::new(),
+            newest: None,
+            newest_durable: None,
+            durable_offset: PAGE_BYTES,
+            changing: None,
+            told: PAGE_BYTES,
+            synced_since: true,
             mark: Mark { durable_lsn: 0, sequence: 0 },
             spare: SpareState::Making,
             reserve_only: false,
@@ -196,9 +233,11 @@ impl<S: Storage> Writer<S> {
             declared: Vec::new(),
             stats: Stats::default(),
             latch: None,
+            roots,
             header,
             storage,
         };
+        writer.begin_spare();
         writer.pin_gaps();
         writer.publish();
         Ok(writer)
@@ -241,7 +280,7 @@ impl<S: Storage> Writer<S> {
 
     /// The largest batch in bytes, frames and padding included.
     pub fn batch_bytes_max(&self) -> u64 {
-        BATCH_BYTES_MAX.min(self.header.segment_bytes - PAGE_BYTES - SEAL_BYTES)
+        BATCH_BYTES_MAX.min(self.full_bytes - PAGE_BYTES - SEAL_BYTES)
     }
 
     /// Appends a batch as a whole and returns the LSN of its first record. It is not durable before the next
@@ -254,25 +293,37 @@ impl<S: Storage> Writer<S> {
         let bytes = self.check_batch(batch).map_err(Fault::Refused)?;
         self.make_room(bytes, room)?;
         let first_lsn = self.next_lsn;
-        let start = self.staged.len();
+        if (self.frames.len() as u64) < bytes {
+            self.frames.resize(bytes as usize, 0);
+        }
         let mut link = Link { lsn: first_lsn, chain: self.chain, salt: self.salt };
+        let mut at = 0;
         for (index, record) in batch.iter().enumerate() {
             let durable = (index == 0).then_some(self.durable_lsn);
             let end = index + 1 == batch.len();
-            link.chain = frame::encode(&mut self.staged, record, &link, durable, end);
+            let size = frame::frame_bytes(record.payload.len(), index == 0);
+            link.chain = frame::encode(&mut self.frames[at..at + size], record, &link, durable, end);
             link.lsn += 1;
+            at += size;
         }
-        assert_eq!((self.staged.len() - start) as u64, bytes, "a batch takes the room it was checked for");
-        self.file.store(self.offset, &self.staged[start..]);
+        assert_eq!(at as u64, bytes, "a batch takes the room it was checked for");
+        self.file.store(self.offset, &self.frames[..at]);
+        self.newest = Some(Place {
+            segment: self.header.number,
+            offset: self.offset,
+            lsn: first_lsn,
+            chain: self.chain,
+        });
         self.offset += bytes;
         self.chain = link.chain;
         self.next_lsn = link.lsn;
         self.stats.records += batch.len() as u64;
         self.stats.batches += 1;
         self.stats.bytes += bytes;
-        if self.staged.len() >= ROOT_PORTION_BYTES {
-            self.root.update(&self.staged);
-            self.staged.clear();
+        if self.offset - self.told >= REACHED_BYTES {
+            self.roots.reached(self.offset, !self.synced_since);
+            (self.told, self.synced_since) = (self.offset, false);
+            self.poll_change(false)?;
         }
         Ok(first_lsn)
     }
@@ -285,11 +336,12 @@ impl<S: Storage> Writer<S> {
     /// nothing of it may be acted on.
     pub fn sync(&mut self) -> Result<Lsn, Fault> {
         self.check_latch()?;
+        self.poll_change(true)?;
         if self.durable_lsn < self.appended_lsn() {
             let synced = self.file.sync();
             self.latch_on("sync", synced)?;
             self.stats.syncs += 1;
-            self.durable_lsn = self.appended_lsn();
+            self.is_durable();
             self.publish();
         }
         Ok(self.durable_lsn)
@@ -306,7 +358,8 @@ impl<S: Storage> Writer<S> {
         }
         self.store_mark()?;
         let checkpoint = Checkpoint { lsn, digest, bytes: state.to_vec() };
-        checkpoint::write(&mut self.storage, &self.header.identity, &checkpoint, &self.pinned)
+        let place = self.newest_durable;
+        checkpoint::write(&mut self.storage, &self.header.identity, &checkpoint, place, &self.pinned)
             .map_err(Fault::CheckpointFailed)
     }
 
@@ -350,6 +403,7 @@ impl<S: Storage> Writer<S> {
             return Ok(());
         }
         self.rotate(vec![declared])?;
+        self.poll_change(true)?;
         self.declared.push(declared);
         Ok(())
     }
@@ -362,10 +416,8 @@ impl<S: Storage> Writer<S> {
         self.sync()?;
         self.store_mark()?;
         // A spare is only disk space; failing to give it back is no failure of the journal.
-        if let Spare::Ready(_) = self.storage.spare_take(true) {
-            self.spare = SpareState::Making;
-            let _ = self.storage.remove(SPARE);
-        } else if matches!(self.spare, SpareState::Ready(_)) {
+        self.poll_spare();
+        if let SpareState::Ready(_) = self.spare {
             let _ = self.storage.remove(SPARE);
         }
         Ok(())
@@ -385,6 +437,9 @@ impl<S: Storage> Writer<S> {
 
     /// Whether the next segment is already made, so that the next change of segment waits for nothing.
     pub fn next_segment_is_ready(&mut self) -> bool {
+        if self.poll_change(!S::THREADS).is_err() {
+            return false;
+        }
         self.poll_spare();
         matches!(self.spare, SpareState::Ready(_))
     }
@@ -450,6 +505,7 @@ impl<S: Storage> Writer<S> {
         if bytes + reserve <= left {
             return Ok(()); // the common case: nothing to ask for
         }
+        self.poll_change(matches!(self.spare, SpareState::NotYet))?;
         self.poll_spare();
         if matches!(self.spare, SpareState::Making) {
             // The end is near and the next segment still not there: wait rather than run into the wall.
@@ -476,8 +532,24 @@ impl<S: Storage> Writer<S> {
     }
 
     fn begin_spare(&mut self) {
-        self.storage.spare_begin(self.full_bytes);
+        self.storage.spare_begin(self.next_bytes());
         self.spare = SpareState::Making;
+    }
+
+    /// Bytes of the next segment.
+    fn next_bytes(&self) -> u64 {
+        if self.header.segment_bytes >= NEW_SEGMENT_BYTES {
+            return self.full_bytes;
+        }
+        (self.header.segment_bytes * GROWTH).max(SECOND_SEGMENT_BYTES_MIN).min(self.full_bytes)
+    }
+
+    /// All that was appended is durable.
+    fn is_durable(&mut self) {
+        self.durable_lsn = self.appended_lsn();
+        self.newest_durable = self.newest;
+        self.durable_offset = self.offset;
+        self.synced_since = true;
     }
 
     fn poll_spare(&mut self) {
@@ -498,52 +570,72 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    /// Seals this segment and begins the next one.
+    /// Ends this segment: what comes is stored in the next file. Sealing the one and naming the other is left to
+    /// `roots.rs`, and the next sync waits for it.
+    ///
+    /// Records and seal become durable in one sync, so a seal alone proves nothing about the records before it. The
+    /// file is cut behind its seal later: whoever finds it longer knows the end by the seal.
     fn rotate(&mut self, gaps: Vec<DeclaredGap>) -> Result<(), Fault> {
         assert!(gaps.len() <= GAPS_MAX);
-        self.sync()?;
+        self.poll_change(true)?;
         self.take_spare(true);
-        let spare = match std::mem::replace(&mut self.spare, SpareState::Failed) {
+        let next = match std::mem::replace(&mut self.spare, SpareState::Failed) {
             SpareState::Ready(file) => file,
-            SpareState::Making | SpareState::Failed => {
+            SpareState::NotYet | SpareState::Making | SpareState::Failed => {
                 return Err(Fault::Refused(Refusal::Full));
             }
         };
-        self.root.update(&self.staged);
-        self.staged.clear();
-        let root = *self.root.finalize().as_bytes();
+        let second = next.second();
+        let second = self.latch_on("change", second)?;
         let seal = Seal {
-            last_lsn: self.durable_lsn,
+            last_lsn: self.appended_lsn(),
             count: self.next_lsn - self.header.first_lsn,
             epoch: self.header.epoch,
             chain: self.chain,
-            root,
+            root: NO_ROOT,
         };
-        self.file.store(self.offset, &seal.encode());
-        self.file.unmap();
-        let trimmed = self.file.truncate(self.offset + SEAL_BYTES);
-        self.latch_on("trim", trimmed)?;
-        let sealed = self.file.sync();
-        self.latch_on("sync the seal of", sealed)?;
         let header = Header {
+            version: FORMAT_VERSION,
             number: self.header.number + 1,
             first_lsn: self.next_lsn,
             chain: self.chain,
-            root_before: root,
+            root_before: NO_ROOT,
             gaps,
-            segment_bytes: self.full_bytes,
+            segment_bytes: self.next_bytes(),
             ..self.header.clone()
         };
-        self.file =
-            install(&mut self.storage, SPARE, spare, &header).map_err(|facts| self.latch_with(facts))?;
-        self.root = Header::root_hasher(&header.encode());
+        let ahead = next.ahead();
+        let old = std::mem::replace(&mut self.file, next);
+        self.roots.change(Change {
+            old,
+            end: self.offset,
+            seal,
+            header: header.clone(),
+            next: second,
+            ahead,
+        });
+        self.changing = Some((self.appended_lsn(), self.newest));
+        self.spare = SpareState::NotYet;
         self.salt = header.salt();
         self.chain = header.seed();
         self.offset = PAGE_BYTES;
+        self.told = PAGE_BYTES;
         self.mark = Mark { durable_lsn: 0, sequence: 0 };
         self.header = header;
         self.stats.rotations += 1;
         self.pin_gaps();
+        Ok(())
+    }
+
+    /// Takes note of a change of segment that has come to its end, and waits for that if asked to.
+    fn poll_change(&mut self, wait: bool) -> Result<(), Fault> {
+        let Some((last_lsn, newest)) = self.changing else { return Ok(()) };
+        let Some(changed) = self.roots.changed(wait) else { return Ok(()) };
+        self.changing = None;
+        changed.map_err(|facts| self.latch_with(facts))?;
+        self.durable_lsn = last_lsn;
+        self.newest_durable = newest;
+        self.durable_offset = PAGE_BYTES;
         self.begin_spare();
         self.publish();
         Ok(())
@@ -570,7 +662,7 @@ impl<S: Storage> Writer<S> {
     fn publish(&mut self) {
         self.storage.publish(Live {
             segment: self.header.number,
-            offset: self.offset,
+            offset: self.durable_offset,
             durable_lsn: self.durable_lsn,
         });
     }

@@ -6,8 +6,12 @@ use super::*;
 fn a_checkpoint_round_trips_and_every_bit_of_it_counts() {
     let identity = Identity { journal_id: [3; 16], schema: 1, mode: 2 };
     let checkpoint = Checkpoint { lsn: 77, digest: [5; 32], bytes: b"folded state".to_vec() };
-    let file = checkpoint.encode(&identity);
-    assert_eq!(Checkpoint::decode(&file), Some((identity, checkpoint)));
+    for place in [None, Some(Place { segment: 3, offset: 4096, lsn: 30, chain: 5 })] {
+        let file = checkpoint.encode(&identity, place);
+        let named = Named { identity, checkpoint: checkpoint.clone(), place };
+        assert_eq!(Checkpoint::decode(&file), Some(named));
+    }
+    let file = checkpoint.encode(&identity, None);
     for bit in 0..file.len() * 8 {
         let mut damaged = file.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);

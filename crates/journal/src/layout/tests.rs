@@ -4,6 +4,7 @@ use super::*;
 
 fn header() -> Header {
     Header {
+        version: FORMAT_VERSION,
         identity: Identity { journal_id: [7; 16], schema: 2, mode: 1 },
         number: 12,
         epoch: 3,
@@ -80,4 +81,16 @@ fn seed_and_salt_differ_by_epoch_segment_and_journal() {
     assert_ne!(salt(&[1; 16], 1, 1), salt(&[1; 16], 1, 2));
     assert_ne!(salt(&[1; 16], 1, 1), salt(&[1; 16], 2, 1));
     assert_ne!(salt(&[1; 16], 1, 1), salt(&[2; 16], 1, 1));
+}
+
+#[test]
+fn a_words_crc_is_that_of_its_bytes() {
+    let mut mix = 1u32;
+    for n in 0..10_000u32 {
+        mix = mix.wrapping_mul(0x9e37_79b9).rotate_left(7) ^ n;
+        assert_eq!(
+            crc32_word(mix, n ^ mix.rotate_left(9)),
+            crc32(mix, &(n ^ mix.rotate_left(9)).to_le_bytes())
+        );
+    }
 }

@@ -12,7 +12,9 @@ mod disk;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Entry, Live, LockError, SPARE, Source, Spare, Storage, StorageFile, StorageRead};
+use super::{
+    Entry, Live, LockError, SPARE, Source, Spare, Storage, StorageFile, StorageNames, StorageRead, TouchAhead,
+};
 use disk::{DirChange, Disk, Inode, PAGE, dead, eio};
 
 /// The process id a simulated lock names.
@@ -35,6 +37,10 @@ pub struct MemStorage {
     handle: u64,
     spare: Option<io::Result<MemFile>>,
 }
+
+/// Renames files of a simulated disk for the process that it was made by; it never holds the lock.
+#[derive(Debug)]
+pub struct MemNames(MemStorage);
 
 /// The reading side of a simulated disk. It belongs to no process and survives kills and power cuts.
 #[derive(Clone)]
@@ -215,7 +221,7 @@ impl MemStorage {
 
     fn make_spare(&mut self, bytes: u64) -> io::Result<MemFile> {
         let mut file = self.create(SPARE)?;
-        if let Err(e) = file.allocate(bytes).and_then(|()| file.sync()) {
+        if let Err(e) = file.allocate(bytes).and_then(|()| file.sync()).and_then(|()| file.map(bytes)) {
             // Give the space back; the failure to report is the first one.
             let _ = self.remove(SPARE);
             return Err(e);
@@ -225,11 +231,23 @@ impl MemStorage {
 }
 
 impl Storage for MemStorage {
+    const THREADS: bool = false;
     type Read = MemReader;
     type File = MemFile;
 
     fn reader(&self) -> MemReader {
         MemReader { disk: self.disk.clone() }
+    }
+
+    type Names = MemNames;
+
+    fn names(&self) -> io::Result<MemNames> {
+        Ok(MemNames(MemStorage {
+            disk: self.disk.clone(),
+            process: self.process,
+            handle: u64::MAX,
+            spare: None,
+        }))
     }
 
     fn lock(&mut self) -> Result<(), LockError> {
@@ -304,6 +322,16 @@ impl Storage for MemStorage {
     }
 }
 
+impl StorageNames for MemNames {
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        self.0.sync_dir()
+    }
+}
+
 impl StorageRead for MemReader {
     type Source = MemSource;
 
@@ -358,6 +386,10 @@ impl Source for MemSource {
 }
 
 impl StorageFile for MemFile {
+    fn second(&self) -> io::Result<MemFile> {
+        Ok(MemFile { disk: self.disk.clone(), process: self.process, inode: self.inode, mapped: 0 })
+    }
+
     fn allocate(&mut self, bytes: u64) -> io::Result<()> {
         let mut disk = guard(&self.disk);
         disk.step(self.process)?;
@@ -416,6 +448,10 @@ impl StorageFile for MemFile {
             at += n as u64;
             rest = &rest[n..];
         }
+    }
+
+    fn ahead(&self) -> Option<TouchAhead> {
+        None
     }
 
     fn unmap(&mut self) {

@@ -7,12 +7,16 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
+use super::TouchAhead;
+
 /// A mapped prefix of a file.
+#[derive(Debug)]
 pub(super) struct Map {
-    raw: MmapRaw,
+    raw: Arc<MmapRaw>,
     bytes: usize,
 }
 
@@ -30,7 +34,27 @@ impl Map {
         }
         let raw = MmapOptions::new().len(bytes).map_raw(file)?;
         raw.advise(Advice::Random)?;
-        Ok(Map { raw, bytes })
+        Ok(Map { raw: Arc::new(raw), bytes })
+    }
+
+    /// Enters every page of the file into the page table, as if it had been read: none is dirtied by it.
+    pub(super) fn populate(&self) {
+        // Only time is lost where the kernel cannot do it: each page is then entered by the first store.
+        let _ = self.raw.advise(Advice::PopulateRead);
+    }
+
+    /// Makes pages ready for stores, on any thread: as if each had been written with what it holds already. They
+    /// count as dirty from then on. The map stays until what this returns is gone.
+    pub(super) fn ahead(&self) -> TouchAhead {
+        let (raw, bytes) = (self.raw.clone(), self.bytes as u64);
+        Box::new(move |from, length| {
+            let until = from.saturating_add(length).min(bytes);
+            if from < until {
+                // As above, only time is lost.
+                let (from, until) = (from as usize, until as usize);
+                let _ = raw.advise_range(Advice::PopulateWrite, from, until - from);
+            }
+        })
     }
 
     /// Copies `bytes` to `offset`.

@@ -5,8 +5,11 @@ use super::{Cut, Note, Proof, Segment, Span, TailEnd, WOUNDS_MAX, Wound};
 use crate::decide::{Evidence, Place, Row, Seen, decide};
 use crate::error::{Newer, OpenError};
 use crate::frame::Flaw;
-use crate::layout::{FRAME_BYTES, Header, Mark, PAGE_BYTES, SEAL_BYTES, Seal};
-use crate::scan::{Batch, Behind, SegmentScan, Step};
+use crate::layout::{
+    FORMAT_VERSION, FRAME_BYTES, Header, Mark, NO_ROOT, PAGE_BYTES, Place as BatchPlace, Root, SEAL_BYTES,
+    Seal, roots_agree,
+};
+use crate::scan::{Batch, Behind, Found, SegmentScan, Step};
 use crate::storage::{Source, StorageRead};
 use crate::writer::segment_name;
 use crate::{Config, Identity, Lsn};
@@ -21,6 +24,8 @@ pub(super) struct Walk<'a, R: StorageRead> {
     pub(super) identity: Identity,
     /// Records up to here need not be read.
     pub(super) base: Lsn,
+    /// Where the batch stands that ends there, if the checkpoint tells.
+    pub(super) place: Option<BatchPlace>,
     pub(super) segments: Vec<Segment>,
     pub(super) spans: Vec<Span>,
     pub(super) wounds: Vec<Wound>,
@@ -28,8 +33,16 @@ pub(super) struct Walk<'a, R: StorageRead> {
     /// The LSN and chain value the next segment continues, as far as they are known.
     pub(super) expected_lsn: Lsn,
     pub(super) chain: u32,
-    pub(super) root: [u8; 32],
+    /// The root the next segment builds on; `None` when it is not known.
+    pub(super) root: Option<Root>,
+    /// Whether a seal ended the segment before.
+    pub(super) sealed: bool,
+    /// Both as they were when the present segment was entered.
+    pub(super) root_before: Option<Root>,
+    pub(super) sealed_before: bool,
     pub(super) records: u64,
+    /// Whether the newest segment's root is wanted too.
+    pub(super) hash_tail: bool,
     /// Highest LSN known to have been durable.
     pub(super) proven: Lsn,
     pub(super) row: Row,
@@ -72,13 +85,17 @@ impl<R: StorageRead> Walk<'_, R> {
         let tried = epoch_before..epoch_before + EPOCH_TRIES;
         for epoch in tried.chain(next.map(|h| h.epoch)) {
             let header = Header {
+                version: before
+                    .map(|s| s.header.version)
+                    .or(next.map(|h| h.version))
+                    .unwrap_or(FORMAT_VERSION),
                 identity: self.identity,
                 number,
                 epoch,
                 first_lsn: self.expected_lsn,
                 segment_bytes: self.config.segment_bytes.max(file_bytes),
                 chain: self.chain,
-                root_before: self.root,
+                root_before: self.root.unwrap_or(NO_ROOT),
                 gaps: Vec::new(),
             };
             let mut scan = SegmentScan::new(self.open(number)?, &header, file_bytes);
@@ -114,7 +131,7 @@ impl<R: StorageRead> Walk<'_, R> {
         }
         let continues = header.first_lsn == self.expected_lsn
             && header.chain == self.chain
-            && header.root_before == self.root;
+            && self.root.is_none_or(|root| roots_agree(&header.root_before, &root));
         let declared = header.gaps.iter().any(|gap| gap.through_lsn + 1 == header.first_lsn);
         if !continues && !declared && self.wounds.last().is_none_or(|w| w.number + 1 != header.number) {
             // Two segments that are each whole and do not belong together: one was swapped or is stale.
@@ -124,7 +141,18 @@ impl<R: StorageRead> Walk<'_, R> {
             self.wound(number, PAGE_BYTES, 0, Flaw::Seal, Proof::FinishedSegment);
         }
         self.expected_lsn = header.first_lsn;
-        self.segments.push(Segment { header, file_bytes, header_whole });
+        // A segment that is missing has left no root.
+        let follows = self.segments.last().map_or(1, |s| s.header.number + 1) == header.number;
+        self.root_before = if follows { self.root } else { None };
+        self.sealed_before = follows && self.sealed;
+        self.segments.push(Segment {
+            header,
+            file_bytes,
+            header_whole,
+            end: None,
+            root: None,
+            sealed: false,
+        });
     }
 
     fn begin_span(&mut self, offset: u64, chain: u32, first_lsn: Lsn) {
@@ -138,21 +166,92 @@ impl<R: StorageRead> Walk<'_, R> {
         span.last_lsn = last_lsn;
     }
 
-    /// The seal at the end of a finished segment's file, if it can be read and fits the header.
+    /// The seal at the end of a segment's file, if it can be read and fits the header.
     fn seal_at_end(&self, source: &R::Source, segment: &Segment) -> Option<Seal> {
         let at = segment.file_bytes.checked_sub(SEAL_BYTES)?;
         let mut bytes = [0; SEAL_BYTES as usize];
         let read = source.read_at(at, &mut bytes).unwrap_or(0);
-        let seal = Seal::decode(&bytes[..read])?;
-        let fits = seal.epoch == segment.header.epoch
-            && seal.last_lsn + 1 == segment.header.first_lsn + seal.count
-            && at >= PAGE_BYTES;
-        fits.then_some(seal)
+        Seal::decode(&bytes[..read]).filter(|seal| self.fits(seal, segment) && at >= PAGE_BYTES)
     }
 
-    fn scan(&self, source: R::Source, segment: &Segment) -> SegmentScan<R::Source> {
-        SegmentScan::new(source, &segment.header, segment.file_bytes)
-            .with_root(Header::root_hasher(&segment.header.encode()))
+    /// The seal of a finished segment: at the end of its file, or with nothing but zeros behind it when the file was
+    /// not cut yet.
+    fn seal_of(&self, source: &R::Source, segment: &Segment) -> Option<(u64, Seal)> {
+        if let Some(seal) = self.seal_at_end(source, segment) {
+            return Some((segment.file_bytes - SEAL_BYTES, seal));
+        }
+        let end = content_end(source, segment.file_bytes)?;
+        // The root may be zeros, so the seal may end behind the last byte that is something.
+        let from = end.saturating_sub(SEAL_BYTES).next_multiple_of(8).max(PAGE_BYTES);
+        let mut bytes = [0; 2 * SEAL_BYTES as usize];
+        let read = source.read_at(from, &mut bytes).unwrap_or(0);
+        let candidates = (0..read.saturating_sub(SEAL_BYTES as usize - 1)).step_by(8);
+        candidates.map(|at| (at, Seal::decode(&bytes[at..read]))).find_map(|(at, seal)| {
+            let seal = seal.filter(|seal| self.fits(seal, segment))?;
+            Some((from + at as u64, seal))
+        })
+    }
+
+    fn fits(&self, seal: &Seal, segment: &Segment) -> bool {
+        seal.epoch == segment.header.epoch && seal.last_lsn + 1 == segment.header.first_lsn + seal.count
+    }
+
+    /// A scan that begins with the batch behind the checkpoint, when that lies in this segment and the batch that
+    /// ends there is whole; else one from the first record.
+    fn scan(&mut self, source: R::Source, segment: &Segment, hash: bool) -> SegmentScan<R::Source> {
+        let mut scan = SegmentScan::new(source, &segment.header, segment.file_bytes);
+        self.begin_span(PAGE_BYTES, segment.header.seed(), segment.header.first_lsn);
+        let place = self.place.filter(|p| {
+            p.segment == segment.header.number
+                && segment.header_whole
+                && p.lsn >= segment.header.first_lsn
+                && (PAGE_BYTES..segment.file_bytes).contains(&p.offset)
+        });
+        if let Some(place) = place {
+            scan.jump(Found { offset: place.offset, lsn: place.lsn, chain: place.chain });
+            if let Step::Batch(batch) = scan.next_batch()
+                && batch.last_lsn == self.base
+            {
+                let span = self.spans.last_mut().expect("just begun");
+                span.last_lsn = batch.last_lsn;
+                self.proven = self.proven.max(batch.last_lsn);
+                self.begin_span(scan.offset, scan.link.chain, scan.link.lsn);
+                return scan;
+            }
+            // Something is wrong there, and how much is told by reading all of it.
+            scan.jump(Found {
+                offset: PAGE_BYTES,
+                lsn: segment.header.first_lsn,
+                chain: segment.header.seed(),
+            });
+        }
+        if hash { scan.with_root(segment.header.root_hasher()) } else { scan }
+    }
+
+    /// What a hasher over header and frames makes the root of this segment to be, and whether that contradicts what
+    /// is stored in its seal.
+    fn check_root(&self, segment: &Segment, hasher: &blake3::Hasher, stored: &Root) -> (Option<Root>, bool) {
+        if !segment.header_whole {
+            // Its bytes were guessed from its neighbours: good enough for the records, not for a hash.
+            return ((*stored != NO_ROOT).then_some(*stored), false);
+        }
+        let root = |before: &Root| segment.header.root(hasher.clone(), before);
+        let named = segment.header.root_before;
+        // A segment behind one that was never sealed may build on zeros: there was a hole then.
+        let known =
+            if named != NO_ROOT || segment.header.version == 1 { Some(named) } else { self.root_before };
+        let Some(known) = known else {
+            let root = [NO_ROOT].iter().map(root).find(|root| root == stored);
+            return (root.or((*stored != NO_ROOT).then_some(*stored)), false);
+        };
+        let found = root(&known);
+        if *stored == NO_ROOT || found == *stored {
+            return (Some(found), false);
+        }
+        if !self.sealed_before && root(&NO_ROOT) == *stored {
+            return (Some(*stored), false);
+        }
+        (Some(*stored), true)
     }
 
     fn check_known(&self, scan: &SegmentScan<R::Source>, batch: Batch) -> Result<(), OpenError> {
@@ -169,21 +268,27 @@ impl<R: StorageRead> Walk<'_, R> {
     pub(super) fn older(&mut self, next: Option<&Header>) -> Result<(), OpenError> {
         let segment = self.segments.last().expect("the segment was entered").clone();
         let source = self.open(segment.header.number)?;
-        let seal = self.seal_at_end(&source, &segment);
-        let next_fits = |seal: &Seal| next.is_none_or(|n| n.chain == seal.chain || !n.gaps.is_empty());
-        self.begin_span(PAGE_BYTES, segment.header.seed(), segment.header.first_lsn);
-        if let Some(seal) = seal
+        let seal = self.seal_of(&source, &segment);
+        let next_fits = |seal: &Seal| {
+            next.is_none_or(|n| {
+                (n.chain == seal.chain || !n.gaps.is_empty()) && roots_agree(&n.root_before, &seal.root)
+            })
+        };
+        if let Some((offset, seal)) = seal
             && seal.last_lsn <= self.base
             && segment.header_whole
             && next_fits(&seal)
-            && next.is_none_or(|n| n.root_before == seal.root)
         {
+            self.begin_span(PAGE_BYTES, segment.header.seed(), segment.header.first_lsn);
             let span = self.spans.last_mut().expect("just begun");
             span.last_lsn = seal.last_lsn;
-            self.leave(seal.last_lsn + 1, seal.chain, seal.root);
+            let told = if seal.root == NO_ROOT { next.map(|n| n.root_before) } else { Some(seal.root) };
+            self.ends(offset, true, told.filter(|root| *root != NO_ROOT));
+            self.leave(seal.last_lsn + 1, seal.chain);
             return Ok(());
         }
-        let mut scan = self.scan(source, &segment);
+        let mut scan = self.scan(source, &segment, true);
+        let mut wounded = false;
         loop {
             match scan.next_batch() {
                 Step::Batch(batch) => {
@@ -192,9 +297,19 @@ impl<R: StorageRead> Walk<'_, R> {
                     self.proven = self.proven.max(batch.last_lsn);
                 }
                 Step::Sealed(seal) => {
-                    self.leave(seal.last_lsn + 1, seal.chain, seal.root);
-                    let root = scan.root();
-                    if root.is_some_and(|root| root != seal.root) && segment.header_whole {
+                    let told = (seal.root != NO_ROOT).then_some(seal.root);
+                    let (root, edited) = match scan.hasher() {
+                        Some(hasher) => self.check_root(&segment, &hasher, &seal.root),
+                        None => (told, false),
+                    };
+                    if wounded {
+                        self.ends_nowhere();
+                        self.root = told;
+                    } else {
+                        self.ends(scan.offset, true, root);
+                    }
+                    self.leave(seal.last_lsn + 1, seal.chain);
+                    if edited && segment.header_whole {
                         // Every record verifies and yet the whole is not what was sealed: edited.
                         self.expected_lsn = segment.header.first_lsn;
                         self.wound(segment.header.number, PAGE_BYTES, 0, Flaw::Seal, Proof::FinishedSegment);
@@ -204,15 +319,22 @@ impl<R: StorageRead> Walk<'_, R> {
                 }
                 Step::Stop(flaw) => {
                     // Behind a hole there is no root to compare; the chain alone says that this is the end.
-                    let root = scan.root();
+                    let root = scan.hasher().map(|hasher| self.check_root(&segment, &hasher, &NO_ROOT).0);
                     let successor = next.filter(|n| {
                         n.first_lsn == scan.link.lsn
                             && n.chain == scan.link.chain
-                            && root.is_none_or(|root| root == n.root_before)
+                            && root.flatten().is_none_or(|root| roots_agree(&root, &n.root_before))
                     });
                     if let Some(next) = successor {
                         self.notes.push(Note::SealDamaged { file: segment_name(segment.header.number) });
-                        self.leave(scan.link.lsn, scan.link.chain, next.root_before);
+                        let told = (next.root_before != NO_ROOT).then_some(next.root_before);
+                        if wounded {
+                            self.ends_nowhere();
+                            self.root = told;
+                        } else {
+                            self.ends(scan.offset, false, told.or(root.flatten()));
+                        }
+                        self.leave(scan.link.lsn, scan.link.chain);
                         return Ok(());
                     }
                     self.refuse_newer(&scan, flaw)?;
@@ -225,16 +347,31 @@ impl<R: StorageRead> Walk<'_, R> {
                         witness: false,
                     };
                     assert_eq!(decide(evidence), Row::E, "an older segment is never cut");
+                    wounded = true;
                     if !self.step_over(&mut scan, flaw, Proof::FinishedSegment, behind) {
+                        let seal = seal.map(|(_, seal)| seal);
                         let (lsn, chain) =
                             seal.map_or((scan.link.lsn, scan.link.chain), |s| (s.last_lsn + 1, s.chain));
-                        let lost_root = seal.map_or([0; 32], |s| s.root);
-                        self.leave(lsn, chain, lost_root);
+                        self.ends_nowhere();
+                        self.root = seal.map(|s| s.root).filter(|root| *root != NO_ROOT);
+                        self.leave(lsn, chain);
                         return Ok(());
                     }
                 }
             }
         }
+    }
+
+    /// Notes how the present segment ends: its records do at `offset`.
+    fn ends(&mut self, offset: u64, sealed: bool, root: Option<Root>) {
+        let segment = self.segments.last_mut().expect("the segment was entered");
+        (segment.end, segment.sealed, segment.root) = (Some(offset), sealed, root);
+        (self.sealed, self.root) = (sealed, root);
+    }
+
+    /// The present segment has a hole, and so no root that could be computed.
+    fn ends_nowhere(&mut self) {
+        (self.sealed, self.root) = (false, None);
     }
 
     /// Notes a wound at the scan's position and moves to the next whole batch, if there is one.
@@ -271,21 +408,22 @@ impl<R: StorageRead> Walk<'_, R> {
         Err(OpenError::Newer { file: segment_name(scan.number), what })
     }
 
-    fn leave(&mut self, expected_lsn: Lsn, chain: u32, root: [u8; 32]) {
+    fn leave(&mut self, expected_lsn: Lsn, chain: u32) {
         self.expected_lsn = expected_lsn;
         self.chain = chain;
-        self.root = root;
     }
 
     /// The newest segment: its end is the one place where the rows differ.
     pub(super) fn tail(&mut self) -> Result<TailEnd, OpenError> {
         let segment = self.segments.last().expect("the segment was entered").clone();
         let source = self.open(segment.header.number)?;
-        if let Some(seal) = self.seal_at_end(&source, &segment) {
+        let proves = seal_proves(&segment);
+        if let Some(seal) = self.seal_at_end(&source, &segment)
+            && proves
+        {
             self.proven = self.proven.max(seal.last_lsn);
         }
-        self.begin_span(PAGE_BYTES, segment.header.seed(), segment.header.first_lsn);
-        let mut scan = self.scan(source, &segment);
+        let mut scan = self.scan(source, &segment, self.hash_tail);
         let mut untouchable = !segment.header_whole;
         let mut looked_ahead = false;
         loop {
@@ -297,9 +435,22 @@ impl<R: StorageRead> Walk<'_, R> {
                     continue;
                 }
                 Step::Sealed(seal) => {
-                    self.leave(seal.last_lsn + 1, seal.chain, seal.root);
+                    self.leave(seal.last_lsn + 1, seal.chain);
+                    let told = (seal.root != NO_ROOT).then_some(seal.root);
                     if untouchable {
+                        self.ends_nowhere();
+                        self.root = told;
                         return Ok(TailEnd::Untouchable);
+                    }
+                    let (root, edited) = match scan.hasher() {
+                        Some(hasher) => self.check_root(&segment, &hasher, &seal.root),
+                        None => (told, false),
+                    };
+                    self.ends(scan.offset, true, root);
+                    if edited {
+                        self.expected_lsn = segment.header.first_lsn;
+                        self.wound(segment.header.number, PAGE_BYTES, 0, Flaw::Seal, Proof::FinishedSegment);
+                        self.expected_lsn = seal.last_lsn + 1;
                     }
                     return Ok(TailEnd::Sealed { offset: scan.offset });
                 }
@@ -309,7 +460,7 @@ impl<R: StorageRead> Walk<'_, R> {
             let clear = flaw == Flaw::Zeros && scan.rest_is_zero();
             let mut ahead = Ahead::default();
             if !looked_ahead && !clear {
-                ahead = look_ahead(&mut scan);
+                ahead = look_ahead(&mut scan, proves);
                 self.proven = self.proven.max(ahead.claimed);
                 looked_ahead = true;
             }
@@ -338,11 +489,12 @@ impl<R: StorageRead> Walk<'_, R> {
                         });
                     }
                     self.row = row;
-                    let root = scan.root().unwrap_or([0; 32]);
-                    self.leave(scan.link.lsn, scan.link.chain, root);
+                    self.leave(scan.link.lsn, scan.link.chain);
                     if untouchable {
+                        self.ends_nowhere();
                         return Ok(TailEnd::Untouchable);
                     }
+                    self.ends(scan.offset, false, None);
                     let count = scan.link.lsn - segment.header.first_lsn;
                     return Ok(TailEnd::Open { offset: scan.offset, content_end, count });
                 }
@@ -356,7 +508,8 @@ impl<R: StorageRead> Walk<'_, R> {
                     };
                     let chain = scan.link.chain;
                     if !self.step_over(&mut scan, flaw, proof, behind) {
-                        self.leave(scan.link.lsn, chain, [0; 32]);
+                        self.leave(scan.link.lsn, chain);
+                        self.ends_nowhere();
                         return Ok(TailEnd::Untouchable);
                     }
                 }
@@ -364,6 +517,28 @@ impl<R: StorageRead> Walk<'_, R> {
             }
         }
     }
+}
+
+/// Whether a seal in this segment says that what is before it was durable. Under version 1 it was written only then;
+/// since version 2 both become durable at once, and only the cut behind the seal comes later.
+fn seal_proves(segment: &Segment) -> bool {
+    segment.header.version == 1 || segment.file_bytes < segment.header.segment_bytes
+}
+
+/// Offset behind the last byte of a file that is not zero; `None` when it cannot be read.
+fn content_end<F: Source>(source: &F, file_bytes: u64) -> Option<u64> {
+    const PORTION: u64 = 64 << 10;
+    let mut bytes = vec![0; PORTION as usize];
+    let mut end = file_bytes;
+    while end > 0 {
+        let start = (end - 1) / PORTION * PORTION;
+        let read = source.read_at(start, &mut bytes[..(end - start) as usize]).ok()?;
+        if let Some(last) = bytes[..read].iter().rposition(|b| *b != 0) {
+            return Some(start + last as u64 + 1);
+        }
+        end = start;
+    }
+    Some(0)
 }
 
 /// What is behind a stop in the newest segment.
@@ -375,7 +550,7 @@ struct Ahead {
 }
 
 /// Reads to the end of the segment once, so that a proof far behind the first damage is not missed.
-fn look_ahead<F: Source>(scan: &mut SegmentScan<F>) -> Ahead {
+fn look_ahead<F: Source>(scan: &mut SegmentScan<F>, seal_proves: bool) -> Ahead {
     let place = scan.place();
     let mut ahead = Ahead::default();
     loop {
@@ -390,11 +565,11 @@ fn look_ahead<F: Source>(scan: &mut SegmentScan<F>) -> Ahead {
                     ahead.records += scan.records(batch).count() as u64;
                     ahead.last_lsn = batch.last_lsn;
                 }
-                Step::Sealed(seal) => {
+                Step::Sealed(seal) if seal_proves => {
                     ahead.claimed = ahead.claimed.max(seal.last_lsn);
                     break;
                 }
-                Step::Stop(_) => break,
+                Step::Sealed(_) | Step::Stop(_) => break,
             }
         }
     }

@@ -361,9 +361,9 @@ fn damage_to_a_seal_loses_nothing() {
 
 #[test]
 fn rot_before_a_checkpoint_leaves_the_state_whole() {
-    let (disk, records) = long(Some(400));
+    let (disk, records) = long(Some(900));
     let lsn = opened(&disk.fork()).unwrap().checkpoints()[0].lsn;
-    assert!(lsn >= 400);
+    assert!(lsn >= 900);
     // Rot in the header of the first segment's successor, far before the checkpoint.
     let copy = disk.fork();
     copy.patch(&name(1), 9_000, &[0x55; 900]);
@@ -428,6 +428,64 @@ fn rot_that_opening_did_not_look_at_is_found_in_the_background() {
     assert_eq!(opening.report().known_gaps.len(), 1);
     let check = opening.older(lsn);
     assert_eq!(check.run().unwrap(), [], "it is declared now");
+}
+
+/// Opening believes what lies before the checkpoint in its own segment, too; even in the newest one.
+#[test]
+fn rot_before_a_checkpoint_in_the_newest_segment_is_found_in_the_background() {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    let mut records = Vec::new();
+    for n in 0..60 {
+        records.extend(append(&mut writer, 1 + n % 3, 4).unwrap());
+        writer.sync().unwrap();
+        if n == 40 {
+            writer.checkpoint(writer.durable_lsn(), [1; 32], b"state").unwrap();
+        }
+    }
+    drop(writer);
+    let whole = opened(&disk.fork()).unwrap();
+    let lsn = whole.checkpoints()[0].lsn;
+    assert!(whole.report().records_verified < records.len() as u64 / 2, "the checkpoint's place was used");
+    disk.patch(SEGMENT, 4096 + 700, &[0x55; 90]);
+    let mut opening = opened(&disk).unwrap();
+    assert_eq!((opening.report().gap.clone(), opening.last_lsn()), (None, records.len() as u64));
+    assert_eq!(folded(&mut opening, lsn + 1).unwrap(), records[lsn as usize..]);
+    assert!(matches!(folded(&mut opening, 1), Err(OpenError::Damaged(_))), "but it never verifies");
+    let check = opening.older(lsn);
+    let (mut writer, _) = opening.finish().unwrap();
+    let found = check.run().unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].segment, found[0].through_lsn), (1, lsn));
+    writer.declare(&found[0]).unwrap();
+    append(&mut writer, 1, 1).unwrap();
+    writer.close().unwrap();
+    let opening = opened(&disk).unwrap();
+    assert_eq!(opening.report().known_gaps.len(), 1);
+    assert_eq!(opening.older(lsn).run().unwrap(), [], "it is declared now");
+}
+
+/// The place only saves time: when no whole batch stands there, all of the segment is read and judged as ever.
+#[test]
+fn a_checkpoints_place_that_is_damaged_itself_is_not_believed() {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    let mut at = 0;
+    for n in 0..60 {
+        if n == 40 {
+            at = 4096 + writer.stats().bytes;
+        }
+        append(&mut writer, 1 + n % 3, 4).unwrap();
+        writer.sync().unwrap();
+        if n == 40 {
+            writer.checkpoint(writer.durable_lsn(), [1; 32], b"state").unwrap();
+        }
+    }
+    drop(writer);
+    disk.patch(SEGMENT, at + 20, &[0x55; 4]);
+    let report = opened(&disk).unwrap().report().clone();
+    let gap = report.gap.expect("row E");
+    assert_eq!((gap.offset, gap.through_lsn), (at, report.checkpoint_lsn));
 }
 
 #[test]
