@@ -1,23 +1,31 @@
 //! Which executions a book remembers, by trade id: the answer to "was this one counted already?".
 //!
-//! It follows from the entries, so it is no part of the canonical encoding, and it is only ever asked for one id:
-//! nothing depends on the order in which the table holds them.
+//! It follows from the entries, so it is no part of the canonical encoding. It is asked for one id at a time and never
+//! walked through in the order in which the table holds them, so that nothing depends on that order.
 
 use super::Entry;
 use aegis_model::ids::Timestamp;
 use aegis_model::text::Label;
+use core::hash::BuildHasher;
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 /// Times of the remembered executions by trade id.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct TradeIndex(HashMap<Label, Timestamp, FixedState>);
+#[derive(Clone, Debug, Default)]
+pub struct TradeIndex(HashTable<(Label, Timestamp)>);
+
+fn hash(id: &Label) -> u64 {
+    FixedState::default().hash_one(id)
+}
 
 impl TradeIndex {
     /// The index of these entries.
     pub(super) fn of(entries: &[Entry]) -> TradeIndex {
-        let trades = entries.iter().filter(|e| e.is_trade());
-        TradeIndex(trades.map(|e| (e.id, e.time)).collect())
+        let mut index = TradeIndex::default();
+        for entry in entries.iter().filter(|e| e.is_trade()) {
+            index.insert(entry.id, entry.time);
+        }
+        index
     }
 
     /// How many are remembered.
@@ -32,14 +40,30 @@ impl TradeIndex {
 
     /// When the execution with this id was executed, if it is remembered.
     pub fn get(&self, id: &Label) -> Option<Timestamp> {
-        self.0.get(id).copied()
+        self.0.find(hash(id), |(known, _)| known == id).map(|(_, time)| *time)
     }
 
+    /// Remembers an execution; one with this id is replaced.
     pub(super) fn insert(&mut self, id: Label, time: Timestamp) {
-        self.0.insert(id, time);
+        match self.0.find_mut(hash(&id), |(known, _)| *known == id) {
+            Some(known) => known.1 = time,
+            None => {
+                self.0.insert_unique(hash(&id), (id, time), |(known, _)| hash(known));
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, id: &Label) {
-        self.0.remove(id);
+        if let Ok(found) = self.0.find_entry(hash(id), |(known, _)| known == id) {
+            found.remove();
+        }
     }
 }
+
+impl PartialEq for TradeIndex {
+    fn eq(&self, other: &TradeIndex) -> bool {
+        self.len() == other.len() && self.0.iter().all(|(id, time)| other.get(id) == Some(*time))
+    }
+}
+
+impl Eq for TradeIndex {}
