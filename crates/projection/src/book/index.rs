@@ -45,10 +45,11 @@ impl TradeIndex {
 
     /// Remembers an execution; one with this id is replaced.
     pub(super) fn insert(&mut self, id: Label, time: Timestamp) {
-        match self.0.find_mut(hash(&id), |(known, _)| *known == id) {
+        let place = hash(&id);
+        match self.0.find_mut(place, |(known, _)| *known == id) {
             Some(known) => known.1 = time,
             None => {
-                self.0.insert_unique(hash(&id), (id, time), |(known, _)| hash(known));
+                self.0.insert_unique(place, (id, time), |(known, _)| hash(known));
             }
         }
     }
