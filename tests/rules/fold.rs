@@ -61,7 +61,7 @@ fn rule_03_a_fill_booked_where_it_arrives_joins_at_the_end() {
     // The engine moves the execution time of such a fill to now; the fold books it there.
     apply(&mut state, 9, fill("late", Side::Buy, "1", "200", 9));
     assert_eq!(btc(&state).entry_price(), Some(price("150")));
-    assert_eq!(btc(&state).book.entries.last().map(|e| e.id), Some(label("late")));
+    assert_eq!(btc(&state).book.entries.back().map(|e| e.id), Some(label("late")));
 }
 
 #[test]
@@ -346,7 +346,7 @@ fn closed_cycles_are_told_once_and_history_is_not_state() {
         let second = cycle * 86_400;
         apply(&mut state, second, fill(&format!("b{cycle}"), Side::Buy, "1", "100", second));
         apply(&mut state, second, fill(&format!("s{cycle}"), Side::Sell, "1", "101", second + 1));
-        let sums = btc(&state).book.ended.last().expect("ended").sums.clone();
+        let sums = btc(&state).book.ended.back().expect("ended").sums.clone();
         apply(
             &mut state,
             second,

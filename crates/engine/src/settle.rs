@@ -72,9 +72,9 @@ impl Engine {
         }
         let Some(instrument) = self.state.instrument(id) else { return };
         if !instrument.is_open() && instrument.protection.is_some() {
-            let why = if instrument.book.ended.last().is_some_and(|c| c.sums.dust.is_positive()) {
+            let why = if instrument.book.ended.back().is_some_and(|c| c.sums.dust.is_positive()) {
                 RetireCause::Dust
-            } else if instrument.book.ended.last().is_some_and(|c| c.sums.sold.is_zero()) {
+            } else if instrument.book.ended.back().is_some_and(|c| c.sums.sold.is_zero()) {
                 RetireCause::Corrected
             } else {
                 RetireCause::Closed

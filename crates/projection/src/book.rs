@@ -12,7 +12,7 @@ use aegis_model::event::Fee;
 use aegis_model::ids::{Lsn, OrderId, Timestamp};
 use aegis_model::money::{Money, Price, Quantity};
 use aegis_model::text::Label;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 pub use explain::{ExitResult, Lot};
@@ -158,7 +158,7 @@ pub struct Holding {
 pub struct CycleSummary {
     /// The sums as they stood when it ended; `sums.cycle` is its number.
     pub sums: Holding,
-    /// How many of the book's remembered entries lead to this end.
+    /// How many entries since the journal began lead to this end.
     pub through: u64,
 }
 
@@ -168,17 +168,19 @@ pub struct Book {
     /// What the forgotten entries amount to.
     pub base: Holding,
     /// Remembered entries in fold order.
-    pub entries: Vec<Entry>,
+    pub entries: VecDeque<Entry>,
     /// What all entries amount to.
     pub now: Holding,
     /// Ended cycles of the remembered entries, oldest first.
-    pub ended: Vec<CycleSummary>,
+    pub ended: VecDeque<CycleSummary>,
     /// Profit of each remembered ended cycle as it was last told by `PositionClosed` or `CycleRestated`.
     pub told: BTreeMap<u32, Money>,
     /// The remembered executions by trade id, so that a repeat is found without a scan.
     pub index: TradeIndex,
     /// Remembered executions whose fee is not known, inferred parts included.
     pub fees_unknown: u32,
+    /// How many entries are forgotten.
+    pub forgotten: u64,
     /// Time of the youngest forgotten entry: nothing can be put before it any more.
     pub horizon: Option<Timestamp>,
     /// The UTC day on which forgetting was last looked at.
@@ -251,14 +253,26 @@ type Exact<T> = Result<T, ArithmeticError>;
 
 impl bincode::Encode for Book {
     fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
-        let Book { base, entries, now, ended, told, index: _, fees_unknown, horizon, swept, corrected } =
-            self;
+        let Book {
+            base,
+            entries,
+            now,
+            ended,
+            told,
+            index: _,
+            fees_unknown,
+            forgotten,
+            horizon,
+            swept,
+            corrected,
+        } = self;
         base.encode(encoder)?;
         entries.encode(encoder)?;
         now.encode(encoder)?;
         ended.encode(encoder)?;
         told.encode(encoder)?;
         fees_unknown.encode(encoder)?;
+        forgotten.encode(encoder)?;
         horizon.encode(encoder)?;
         swept.encode(encoder)?;
         corrected.encode(encoder)
@@ -270,15 +284,16 @@ impl<Context> bincode::Decode<Context> for Book {
         decoder: &mut D,
     ) -> Result<Book, bincode::error::DecodeError> {
         let base = Holding::decode(decoder)?;
-        let entries = Vec::decode(decoder)?;
+        let entries = VecDeque::decode(decoder)?;
         Ok(Book {
             base,
             index: TradeIndex::of(&entries),
             entries,
             now: Holding::decode(decoder)?,
-            ended: Vec::decode(decoder)?,
+            ended: VecDeque::decode(decoder)?,
             told: BTreeMap::decode(decoder)?,
             fees_unknown: u32::decode(decoder)?,
+            forgotten: u64::decode(decoder)?,
             horizon: Option::decode(decoder)?,
             swept: i64::decode(decoder)?,
             corrected: Option::decode(decoder)?,
@@ -295,10 +310,11 @@ impl Book {
 
     /// Where the execution with this trade id stands.
     pub(crate) fn position(&self, id: &Label) -> Option<usize> {
-        let time = self.index.get(id)?;
-        let from = self.entries.partition_point(|e| e.time < time);
-        let mut same_time = self.entries[from..].iter().take_while(|e| e.time == time);
-        same_time.position(|e| e.is_trade() && e.id == *id).map(|at| from + at)
+        self.index.find(id, |time| {
+            let from = self.entries.partition_point(|e| e.time < time);
+            let mut same_time = self.entries.range(from..).take_while(|e| e.time == time);
+            same_time.position(|e| e.is_trade() && e.id == *id).map(|at| from + at)
+        })
     }
 
     /// Where the entry stands that an order's row made without trades.
@@ -328,7 +344,7 @@ impl Book {
     pub(crate) fn edit(&mut self, edit: Edit) -> Exact<Edit> {
         match edit {
             Edit::Insert(entry) => {
-                let at = match self.entries.last() {
+                let at = match self.entries.back() {
                     Some(last) if entry.key() <= last.key() => {
                         self.entries.partition_point(|e| e.key() <= entry.key())
                     }
@@ -357,7 +373,8 @@ impl Book {
                 Ok(Edit::Replace(at, old))
             }
             Edit::Remove(at) => {
-                let old = self.entries.remove(at);
+                let old = self.entries[at];
+                self.entries.remove(at);
                 if let Err(e) = self.refold(at) {
                     self.entries.insert(at, old);
                     return Err(e);
@@ -371,7 +388,7 @@ impl Book {
     /// Whether an entry comes behind all others.
     pub(crate) fn is_last(&self, entry: &Entry) -> bool {
         self.entries
-            .last()
+            .back()
             .is_none_or(|last| (last.time, last.change.rank()) < (entry.time, entry.change.rank()))
     }
 
@@ -388,10 +405,10 @@ impl Book {
                 return Err(e);
             }
         };
-        self.entries.push(*entry);
+        self.entries.push_back(*entry);
         if ended {
-            let through = self.entries.len() as u64;
-            self.ended.push(CycleSummary { sums: self.now.clone(), through });
+            let through = self.forgotten + self.entries.len() as u64;
+            self.ended.push_back(CycleSummary { sums: self.now.clone(), through });
         }
         self.note(entry);
         Ok(())
@@ -399,7 +416,7 @@ impl Book {
 
     fn note(&mut self, entry: &Entry) {
         if entry.is_trade() {
-            self.index.insert(entry.id, entry.time);
+            self.index.insert(&entry.id, entry.time);
         }
         self.fees_unknown += u32::from(entry.change.fee_unknown());
         let open_until = match entry.change {
@@ -418,19 +435,19 @@ impl Book {
 
     fn unnote(&mut self, entry: &Entry) {
         if entry.is_trade() {
-            self.index.remove(&entry.id);
+            self.index.remove(&entry.id, entry.time);
         }
         self.fees_unknown = self.fees_unknown.saturating_sub(u32::from(entry.change.fee_unknown()));
     }
 
     /// Folds anew from the last end of a cycle before the entry at `from`; nothing changes when a sum overflows.
     fn refold(&mut self, from: usize) -> Exact<()> {
-        let kept = self.ended.partition_point(|c| c.through <= from as u64);
+        let kept = self.ended.partition_point(|c| c.through <= self.forgotten + from as u64);
         let (mut now, start) = self.flat_point(kept);
-        let mut later = Vec::new();
+        let mut later = VecDeque::new();
         for (at, entry) in self.entries.iter().enumerate().skip(start) {
             if now.step(entry)? {
-                later.push(CycleSummary { sums: now.clone(), through: at as u64 + 1 });
+                later.push_back(CycleSummary { sums: now.clone(), through: self.forgotten + at as u64 + 1 });
             }
         }
         self.ended.truncate(kept);
@@ -439,10 +456,13 @@ impl Book {
         Ok(())
     }
 
-    /// The state after the first `cycles` remembered ends, and how many entries lead there.
+    /// The state after the first `cycles` remembered ends, and how many of the remembered entries lead there.
     fn flat_point(&self, cycles: usize) -> (Holding, usize) {
         match cycles.checked_sub(1).and_then(|last| self.ended.get(last)) {
-            Some(cycle) => (cycle.sums.clone(), usize::try_from(cycle.through).unwrap_or(usize::MAX)),
+            Some(cycle) => {
+                let remembered = cycle.through.saturating_sub(self.forgotten);
+                (cycle.sums.clone(), usize::try_from(remembered).unwrap_or(usize::MAX))
+            }
             None => (self.base.clone(), 0),
         }
     }
@@ -450,9 +470,7 @@ impl Book {
     /// Forgets ended cycles whose last execution lies before `cutoff`, and what lies between cycles before it; what
     /// they amount to stays. Nothing of an open cycle is ever forgotten.
     pub fn forget(&mut self, cutoff: Timestamp) {
-        // In one go once half of what is remembered is old: moving the rest down then costs what booking it did.
-        let old = self.entries.partition_point(|e| e.time < cutoff);
-        if old == 0 || old * 2 < self.entries.len() {
+        if self.entries.front().is_none_or(|e| e.time >= cutoff) {
             return;
         }
         let cycles = self.ended.partition_point(|c| c.sums.last < cutoff);
@@ -467,16 +485,13 @@ impl Book {
         if through == 0 {
             return;
         }
-        for at in 0..through {
-            let entry = self.entries[at];
+        for _ in 0..through {
+            let Some(entry) = self.entries.pop_front() else { break };
             self.unnote(&entry);
             self.horizon = self.horizon.max(Some(entry.time));
         }
-        self.entries.drain(..through);
+        self.forgotten += through as u64;
         self.ended.drain(..cycles);
-        for cycle in &mut self.ended {
-            cycle.through -= through as u64;
-        }
         self.told = self.told.split_off(&base.cycle.saturating_add(1));
         self.base = base;
     }

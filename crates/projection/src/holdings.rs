@@ -268,7 +268,7 @@ impl State {
     }
 
     fn time_of_last(&self, id: InstrumentId) -> Option<Timestamp> {
-        self.instrument(id).and_then(|i| i.book.entries.last()).map(|e| e.time)
+        self.instrument(id).and_then(|i| i.book.entries.back()).map(|e| e.time)
     }
 
     fn after_horizon(&self, id: InstrumentId, time: Timestamp) -> Timestamp {

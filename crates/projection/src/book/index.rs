@@ -10,9 +10,10 @@ use core::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// Times of the remembered executions by trade id.
+/// Remembered executions by trade id: the hash of the id, and when it was executed. Who asks holds the time against the
+/// entries, which tell the id in full.
 #[derive(Clone, Debug, Default)]
-pub struct TradeIndex(HashTable<(Label, Timestamp)>);
+pub struct TradeIndex(HashTable<(u64, Timestamp)>);
 
 fn hash(id: &Label) -> u64 {
     FixedState::default().hash_one(id)
@@ -20,10 +21,10 @@ fn hash(id: &Label) -> u64 {
 
 impl TradeIndex {
     /// The index of these entries.
-    pub(super) fn of(entries: &[Entry]) -> TradeIndex {
+    pub(super) fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> TradeIndex {
         let mut index = TradeIndex::default();
-        for entry in entries.iter().filter(|e| e.is_trade()) {
-            index.insert(entry.id, entry.time);
+        for entry in entries.into_iter().filter(|e| e.is_trade()) {
+            index.insert(&entry.id, entry.time);
         }
         index
     }
@@ -38,32 +39,41 @@ impl TradeIndex {
         self.0.is_empty()
     }
 
-    /// When the execution with this id was executed, if it is remembered.
-    pub fn get(&self, id: &Label) -> Option<Timestamp> {
-        self.0.find(hash(id), |(known, _)| known == id).map(|(_, time)| *time)
-    }
-
-    /// Remembers an execution; one with this id is replaced.
-    pub(super) fn insert(&mut self, id: Label, time: Timestamp) {
-        let place = hash(&id);
-        match self.0.find_mut(place, |(known, _)| *known == id) {
-            Some(known) => known.1 = time,
-            None => {
-                self.0.insert_unique(place, (id, time), |(known, _)| hash(known));
+    /// What `at` finds at one of the times that an execution with this id may have; ids with one hash are told apart by
+    /// `at`.
+    pub(super) fn find<T>(&self, id: &Label, at: impl Fn(Timestamp) -> Option<T>) -> Option<T> {
+        let place = hash(id);
+        let mut found = None;
+        self.0.find(place, |(known, time)| {
+            if *known == place {
+                found = at(*time);
             }
-        }
+            found.is_some()
+        });
+        found
     }
 
-    pub(super) fn remove(&mut self, id: &Label) {
-        if let Ok(found) = self.0.find_entry(hash(id), |(known, _)| known == id) {
+    pub(super) fn insert(&mut self, id: &Label, time: Timestamp) {
+        let place = hash(id);
+        self.0.insert_unique(place, (place, time), |(known, _)| *known);
+    }
+
+    /// Two executions with one hash and one time are one as good as the other here.
+    pub(super) fn remove(&mut self, id: &Label, time: Timestamp) {
+        let place = hash(id);
+        if let Ok(found) = self.0.find_entry(place, |known| *known == (place, time)) {
             found.remove();
         }
+    }
+
+    fn count(&self, one: &(u64, Timestamp)) -> usize {
+        self.0.iter_hash(one.0).filter(|known| *known == one).count()
     }
 }
 
 impl PartialEq for TradeIndex {
     fn eq(&self, other: &TradeIndex) -> bool {
-        self.len() == other.len() && self.0.iter().all(|(id, time)| other.get(id) == Some(*time))
+        self.len() == other.len() && self.0.iter().all(|one| self.count(one) == other.count(one))
     }
 }
 
