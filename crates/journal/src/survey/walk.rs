@@ -452,7 +452,7 @@ impl<R: StorageRead> Walk<'_, R> {
                         self.wound(segment.header.number, PAGE_BYTES, 0, Flaw::Seal, Proof::FinishedSegment);
                         self.expected_lsn = seal.last_lsn + 1;
                     }
-                    return Ok(TailEnd::Sealed { offset: scan.offset });
+                    return Ok(TailEnd::Sealed);
                 }
                 Step::Stop(flaw) => flaw,
             };
@@ -468,7 +468,8 @@ impl<R: StorageRead> Walk<'_, R> {
             let flaw = if scan.unreadable_behind() { Flaw::Unreadable } else { flaw };
             let behind = if clear { Behind::NOTHING } else { scan.find_behind() };
             let evidence = Evidence {
-                seen: seen(&mut scan, flaw, behind),
+                // That the rest is zero was just read, byte by byte.
+                seen: if clear && flaw == Flaw::Zeros { Seen::Zeros } else { seen(&mut scan, flaw, behind) },
                 valid_behind: behind.found.is_some(),
                 proof: self.proven >= scan.link.lsn,
                 place: Place::Tail,
