@@ -99,7 +99,8 @@ impl<R: StorageRead> JournalReader<R> {
     }
 
     /// Whether to stop at the durable end beside a live writer (the default), or to show appended records
-    /// that may yet be lost. Without a live writer every valid record is shown: a recovery would keep it.
+    /// that may yet be lost; while the writer changes its segment, those in the next file are seen only once it has its
+    /// name. Without a live writer every valid record is shown: a recovery would keep it.
     #[must_use]
     pub fn durable_only(mut self, yes: bool) -> Self {
         self.durable_only = yes;
