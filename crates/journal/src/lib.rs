@@ -15,6 +15,7 @@
 //! This crate never interprets a payload, never reads a clock, and never repairs by guessing. The bytes are
 //! specified in `journal-format.md`.
 
+mod beside;
 mod checkpoint;
 mod decide;
 mod error;

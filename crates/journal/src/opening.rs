@@ -248,24 +248,14 @@ impl<S: Storage> Opening<S> {
     /// # Errors
     /// [`OpenError::Io`]; opening again repeats everything that was not finished.
     pub fn finish(self) -> Result<(Writer<S>, RecoveryReport), OpenError> {
-        let Opening { survey, config, mut storage } = self;
+        let Opening { mut survey, config, mut storage } = self;
         let before = survey.before();
-        let mut report = survey.report;
+        let mut report = survey.report.clone();
         match survey.tail {
-            TailEnd::Untouchable => {}
-            TailEnd::Sealed { offset } => {
-                let segment = survey.segments.last().expect("a sealed tail is a segment");
-                if segment.file_bytes != offset + SEAL_BYTES {
-                    trim(&mut storage, segment.header.number, offset, None)?;
-                }
-            }
+            TailEnd::Untouchable | TailEnd::Sealed => {}
             TailEnd::Open { offset, content_end, count } => {
-                let segment = survey.segments.last().expect("an open tail is a segment");
+                let segment = survey.segments.last_mut().expect("an open tail is a segment");
                 let number = segment.header.number;
-                if content_end > offset {
-                    let copy = copy_aside(&mut storage, number, offset, content_end)?;
-                    report.copies.push(copy);
-                }
                 let seal = Seal {
                     last_lsn: segment.header.first_lsn + count - 1,
                     count,
@@ -274,13 +264,20 @@ impl<S: Storage> Opening<S> {
                     // Hashing a segment takes longer than the whole opening may. Its root enters that of the next.
                     root: NO_ROOT,
                 };
-                trim(&mut storage, number, offset, Some(seal))?;
+                let cut = content_end > offset;
+                if cut {
+                    let copy = copy_aside(&mut storage, number, offset, content_end)?;
+                    report.copies.push(copy);
+                }
+                end(&mut storage, number, offset, seal, cut)?;
+                // What is only zeros behind the seal is cut when there is time.
+                segment.sealed = !cut;
             }
         }
         let kept = survey.gaps.iter().filter(|(_, gap)| gap.by_checkpoint).map(|(_, gap)| gap.through_lsn);
-        // Segments that a writer sealed and did not live to cut. Never one that is damaged.
+        // Segments that are sealed and not cut yet. Never one that is damaged.
         let mut untrimmed = Vec::new();
-        for segment in survey.segments.iter().rev().skip(1) {
+        for segment in &survey.segments {
             if let (true, true, Some(end)) = (segment.header_whole, segment.sealed, segment.end)
                 && segment.file_bytes > end + SEAL_BYTES
             {
@@ -305,14 +302,20 @@ impl<S: Storage> Opening<S> {
     }
 }
 
-/// Ends a segment at `offset` with a seal (unless it stands there already) and cuts what follows.
-fn trim<S: Storage>(storage: &mut S, number: u64, offset: u64, seal: Option<Seal>) -> Result<(), OpenError> {
+/// Ends a segment at `offset` with a seal, and cuts what follows if it is more than zeros.
+fn end<S: Storage>(
+    storage: &mut S,
+    number: u64,
+    offset: u64,
+    seal: Seal,
+    cut: bool,
+) -> Result<(), OpenError> {
     let name = segment_name(number);
     let mut file = storage.open_file(&name).map_err(|e| OpenError::io("open", &name, &e))?;
-    if let Some(seal) = seal {
-        file.write_at(offset, &seal.encode()).map_err(|e| OpenError::io("seal", &name, &e))?;
+    file.write_at(offset, &seal.encode()).map_err(|e| OpenError::io("seal", &name, &e))?;
+    if cut {
+        file.truncate(offset + SEAL_BYTES).map_err(|e| OpenError::io("trim", &name, &e))?;
     }
-    file.truncate(offset + SEAL_BYTES).map_err(|e| OpenError::io("trim", &name, &e))?;
     file.sync().map_err(|e| OpenError::io("sync", &name, &e))
 }
 

@@ -99,7 +99,8 @@ impl<R: StorageRead> JournalReader<R> {
     }
 
     /// Whether to stop at the durable end beside a live writer (the default), or to show appended records
-    /// that may yet be lost. Without a live writer every valid record is shown: a recovery would keep it.
+    /// that may yet be lost; while the writer changes its segment, those in the next file are seen only once it has its
+    /// name. Without a live writer every valid record is shown: a recovery would keep it.
     #[must_use]
     pub fn durable_only(mut self, yes: bool) -> Self {
         self.durable_only = yes;
@@ -140,9 +141,9 @@ impl<R: StorageRead> JournalReader<R> {
     /// # Errors
     /// Each damaged place once; the next call goes on with what is intact behind it.
     #[expect(clippy::should_implement_trait, reason = "the record borrows from the reader")]
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, Damage> {
-        if self.at == self.batch_end && !self.advance()? {
+        if self.at == self.batch_end && !self.advance() && !self.advance_slowly()? {
             return Ok(None);
         }
         let (frame, number) = (self.scan.frame_at(self.at), self.scan.number);
@@ -155,19 +156,19 @@ impl<R: StorageRead> JournalReader<R> {
         Ok(Some(record))
     }
 
-    /// Moves to the next batch with a record to hand out; `false` at the end for now.
-    #[inline]
-    fn advance(&mut self) -> Result<bool, Damage> {
+    /// Moves to the next batch if it lies in the window and nothing is special about it.
+    fn advance(&mut self) -> bool {
         if self.skip_below == 0
             && self.missing.is_none()
             && let Some(batch) = self.scan.batch_in_window()
         {
             (self.at, self.batch_end) = (batch.start, batch.end);
-            return Ok(true);
+            return true;
         }
-        self.advance_slowly()
+        false
     }
 
+    /// Moves to the next batch with a record to hand out; `false` at the end for now.
     #[cold]
     fn advance_slowly(&mut self) -> Result<bool, Damage> {
         if let Some(damage) = self.missing.take() {

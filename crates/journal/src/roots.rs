@@ -307,7 +307,10 @@ impl<S: Storage> Work<S> {
 
     /// The root of the present segment, or `None` when it would be waited for; then it joins the backlog.
     fn finish(&mut self, end: u64) -> Result<Option<Root>, IoFacts> {
-        let Some(mut hashing) = self.hashing.take() else { return Ok(None) };
+        let Some(mut hashing) = self.hashing.take() else {
+            self.before = None;
+            return Ok(None);
+        };
         hashing.ahead = None;
         let far = end.saturating_sub(hashing.taken) > LAG_BYTES_MAX;
         if !self.backlog.is_empty() || far || self.stop.load(Ordering::Relaxed) {

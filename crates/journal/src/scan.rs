@@ -6,6 +6,7 @@
 
 use std::io;
 
+use crate::beside;
 use crate::frame::{Flaw, Link, RawRecord};
 use crate::layout::{
     BATCH_BYTES_MAX, DeclaredGap, FIRST_BYTES, FRAME_BYTES, Header, PAGE_BYTES, SEAL_BYTES, Seal, u64_at,
@@ -404,10 +405,25 @@ impl<F: Source> SegmentScan<F> {
         self.zeros_until() >= self.window.end
     }
 
+    /// As `rest_is_zero`, with the second half of a long rest read from `other` at the same time. Any doubt is
+    /// settled by reading it all again here.
+    pub(crate) fn rest_is_zero_beside(&mut self, other: F) -> bool {
+        let end = self.window.end;
+        let middle = self.offset.midpoint(end) / PAGE_BYTES * PAGE_BYTES;
+        let Some(second_half) = beside::zeros(other, middle, end) else { return self.rest_is_zero() };
+        let first_half = self.zeros_until_limit(middle) >= middle;
+        second_half.wait() == Some(true) && first_half || self.rest_is_zero()
+    }
+
     /// Offset of the first non-zero byte from the position on, or the end of the file.
     pub(crate) fn zeros_until(&mut self) -> u64 {
+        self.zeros_until_limit(self.window.end)
+    }
+
+    /// As `zeros_until`, but no further than `limit` and what is read with it.
+    fn zeros_until_limit(&mut self, limit: u64) -> u64 {
         let mut at = self.offset;
-        while at < self.window.end {
+        while at < limit {
             let bytes = self.window.from(at, at, at + 1);
             if bytes.is_empty() {
                 return self.window.end;
@@ -417,7 +433,7 @@ impl<F: Source> SegmentScan<F> {
                 None => at += bytes.len() as u64,
             }
         }
-        self.window.end
+        at.min(self.window.end)
     }
 
     /// Offset behind the last non-zero byte at or behind the position.

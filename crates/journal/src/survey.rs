@@ -177,8 +177,8 @@ pub(crate) struct Segment {
 /// What became of the newest segment's end.
 #[derive(Clone, Debug)]
 pub(crate) enum TailEnd {
-    /// It is sealed at this offset already.
-    Sealed { offset: u64 },
+    /// It is sealed already.
+    Sealed,
     /// Its records end at this offset; content behind it, if any, ends at `content_end`.
     Open { offset: u64, content_end: u64, count: u64 },
     /// It must not be written again.
@@ -217,7 +217,7 @@ impl Survey {
     /// segment with a hole has no root, and zeros stand for it.
     pub(crate) fn before(&self) -> Before {
         let mut unhashed = Vec::new();
-        let whole = self.root.is_some() || matches!(self.tail, TailEnd::Sealed { .. } | TailEnd::Open { .. });
+        let whole = self.root.is_some() || matches!(self.tail, TailEnd::Sealed | TailEnd::Open { .. });
         for (index, segment) in self.segments.iter().enumerate().rev() {
             let is_newest = index + 1 == self.segments.len();
             let follows = is_newest || self.segments[index + 1].header.number == segment.header.number + 1;

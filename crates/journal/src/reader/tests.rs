@@ -137,3 +137,59 @@ fn a_live_file_is_believed_only_while_its_writer_lives() {
     assert_eq!(read.live().unwrap(), None);
     assert_eq!(drain(&mut reader), [2], "what a recovery would keep");
 }
+
+/// A directory that counts what is asked of it.
+struct Counting {
+    read: MemReader,
+    asked: std::sync::Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Counting {
+    fn count(&self) {
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl StorageRead for Counting {
+    type Source = MemSource;
+
+    fn list(&self) -> std::io::Result<Vec<Entry>> {
+        self.count();
+        self.read.list()
+    }
+
+    fn open(&self, name: &str) -> std::io::Result<MemSource> {
+        self.count();
+        self.read.open(name)
+    }
+
+    fn live(&self) -> std::io::Result<Option<Live>> {
+        self.read.live()
+    }
+
+    fn writer_is_alive(&self) -> std::io::Result<bool> {
+        self.read.writer_is_alive()
+    }
+}
+
+#[test]
+fn a_poll_and_a_new_record_open_and_list_nothing() {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    append(&mut writer, 3, 1).unwrap();
+    writer.sync().unwrap();
+    let asked = std::sync::Arc::default();
+    let mut reader =
+        JournalReader::open(Counting { read: writer.reader(), asked: std::sync::Arc::clone(&asked) })
+            .unwrap();
+    assert_eq!(drain(&mut reader), [1, 2, 3]);
+    let before = asked.load(std::sync::atomic::Ordering::Relaxed);
+    for n in 0..50 {
+        assert_eq!(drain(&mut reader), []);
+        append(&mut writer, 1, n).unwrap();
+        assert_eq!(drain(&mut reader), [], "not durable yet");
+        writer.sync().unwrap();
+        assert_eq!(drain(&mut reader), [4 + n]);
+    }
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), before);
+}

@@ -2,6 +2,7 @@
 //! table says of each break.
 
 use super::{Cut, Note, Proof, Segment, Span, TailEnd, WOUNDS_MAX, Wound};
+use crate::beside;
 use crate::decide::{Evidence, Place, Row, Seen, decide};
 use crate::error::{Newer, OpenError};
 use crate::frame::Flaw;
@@ -287,7 +288,15 @@ impl<R: StorageRead> Walk<'_, R> {
             self.leave(seal.last_lsn + 1, seal.chain);
             return Ok(());
         }
-        let mut scan = self.scan(source, &segment, true);
+        // The whole segment is hashed by a second core while this one verifies it, if it is long.
+        let from_first = self.place.is_none_or(|place| place.segment != segment.header.number);
+        let mut hashed = match seal {
+            Some((offset, _)) if from_first => {
+                beside::hash(self.open(segment.header.number)?, &segment.header, offset).map(|h| (offset, h))
+            }
+            Some(_) | None => None,
+        };
+        let mut scan = self.scan(source, &segment, hashed.is_none());
         let mut wounded = false;
         loop {
             match scan.next_batch() {
@@ -298,7 +307,9 @@ impl<R: StorageRead> Walk<'_, R> {
                 }
                 Step::Sealed(seal) => {
                     let told = (seal.root != NO_ROOT).then_some(seal.root);
-                    let (root, edited) = match scan.hasher() {
+                    let beside = hashed.take().filter(|(offset, _)| *offset == scan.offset && !wounded);
+                    let hasher = scan.hasher().or_else(|| beside.and_then(|(_, hash)| hash.wait()).flatten());
+                    let (root, edited) = match hasher {
                         Some(hasher) => self.check_root(&segment, &hasher, &seal.root),
                         None => (told, false),
                     };
@@ -452,12 +463,12 @@ impl<R: StorageRead> Walk<'_, R> {
                         self.wound(segment.header.number, PAGE_BYTES, 0, Flaw::Seal, Proof::FinishedSegment);
                         self.expected_lsn = seal.last_lsn + 1;
                     }
-                    return Ok(TailEnd::Sealed { offset: scan.offset });
+                    return Ok(TailEnd::Sealed);
                 }
                 Step::Stop(flaw) => flaw,
             };
             self.refuse_newer(&scan, flaw)?;
-            let clear = flaw == Flaw::Zeros && scan.rest_is_zero();
+            let clear = flaw == Flaw::Zeros && scan.rest_is_zero_beside(self.open(segment.header.number)?);
             let mut ahead = Ahead::default();
             if !looked_ahead && !clear {
                 ahead = look_ahead(&mut scan, proves);
@@ -468,7 +479,8 @@ impl<R: StorageRead> Walk<'_, R> {
             let flaw = if scan.unreadable_behind() { Flaw::Unreadable } else { flaw };
             let behind = if clear { Behind::NOTHING } else { scan.find_behind() };
             let evidence = Evidence {
-                seen: seen(&mut scan, flaw, behind),
+                // That the rest is zero was just read, byte by byte.
+                seen: if clear && flaw == Flaw::Zeros { Seen::Zeros } else { seen(&mut scan, flaw, behind) },
                 valid_behind: behind.found.is_some(),
                 proof: self.proven >= scan.link.lsn,
                 place: Place::Tail,

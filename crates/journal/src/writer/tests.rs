@@ -127,3 +127,61 @@ fn a_clean_stop_gives_the_spare_back() {
     writer.close().unwrap();
     assert_eq!(disk.names(), ["0000000001.seg"]);
 }
+
+#[test]
+fn the_small_first_segment_of_an_opening_takes_no_batch_away() {
+    let config = Config { segment_bytes: 8 << 20, ..Config::default() };
+    let disk = MemStorage::new();
+    create(disk.clone(), ID, config).unwrap().close().unwrap();
+    let mut writer = open(disk.clone(), EXPECT, config).unwrap().finish().unwrap().0;
+    assert!(disk.file("0000000002.seg").unwrap().len() < 1 << 20);
+    assert_eq!(writer.batch_bytes_max(), BATCH_BYTES_MAX);
+    let payload = vec![7; (1 << 20) - 40];
+    for _ in 0..4 {
+        writer.append(&[one(&payload)], Room::Normal).unwrap();
+    }
+    writer.close().unwrap();
+    let report = verify(&Storage::reader(&disk), |_| ()).unwrap();
+    assert_eq!((report.records, report.findings.len()), (4, 0));
+}
+
+#[test]
+fn what_is_stored_while_a_segment_is_changed_is_not_durable_and_not_in_a_segment() {
+    let (disk, mut writer) = writer();
+    while writer.stats().rotations < 1 {
+        append(&mut writer, 2, 1).unwrap();
+    }
+    let (durable, syncs) = (writer.durable_lsn(), disk.syncs());
+    append(&mut writer, 2, 1).unwrap();
+    assert_eq!(
+        (writer.durable_lsn(), disk.syncs()),
+        (durable, syncs),
+        "a change of segment waits for nothing"
+    );
+    assert!(disk.file("0000000002.seg").is_none());
+    assert_eq!(writer.sync().unwrap(), writer.appended_lsn());
+    assert!(disk.file("0000000002.seg").is_some());
+    assert_eq!(
+        disk.syncs(),
+        syncs + 4,
+        "records and seal, header, the next spare, and then what was waited for"
+    );
+}
+
+#[test]
+fn a_change_of_segment_that_fails_latches_the_next_sync() {
+    for nth in 1..3 {
+        let (disk, mut writer) = writer();
+        append(&mut writer, 2, 1).unwrap();
+        let durable = writer.sync().unwrap();
+        while writer.stats().rotations < 1 {
+            append(&mut writer, 2, 1).unwrap();
+        }
+        disk.fail_sync(nth);
+        append(&mut writer, 2, 1).unwrap();
+        assert!(writer.sync().unwrap_err().is_latched());
+        assert!(append(&mut writer, 2, 1).unwrap_err().is_latched());
+        assert_eq!(writer.durable_lsn(), durable);
+        assert!(disk.file("0000000002.seg").is_none(), "sync {nth}: no name for what may not be durable");
+    }
+}
