@@ -19,7 +19,7 @@ fn list(engine: &Engine) -> usize {
 
 /// Ticks with few positions and with many, in turn.
 fn beside(
-    report: Report,
+    report: &Report,
     what: &str,
     many: &str,
     ticks: fn(&mut Held, u64) -> Latencies,
@@ -42,9 +42,17 @@ fn main() {
     let quiet = size(400_000, 2_000);
     let raising = size(100_000, 500);
     let few = || Held::new(4, SHORT, 4);
-    beside(report, "changes nothing", &many.to_string(), Held::quiet, quiet, few(), Held::new(many, LONG, 4));
     beside(
-        report,
+        &report,
+        "changes nothing",
+        &many.to_string(),
+        Held::quiet,
+        quiet,
+        few(),
+        Held::new(many, LONG, 4),
+    );
+    beside(
+        &report,
         "raises a stop",
         &many.to_string(),
         Held::raising,
@@ -55,8 +63,8 @@ fn main() {
     // Each tick meets an instrument that has left the nearest caches since its last: what that costs, and the looks
     // at freshness, are the rest.
     let all = format!("{many} in turn");
-    beside(report, "changes nothing", &all, Held::quiet, quiet, few(), Held::new(many, SHORT, many));
-    beside(report, "raises a stop", &all, Held::raising, raising, few(), Held::new(many, SHORT, many));
+    beside(&report, "changes nothing", &all, Held::quiet, quiet, few(), Held::new(many, SHORT, many));
+    beside(&report, "raises a stop", &all, Held::raising, raising, few(), Held::new(many, SHORT, many));
     report.row("  of each: the clock", 1001, Unit::Ns, &[clock::cost()]);
 
     let listed = size(20_000, 500) as u32;
