@@ -50,6 +50,13 @@ fn play(words: &[String]) {
             std::io::stdout().flush().expect("somebody reads");
             drop(node);
         }
+        "parts" => {
+            let (looked, opening) = timed(|| aegis_journal::open(storage(path), EXPECT, Config::default()));
+            let opening = opening.expect("opens");
+            let (began, writer) = timed(|| opening.finish().expect("begins"));
+            println!("{} {}", looked.as_nanos(), began.as_nanos());
+            drop(writer);
+        }
         "checkpoint and stop" => {
             open(path).0.close().expect("closes");
         }
@@ -123,7 +130,7 @@ impl Opened {
         self.mib.push(figures[2] as f64 / 1024.0);
     }
 
-    fn print(&self, report: Report, what: &str, limit: &[f64]) {
+    fn print(&self, report: &Report, what: &str, limit: &[f64]) {
         if limit.is_empty() {
             report.row(what, self.replayed, Unit::Ms, &self.ms);
         } else {
@@ -159,16 +166,25 @@ fn main() {
         append_and_stop(path, GROUP);
         stopped.look(path);
     }
-    killed.print(report, "no checkpoint, after SIGKILL", &limit);
-    stopped.print(report, "no checkpoint, after a clean stop", &limit);
+    killed.print(&report, "no checkpoint, after SIGKILL", &limit);
+    stopped.print(&report, "no checkpoint, after a clean stop", &limit);
 
     let (mut killed, mut stopped) = (Opened::default(), Opened::default());
+    let (mut looked, mut began) = (Vec::new(), Vec::new());
     for _ in 0..repetitions() {
         child::run(&["checkpoint and stop", path]);
         stopped.look(path);
         append_and_kill(path, tail);
         killed.look(path);
+        // The same situation once more, for the journal's own parts of it.
+        child::run(&["checkpoint and stop", path]);
+        append_and_kill(path, tail);
+        let parts = child::run(&["parts", path]);
+        looked.push(parts[0] as f64 / 1e6);
+        began.push(parts[1] as f64 / 1e6);
     }
-    killed.print(report, "checkpoint near the end, after SIGKILL", &[]);
-    stopped.print(report, "checkpoint at the end, after a clean stop", &[]);
+    killed.print(&report, "checkpoint near the end, after SIGKILL", &[]);
+    report.row("  of it: looking at the journal", tail, Unit::Ms, &looked);
+    report.row("  of it: beginning a segment", tail, Unit::Ms, &began);
+    stopped.print(&report, "checkpoint at the end, after a clean stop", &[]);
 }

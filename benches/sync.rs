@@ -33,7 +33,7 @@ fn pair() -> Pair {
 }
 
 /// One sync a group; the two take turns, so that both meet the same device.
-fn groups(report: Report, records: &[NewRecord<'_>], group: u64) {
+fn groups(report: &Report, records: &[NewRecord<'_>], group: u64) {
     let groups = size(if group == 1 { 2_000 } else { 200 }, 5);
     let (mut ours, mut limit) = (Vec::new(), Vec::new());
     for _ in 0..repetitions() {
@@ -99,7 +99,7 @@ fn open_loop(n: u64, per_second: u64, mut append: impl FnMut(u64), mut sync: imp
     Offered { latencies, records_per_sync: n as f64 / syncs.len() as f64 }
 }
 
-fn offered(report: Report, window: &[Event], records: &[NewRecord<'_>], per_second: u64) {
+fn offered(report: &Report, window: &[Event], records: &[NewRecord<'_>], per_second: u64) {
     let n = size(per_second, per_second / 100);
     let (ours, limit) = interleaved(
         repetitions(),
@@ -147,7 +147,7 @@ fn main() {
     let encoded = Encoded::of(&window);
     let records: Vec<NewRecord<'_>> = encoded.records().collect();
     for group in [1, 64, 1024] {
-        groups(report, &records, group);
+        groups(&report, &records, group);
     }
-    offered(report, &window, &records, 2_000_000);
+    offered(&report, &window, &records, 2_000_000);
 }

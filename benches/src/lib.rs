@@ -19,6 +19,7 @@ pub mod bare;
 pub mod child;
 pub mod clock;
 pub mod fill;
+pub mod held;
 pub mod report;
 
 /// Instruments of the mix.

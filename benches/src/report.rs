@@ -4,6 +4,7 @@
 //! `AEGIS_BENCH_JSON=FILE` each row is also one JSON object on a line of its own, appended to FILE: `bench`,
 //! `variant`, `n`, `median`, `unit`, and `limit` and `ratio`, which are null where nothing was measured beside it.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;
 
@@ -63,16 +64,18 @@ pub fn interleaved<T, U>(
 }
 
 /// The rows of one bench.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Report {
     bench: &'static str,
+    /// The last row that stands for itself. Rows that begin with two spaces are parts of it; the JSON says of what.
+    whole: RefCell<String>,
 }
 
 impl Report {
     /// Prints the heading: the bench and what it is measured against.
     pub fn new(bench: &'static str, goal: &str) -> Report {
         println!("{bench}: {goal}");
-        Report { bench }
+        Report { bench, whole: RefCell::default() }
     }
 
     /// A row without a limit: the median of the samples.
@@ -100,6 +103,13 @@ impl Report {
             _ => String::new(),
         };
         println!("  {variant:<58} {} {:<5}{rate}{beside}  n={n}", figure(median), unit.name());
+        let variant = match variant.strip_prefix("  ") {
+            Some(part) => format!("{}: {part}", self.whole.borrow()),
+            None => {
+                self.whole.replace(variant.to_owned());
+                variant.to_owned()
+            }
+        };
         let Some(path) = std::env::var_os("AEGIS_BENCH_JSON") else { return };
         let object = serde_json::json!({
             "bench": self.bench,
