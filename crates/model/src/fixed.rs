@@ -233,20 +233,27 @@ impl Fixed {
 
     /// The shortest spelling: `(mantissa, scale)` with `scale` the fewest fractional digits that hold the value.
     pub const fn shortest(self) -> (i128, u32) {
-        let mantissa = self.0.unsigned_abs();
-        if mantissa == 0 {
-            return (0, 0);
+        if let Some((mantissa, scale)) = self.shortest_narrow() {
+            return (mantissa as i128, scale);
         }
-        // Most numbers have at most eight fractional digits: one wide step leaves 64 bits, the rest is cheap.
-        let (magnitude, scale) = match tenth_power_quotient(mantissa) {
-            Some(short) if short <= u64::MAX as u128 => {
-                let (magnitude, scale) = strip_narrow(short as u64, SCALE - 10);
-                (magnitude as u128, scale)
-            }
-            Some(_) | None => strip_wide(mantissa, SCALE),
-        };
+        let (magnitude, scale) = strip_wide(self.0.unsigned_abs(), SCALE);
         let magnitude = magnitude as i128;
         (if self.0 < 0 { -magnitude } else { magnitude }, scale)
+    }
+
+    /// The shortest spelling of most numbers, which have at most eight fractional digits and are not large; none says
+    /// nothing.
+    #[inline]
+    pub(crate) const fn shortest_narrow(self) -> Option<(i64, u32)> {
+        let Some(hundred_millionths) = tenth_power_quotient(self.0.unsigned_abs()) else { return None };
+        if hundred_millionths > i64::MAX as u64 {
+            return None;
+        }
+        if hundred_millionths == 0 {
+            return Some((0, 0));
+        }
+        let (magnitude, scale) = strip_eight(hundred_millionths);
+        Some((if self.0 < 0 { -(magnitude as i64) } else { magnitude as i64 }, scale))
     }
 
     /// The value of a 64-bit mantissa with at most 18 fractional digits: always in range, since 2^63 * 10^18 is
@@ -320,15 +327,12 @@ const fn exact_quotient(n: u128, k: u32) -> Option<u128> {
     if q <= row.2 && n.trailing_zeros() >= k { Some(q) } else { None }
 }
 
-/// `n / 10^10` when it is exact.
-const fn tenth_power_quotient(n: u128) -> Option<u128> {
-    const INVERSE: u128 = inverse_of_five_to(10);
-    const LIMIT: u128 = u128::MAX / 5u128.pow(10);
-    if n.trailing_zeros() < 10 {
-        return None;
-    }
-    let q = (n >> 10).wrapping_mul(INVERSE);
-    if q <= LIMIT { Some(q) } else { None }
+/// `n / 10^10` when it is exact and fits 64 bits: what the quotient would be modulo 2^64 is multiplied back.
+#[inline]
+const fn tenth_power_quotient(n: u128) -> Option<u64> {
+    const INVERSE: u64 = inverse_of_five_to(10) as u64;
+    let q = ((n >> 10) as u64).wrapping_mul(INVERSE);
+    if q as u128 * pow10(10) as u128 == n { Some(q) } else { None }
 }
 
 /// Takes decimal zeros off a wide number, at most as many as there are fractional digits.
@@ -346,29 +350,28 @@ const fn strip_wide(mut n: u128, mut scale: u32) -> (u128, u32) {
     (n, scale)
 }
 
-/// The same for 64 bits, where a step is one multiplication.
-const fn strip_narrow(mut n: u64, mut scale: u32) -> (u64, u32) {
-    const STEPS: [(u32, u64, u64); 4] = {
-        let mut steps = [(0, 0, 0); 4];
-        let mut i = 0;
-        while i < 4 {
-            let k = 8 >> i;
-            steps[i] = (k, inverse_of_five_to(k) as u64, u64::MAX / 5u64.pow(k));
-            i += 1;
-        }
-        steps
-    };
-    let mut i = 0;
-    while i < 4 {
+/// Takes up to eight decimal zeros off a number with eight fractional digits that is not zero: answers with what is left
+/// and its scale. No branch, since which zeros there are follows no pattern: four, two, one and one is any number up to
+/// eight.
+#[inline]
+const fn strip_eight(mut n: u64) -> (u64, u32) {
+    const STEPS: [(u32, u64, u64); 4] = [strip_step(4), strip_step(2), strip_step(1), strip_step(1)];
+    let (mut scale, mut i) = (8, 0);
+    while i < STEPS.len() {
         let (k, inverse, limit) = STEPS[i];
-        let q = (n >> k).wrapping_mul(inverse);
-        if k <= scale && n.trailing_zeros() >= k && q <= limit {
-            n = q;
-            scale -= k;
-        }
+        // The quotient if 10^k divides, and otherwise a number beyond every quotient.
+        let q = n.wrapping_mul(inverse).rotate_right(k);
+        let divides = q <= limit;
+        n = if divides { q } else { n };
+        scale -= if divides { k } else { 0 };
         i += 1;
     }
     (n, scale)
+}
+
+/// For a step of `k` zeros: the inverse of 5^k modulo 2^64 and the largest quotient.
+const fn strip_step(k: u32) -> (u32, u64, u64) {
+    (k, inverse_of_five_to(k) as u64, u64::MAX / pow10(k))
 }
 
 /// The 256-bit product of two 128-bit numbers, as (high, low).

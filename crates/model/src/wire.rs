@@ -212,19 +212,34 @@ pub fn refused(what: &'static str) -> Refused {
 impl bincode::Encode for Fixed {
     #[inline]
     fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), Unwritable> {
-        let (mantissa, scale) = self.shortest();
-        let scale = scale as u8;
-        match i64::try_from(mantissa) {
-            Ok(narrow) => {
-                let mut bytes = [scale; 9];
-                bytes[1..].copy_from_slice(&narrow.to_le_bytes());
-                encoder.writer().write(&bytes)
-            }
-            Err(_) => {
-                let mut bytes = [scale | WIDE; 17];
-                bytes[1..].copy_from_slice(&mantissa.to_le_bytes());
-                encoder.writer().write(&bytes)
-            }
+        match self.shortest_narrow() {
+            Some((mantissa, scale)) => encode_narrow(encoder, mantissa, scale),
+            None => encode_any(encoder, *self),
+        }
+    }
+}
+
+#[inline(always)]
+fn encode_narrow<E: bincode::enc::Encoder>(
+    encoder: &mut E,
+    mantissa: i64,
+    scale: u32,
+) -> Result<(), Unwritable> {
+    let mut bytes = [scale as u8; 9];
+    bytes[1..].copy_from_slice(&mantissa.to_le_bytes());
+    encoder.writer().write(&bytes)
+}
+
+#[cold]
+#[inline(never)]
+fn encode_any<E: bincode::enc::Encoder>(encoder: &mut E, number: Fixed) -> Result<(), Unwritable> {
+    let (mantissa, scale) = number.shortest();
+    match i64::try_from(mantissa) {
+        Ok(narrow) => encode_narrow(encoder, narrow, scale),
+        Err(_) => {
+            let mut bytes = [scale as u8 | WIDE; 17];
+            bytes[1..].copy_from_slice(&mantissa.to_le_bytes());
+            encoder.writer().write(&bytes)
         }
     }
 }
