@@ -66,7 +66,8 @@ pub enum Spare<F> {
     None,
     /// Still being made.
     Making,
-    /// Ready under its temporary name: allocated in full, synced and mapped.
+    /// Ready under its temporary name: allocated in full, synced and mapped. Zeros may still be written to it, where
+    /// nothing is stored.
     Ready(F),
     /// It could not be made.
     Failed(io::Error),
@@ -158,6 +159,8 @@ pub trait StorageFile: Send + Sized + 'static {
     fn store(&mut self, offset: u64, bytes: &[u8]);
     /// What makes pages of the map ready before they are stored into; `None` where that is no work.
     fn ahead(&self) -> Option<TouchAhead>;
+    /// Whether every page of the map is as ready for stores as it will be; asking hurries what is not.
+    fn is_ready(&self) -> bool;
     /// Removes the map; what was stored stays in the file.
     fn unmap(&mut self);
     /// Makes all of the file's content durable. A failure must never be followed by another attempt.

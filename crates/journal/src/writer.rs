@@ -435,13 +435,15 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    /// Whether the next segment is already made, so that the next change of segment waits for nothing.
+    /// Whether this segment and the next are made ready to their ends, so that nothing is prepared beside the appends
+    /// that follow, and the next change of segment waits for nothing. Asking hurries it.
     pub fn next_segment_is_ready(&mut self) -> bool {
         if self.poll_change(!S::THREADS).is_err() {
             return false;
         }
         self.poll_spare();
-        matches!(self.spare, SpareState::Ready(_))
+        let current = self.file.is_ready();
+        matches!(&self.spare, SpareState::Ready(next) if next.is_ready()) && current
     }
 
     fn left(&self) -> u64 {

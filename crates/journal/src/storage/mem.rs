@@ -454,6 +454,10 @@ impl StorageFile for MemFile {
         None
     }
 
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     fn unmap(&mut self) {
         self.mapped = 0;
     }

@@ -37,22 +37,25 @@ impl Map {
         Ok(Map { raw: Arc::new(raw), bytes })
     }
 
-    /// Enters every page of the file into the page table, as if it had been read: none is dirtied by it.
-    pub(super) fn populate(&self) {
-        // Only time is lost where the kernel cannot do it: each page is then entered by the first store.
-        let _ = self.raw.advise(Advice::PopulateRead);
+    /// Enters pages of the file into the page table, as if they had been read: none is dirtied by it.
+    pub(super) fn populate(&self) -> TouchAhead {
+        self.touch(Advice::PopulateRead)
     }
 
     /// Makes pages ready for stores, on any thread: as if each had been written with what it holds already. They
     /// count as dirty from then on. The map stays until what this returns is gone.
     pub(super) fn ahead(&self) -> TouchAhead {
+        self.touch(Advice::PopulateWrite)
+    }
+
+    fn touch(&self, advice: Advice) -> TouchAhead {
         let (raw, bytes) = (self.raw.clone(), self.bytes as u64);
         Box::new(move |from, length| {
             let until = from.saturating_add(length).min(bytes);
             if from < until {
-                // As above, only time is lost.
+                // Only time is lost where the kernel cannot do it: each page is then entered by the first store.
                 let (from, until) = (from as usize, until as usize);
-                let _ = raw.advise_range(Advice::PopulateWrite, from, until - from);
+                let _ = raw.advise_range(advice, from, until - from);
             }
         })
     }

@@ -123,7 +123,14 @@ fn child_that_counts_its_writing() {
     let Ok(path) = std::env::var(COUNT_IO) else { return };
     let config = Config { segment_bytes: 8 << 20, ..Config::default() };
     let mut writer = create(DirStorage::new(path).unwrap(), ID, config).unwrap();
-    // The second segment is being made in the background: wait for it, so that only appends are counted.
+    // The first segment is filled before it is used, every later one while it is: this is about a later one.
+    let large = [7u8; 4000];
+    let large = crate::NewRecord { kind: 1, version: 1, actor: 0, time_ns: 0, cause: 0, payload: &large };
+    while writer.stats().rotations < 1 {
+        writer.append(&[large], Room::Normal).unwrap();
+    }
+    writer.sync().unwrap();
+    // Zeros are written in the background: wait for them, so that only appends are counted.
     while !writer.next_segment_is_ready() {
         std::thread::yield_now();
     }
