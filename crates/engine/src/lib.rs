@@ -146,7 +146,7 @@ impl Engine {
 
     /// When [`Input::Clock`] is next of use; a lower bound, none when no timer runs.
     pub fn next_timer(&self) -> Option<Timestamp> {
-        [self.asks.next_timer, self.watch.next_stale()].into_iter().flatten().min()
+        [self.asks.next_timer, self.watch.next_stale(self.turn.now)].into_iter().flatten().min()
     }
 
     /// The one switch over what arrives.

@@ -4,7 +4,7 @@
 //! the market do not say; in builds with debug assertions every decision checks that.
 
 use aegis_model::event::AlarmKind;
-use aegis_model::{Fact, InstrumentId, Timestamp};
+use aegis_model::{AssetId, Fact, InstrumentId, Timestamp};
 use aegis_projection::State;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -82,8 +82,14 @@ impl Watch {
             Fact::BlindEnded(f) => self.look(state, f.instrument),
             Fact::EntryPrepared(f) => self.look(state, f.instrument),
             Fact::OrderIntended(f) => self.look(state, f.instrument),
-            Fact::FillBooked(f) => self.look(state, f.instrument),
-            Fact::FeeResolved(f) => self.look(state, f.instrument),
+            Fact::FillBooked(f) => {
+                self.look(state, f.instrument);
+                f.fee.into_iter().for_each(|fee| self.look_at_payers(state, fee.asset));
+            }
+            Fact::FeeResolved(f) => {
+                self.look(state, f.instrument);
+                self.look_at_payers(state, f.fee.asset);
+            }
             Fact::ExcessSellSettled(f) => self.look(state, f.instrument),
             Fact::PositionClosed(f) => self.look(state, f.instrument),
             Fact::CycleRestated(f) => self.look(state, f.instrument),
@@ -140,6 +146,13 @@ impl Watch {
     fn look_at_order(&mut self, state: &State, order: aegis_model::OrderId) {
         if let Some(instrument) = state.any_order(order).map(|o| o.instrument) {
             self.look(state, instrument);
+        }
+    }
+
+    /// A fee in a third asset drains whatever holding of that asset is open, and may leave nothing of it.
+    fn look_at_payers(&mut self, state: &State, asset: AssetId) {
+        for id in state.asset(asset).into_iter().flat_map(|a| &a.base_of) {
+            self.look(state, *id);
         }
     }
 
@@ -213,9 +226,10 @@ impl Watch {
         self.unlooked.append(&mut self.opened);
     }
 
-    /// When freshness must be looked at next; a lower bound.
-    pub(crate) fn next_stale(&self) -> Option<Timestamp> {
-        self.fresh.first().map(|(until, _)| *until)
+    /// When freshness must be looked at next: at once (`now`) when something opened that was not looked at yet; a lower
+    /// bound.
+    pub(crate) fn next_stale(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.unlooked.is_empty() { self.fresh.first().map(|(until, _)| *until) } else { Some(now) }
     }
 
     /// The instruments whose time exit has come.

@@ -116,3 +116,60 @@ fn a_source_that_ages_faster_brings_the_look_forward() {
     assert!(engine.next_timer().is_some_and(|due| due <= Timestamp(3 * SECOND + 1)));
     assert_eq!(clock(&mut engine, 3 * SECOND + 1), [0]);
 }
+
+#[test]
+fn a_fee_in_a_third_asset_that_takes_all_of_another_holding_is_followed() {
+    let mut engine = engine();
+    tick(&mut engine, SLOW, 1, 0, SECOND);
+    tick(&mut engine, SLOW, 2, 1, SECOND);
+    tick(&mut engine, SLOW, 3, 0, SECOND);
+    assert!(engine.watch.agrees(&engine.state));
+    let ether = AssetId(2);
+    engine.emit(FillBooked {
+        instrument: InstrumentId(0),
+        trade: TradeId(Label::literal("drains")),
+        order: OrderId(0),
+        venue_order: None,
+        side: Side::Buy,
+        price: Price::new(50_000, 0),
+        quantity: Quantity::new(1, 0),
+        fee: Some(Fee { asset: ether, amount: Quantity::new(2, 0) }),
+        executed: Timestamp(SECOND),
+        source: FillSource::External,
+    });
+    assert!(engine.state.instruments[0].is_open() && !engine.state.instruments[1].is_open());
+    assert!(engine.watch.agrees(&engine.state), "nothing is filed of a holding that a fee took");
+}
+
+#[test]
+fn what_opens_is_looked_at_at_once_even_if_every_feed_is_silent() {
+    let mut engine = engine();
+    engine.handle(Timestamp(SECOND), &Input::Clock);
+    engine.emit(FillBooked {
+        instrument: InstrumentId(0),
+        trade: TradeId(Label::literal("more")),
+        order: OrderId(0),
+        venue_order: None,
+        side: Side::Sell,
+        price: Price::new(50_000, 0),
+        quantity: Quantity::new(1, 0),
+        fee: Some(Fee { asset: AssetId(0), amount: Quantity::ZERO }),
+        executed: Timestamp(SECOND),
+        source: FillSource::External,
+    });
+    engine.handle(Timestamp(SECOND), &Input::Clock);
+    engine.emit(FillBooked {
+        instrument: InstrumentId(0),
+        trade: TradeId(Label::literal("again")),
+        order: OrderId(0),
+        venue_order: None,
+        side: Side::Buy,
+        price: Price::new(50_000, 0),
+        quantity: Quantity::new(1, 0),
+        fee: Some(Fee { asset: AssetId(0), amount: Quantity::ZERO }),
+        executed: Timestamp(SECOND),
+        source: FillSource::External,
+    });
+    engine.watch.turn_over();
+    assert_eq!(engine.next_timer(), Some(Timestamp(SECOND)), "no feed has to speak first");
+}
