@@ -18,7 +18,7 @@ use crate::layout::{NO_ROOT, SEAL_BYTES, Seal};
 use crate::roots::Before;
 use crate::scan::{Found, SegmentScan, Step, is_declared};
 use crate::storage::{FIRST, LIVE, LOCK, LockError, SPARE, Source, Storage, StorageFile, StorageRead, TEMP};
-use crate::survey::{Depth, Listing, RecoveryReport, Survey, TailEnd, survey};
+use crate::survey::{Depth, Listing, RecoveryReport, Survey, TailEnd, content_end, survey};
 use crate::verify::OlderCheck;
 use crate::writer::{Start, Writer, segment_name};
 use crate::{Config, Expect, Identity, Lsn, Record};
@@ -251,6 +251,8 @@ impl<S: Storage> Opening<S> {
         let Opening { mut survey, config, mut storage } = self;
         let before = survey.before();
         let mut report = survey.report.clone();
+        // The segment behind whose end the survey saw nothing but zeros.
+        let mut zeros_behind = None;
         match survey.tail {
             TailEnd::Untouchable | TailEnd::Sealed => {}
             TailEnd::Open { offset, content_end, count } => {
@@ -272,16 +274,27 @@ impl<S: Storage> Opening<S> {
                 end(&mut storage, number, offset, seal, cut)?;
                 // What is only zeros behind the seal is cut when there is time.
                 segment.sealed = !cut;
+                zeros_behind = (!cut).then_some(number);
             }
         }
         let kept = survey.gaps.iter().filter(|(_, gap)| gap.by_checkpoint).map(|(_, gap)| gap.through_lsn);
-        // Segments that are sealed and not cut yet. Never one that is damaged.
+        // Segments that are sealed and not cut yet. Never one that is damaged, nor one with anything behind its seal:
+        // that is for a person to look at.
         let mut untrimmed = Vec::new();
         for segment in &survey.segments {
             if let (true, true, Some(end)) = (segment.header_whole, segment.sealed, segment.end)
                 && segment.file_bytes > end + SEAL_BYTES
             {
                 let name = segment_name(segment.header.number);
+                if zeros_behind != Some(segment.header.number) {
+                    let source =
+                        storage.reader().open(&name).map_err(|e| OpenError::io("open", &name, &e))?;
+                    if content_end(&source, segment.file_bytes)
+                        .is_none_or(|content| content > end + SEAL_BYTES)
+                    {
+                        continue;
+                    }
+                }
                 let file = storage.open_file(&name).map_err(|e| OpenError::io("open", &name, &e))?;
                 untrimmed.push((file, end + SEAL_BYTES));
             }

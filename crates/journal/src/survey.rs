@@ -21,6 +21,7 @@ use crate::writer::{segment_name, segment_number};
 use crate::{Checkpoint, Config, Identity, Lsn, Progress, checkpoint};
 use conclude::conclude;
 use walk::Walk;
+pub(crate) use walk::content_end;
 
 /// Damaged places told apart in one journal; the last one then stands for all that follows.
 const WOUNDS_MAX: usize = 1000;

@@ -204,6 +204,13 @@ impl<S: Storage> Writer<S> {
             root_before: start.root_before,
             gaps: start.gaps,
         };
+        // Published before the segment has its name: a reader that finds it finds its durable end as well, and never
+        // takes a writer that is just beginning for one that is not there.
+        storage.publish(Live {
+            segment: header.number,
+            offset: PAGE_BYTES,
+            durable_lsn: header.first_lsn - 1,
+        });
         install(&mut storage, FIRST, &mut file, &header).map_err(OpenError::Io)?;
         let mut roots = Roots::new(&storage).map_err(|e| OpenError::io("start a thread for", ".", &e))?;
         roots.build_on(start.before);

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rustix::fs::{self as rfs, AtFlags, FallocateFlags, FileType, Mode, OFlags};
 
@@ -52,10 +52,9 @@ struct SpareThread {
 pub struct DirReader {
     path: PathBuf,
     dir: OwnedFd,
-    /// Kept open once they were found: a reader at the end of a live journal asks for nothing else. Neither file is
-    /// ever replaced by another.
-    live: OnceLock<File>,
-    lock: OnceLock<File>,
+    /// Kept open once they were found: a reader at the end of a live journal asks for nothing else.
+    live: Mutex<Option<File>>,
+    lock: Mutex<Option<File>>,
 }
 
 /// An open file of a journal directory.
@@ -113,7 +112,7 @@ impl DirReader {
                 format!("{} may be written by others; run chmod go-w on it", path.display()),
             ));
         }
-        Ok(DirReader { path, dir, live: OnceLock::new(), lock: OnceLock::new() })
+        Ok(DirReader { path, dir, live: Mutex::default(), lock: Mutex::default() })
     }
 
     fn open_at(&self, name: &str, flags: OFlags) -> io::Result<File> {
@@ -126,21 +125,34 @@ impl DirReader {
         Ok(File::from(fd))
     }
 
-    /// A file that stays open from the first time it is found; `None` while it is not there.
-    fn kept<'a>(&self, kept: &'a OnceLock<File>, name: &str) -> io::Result<Option<&'a File>> {
-        if let Some(file) = kept.get() {
-            return Ok(Some(file));
+    /// Looks into a file that stays open from the first time it is found; `None` while it is not there. Once its name
+    /// is gone from the directory, whoever writes now holds another file of that name: it is looked for again.
+    fn kept<T>(
+        &self,
+        kept: &Mutex<Option<File>>,
+        name: &str,
+        look: impl FnOnce(&File) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &*kept
+            && rfs::fstat(file)?.st_nlink == 0
+        {
+            *kept = None;
         }
-        match self.open_at(name, OFlags::RDONLY) {
-            Ok(file) => Ok(Some(kept.get_or_init(|| file))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
+        let file = match kept.take() {
+            Some(file) => file,
+            None => match self.open_at(name, OFlags::RDONLY) {
+                Ok(file) => file,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(e) => return Err(e),
+            },
+        };
+        look(kept.insert(file)).map(Some)
     }
 
     fn duplicate(&self) -> io::Result<DirReader> {
         let dir = self.dir.try_clone()?;
-        Ok(DirReader { path: self.path.clone(), dir, live: OnceLock::new(), lock: OnceLock::new() })
+        Ok(DirReader { path: self.path.clone(), dir, live: Mutex::default(), lock: Mutex::default() })
     }
 }
 
@@ -176,27 +188,32 @@ impl StorageRead for DirReader {
         if !self.writer_is_alive()? {
             return Ok(None);
         }
-        let Some(file) = self.kept(&self.live, LIVE)? else { return Ok(None) };
-        for _ in 0..LIVE_TRIES {
-            let mut bytes = [0u8; LIVE_BYTES];
-            if file.read_at(&mut bytes, 0)? == LIVE_BYTES
-                && let Some(live) = decode_live(&bytes)
-            {
-                return Ok(Some(live));
+        let told = self.kept(&self.live, LIVE, |file| {
+            for _ in 0..LIVE_TRIES {
+                let mut bytes = [0u8; LIVE_BYTES];
+                if file.read_at(&mut bytes, 0)? < LIVE_BYTES || bytes == [0; LIVE_BYTES] {
+                    return Ok(None); // a writer that has not begun a segment yet
+                }
+                if let Some(live) = decode_live(&bytes) {
+                    return Ok(Some(live));
+                }
+                std::thread::yield_now();
             }
-            std::thread::yield_now();
-        }
-        Ok(None)
+            // A writer that stopped between two halves of a store still writes: its end is not known, and what is not
+            // known is not taken for "nobody writes".
+            Err(io::Error::other("the writer's durable end cannot be read; look again later"))
+        })?;
+        Ok(told.flatten())
     }
 
     fn writer_is_alive(&self) -> io::Result<bool> {
-        let Some(file) = self.kept(&self.lock, LOCK)? else { return Ok(false) };
-        match file.try_lock_shared() {
+        let alive = self.kept(&self.lock, LOCK, |file| match file.try_lock_shared() {
             // Nobody writes; a writer that starts must find the lock free.
             Ok(()) => file.unlock().map(|()| false),
             Err(std::fs::TryLockError::WouldBlock) => Ok(true),
             Err(std::fs::TryLockError::Error(e)) => Err(e),
-        }
+        })?;
+        Ok(alive.unwrap_or(false))
     }
 }
 

@@ -322,6 +322,7 @@ impl<R: StorageRead> Walk<'_, R> {
                     self.leave(seal.last_lsn + 1, seal.chain);
                     if edited && segment.header_whole {
                         // Every record verifies and yet the whole is not what was sealed: edited.
+                        self.keep_as_it_is();
                         self.expected_lsn = segment.header.first_lsn;
                         self.wound(segment.header.number, PAGE_BYTES, 0, Flaw::Seal, Proof::FinishedSegment);
                         self.expected_lsn = seal.last_lsn + 1;
@@ -378,6 +379,11 @@ impl<R: StorageRead> Walk<'_, R> {
         let segment = self.segments.last_mut().expect("the segment was entered");
         (segment.end, segment.sealed, segment.root) = (Some(offset), sealed, root);
         (self.sealed, self.root) = (sealed, root);
+    }
+
+    /// The present segment is damaged: nothing is cut from it any more.
+    fn keep_as_it_is(&mut self) {
+        self.segments.last_mut().expect("the segment was entered").sealed = false;
     }
 
     /// The present segment has a hole, and so no root that could be computed.
@@ -459,6 +465,7 @@ impl<R: StorageRead> Walk<'_, R> {
                     };
                     self.ends(scan.offset, true, root);
                     if edited {
+                        self.keep_as_it_is();
                         self.expected_lsn = segment.header.first_lsn;
                         self.wound(segment.header.number, PAGE_BYTES, 0, Flaw::Seal, Proof::FinishedSegment);
                         self.expected_lsn = seal.last_lsn + 1;
@@ -532,13 +539,14 @@ impl<R: StorageRead> Walk<'_, R> {
 }
 
 /// Whether a seal in this segment says that what is before it was durable. Under version 1 it was written only then;
-/// since version 2 both become durable at once, and only the cut behind the seal comes later.
+/// since version 2 both become durable at once, and only the cut behind the seal comes later. Of a header that was put
+/// together from its neighbours, how long its segment was is not known.
 fn seal_proves(segment: &Segment) -> bool {
-    segment.header.version == 1 || segment.file_bytes < segment.header.segment_bytes
+    segment.header_whole && (segment.header.version == 1 || segment.file_bytes < segment.header.segment_bytes)
 }
 
 /// Offset behind the last byte of a file that is not zero; `None` when it cannot be read.
-fn content_end<F: Source>(source: &F, file_bytes: u64) -> Option<u64> {
+pub(crate) fn content_end<F: Source>(source: &F, file_bytes: u64) -> Option<u64> {
     const PORTION: u64 = 64 << 10;
     let mut bytes = vec![0; PORTION as usize];
     let mut end = file_bytes;

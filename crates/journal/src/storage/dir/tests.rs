@@ -220,3 +220,52 @@ fn a_disk_without_room_is_an_error_and_not_a_signal() {
     assert!(matches!(storage.spare_take(true), Spare::Failed(_)));
     assert!(!parent.path().join("journal").join(SPARE).exists(), "the space is given back");
 }
+
+/// A person who takes a lock file for a stale one removes it; the next writer then holds another file of that name.
+#[test]
+fn a_reader_sees_the_writer_that_holds_another_lock_file() {
+    let parent = dir();
+    let path = parent.path().join("journal");
+    let mut first = create(DirStorage::new(&path).unwrap(), ID, SMALL).unwrap();
+    append(&mut first, 1, 1).unwrap();
+    first.sync().unwrap();
+    let reader = DirReader::new(&path).unwrap();
+    assert_eq!(reader.live().unwrap().map(|live| live.durable_lsn), Some(1));
+    first.close().unwrap();
+    assert!(reader.live().unwrap().is_none(), "nobody writes");
+    std::fs::remove_file(path.join(LOCK)).unwrap();
+    std::fs::remove_file(path.join(LIVE)).unwrap();
+    let (mut second, _) = open(DirStorage::new(&path).unwrap(), EXPECT, SMALL).unwrap().finish().unwrap();
+    append(&mut second, 1, 2).unwrap();
+    assert_eq!(
+        reader.live().unwrap().map(|live| live.durable_lsn),
+        Some(1),
+        "what is not synced is not shown"
+    );
+}
+
+/// A process that died before a sealed segment was cut leaves it long; it is cut when it holds nothing more, and left to
+/// a person when it does.
+#[test]
+fn a_sealed_segment_is_cut_only_if_nothing_is_behind_its_seal() {
+    for (more, is_cut) in [(&[0u8; 9000][..], true), (&[0, 0, 0, 7][..], false)] {
+        let parent = dir();
+        let path = parent.path().join("journal");
+        let mut writer = create(DirStorage::new(&path).unwrap(), ID, SMALL).unwrap();
+        while writer.stats().rotations == 0 {
+            append(&mut writer, 20, 1).unwrap();
+            writer.sync().unwrap();
+        }
+        writer.close().unwrap();
+        let segment = path.join("0000000001.seg");
+        let sealed = std::fs::read(&segment).unwrap();
+        std::fs::write(&segment, [&sealed[..], more].concat()).unwrap();
+        let (writer, report) =
+            open(DirStorage::new(&path).unwrap(), EXPECT, SMALL).unwrap().finish().unwrap();
+        assert!(report.gap.is_none(), "{report:?}");
+        drop(writer); // waits for the thread that cuts
+        let left = std::fs::read(&segment).unwrap();
+        assert_eq!(left.len() == sealed.len(), is_cut, "{} bytes of {}", left.len(), sealed.len());
+        assert_eq!(left[..sealed.len()], sealed);
+    }
+}
