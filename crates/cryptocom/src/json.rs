@@ -1,0 +1,343 @@
+//! Reading JSON exactly: a borrowed tree whose numbers are the digits as sent.
+//!
+//! Why not `serde_json`: without its `arbitrary_precision` (a feature that would change every other crate of the build)
+//! its tree keeps a number as `u64`, `i64` or a float, so `1.50` and a 20-digit id lose what the signature and the
+//! ledger need, and `1e400` fails a whole reply because of one member nobody reads. Here a number stays the slice of
+//! the input and only a typed reader turns it into a decimal; no float exists. `serde_json` is the oracle in the tests.
+//!
+//! It never accepts what RFC 8259 does not, never recurses deeper than [`DEPTH_MAX`], never panics.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Arrays and objects inside each other at most; the venue's deepest reply has six.
+pub const DEPTH_MAX: usize = 16;
+/// Bytes of one document at most. The largest reply, all instruments, has about half a megabyte.
+pub const DOCUMENT_MAX: usize = 8 << 20;
+
+/// A JSON value that borrows from its document.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Value<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// The characters of a number as sent.
+    Number(&'a str),
+    /// A string without its escapes.
+    Text(Cow<'a, str>),
+    /// An array.
+    Array(Vec<Value<'a>>),
+    /// An object's members in the order sent; a repeated name is kept, so that whoever reads it can refuse it.
+    Object(Vec<(Cow<'a, str>, Value<'a>)>),
+}
+
+/// Why bytes are not a JSON document.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// Not UTF-8.
+    NotText,
+    /// Something else than JSON allows, at this byte.
+    Syntax(usize),
+    /// The document ends too early.
+    Truncated,
+    /// Deeper than [`DEPTH_MAX`].
+    TooDeep,
+    /// More than [`DOCUMENT_MAX`] bytes.
+    TooLong(usize),
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JsonError::NotText => f.write_str("not UTF-8"),
+            JsonError::Syntax(at) => write!(f, "not JSON at byte {at}"),
+            JsonError::Truncated => f.write_str("JSON that ends too early"),
+            JsonError::TooDeep => write!(f, "JSON deeper than {DEPTH_MAX}"),
+            JsonError::TooLong(n) => write!(f, "{n} bytes where at most {DOCUMENT_MAX} are read"),
+        }
+    }
+}
+
+impl core::error::Error for JsonError {}
+
+impl<'a> Value<'a> {
+    /// Reads one document; nothing but white space may follow it.
+    ///
+    /// # Errors
+    /// [`JsonError`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Value<'a>, JsonError> {
+        if bytes.len() > DOCUMENT_MAX {
+            return Err(JsonError::TooLong(bytes.len()));
+        }
+        let text = core::str::from_utf8(bytes).map_err(|_| JsonError::NotText)?;
+        let mut reader = Reader { text, bytes: text.as_bytes(), at: 0 };
+        reader.space();
+        let value = reader.value(DEPTH_MAX)?;
+        reader.space();
+        if reader.at == bytes.len() { Ok(value) } else { Err(JsonError::Syntax(reader.at)) }
+    }
+
+    /// The member with this name; none when it is absent, repeated, or when this is no object.
+    pub fn get(&self, name: &str) -> Option<&Value<'a>> {
+        let Value::Object(members) = self else { return None };
+        let mut found = members.iter().filter(|(key, _)| key == name);
+        match (found.next(), found.next()) {
+            (Some((_, value)), None) => Some(value),
+            (_, _) => None,
+        }
+    }
+
+    /// The characters of a string.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    /// The characters of a string or of a number: the venue sends digits either way (reference, section 2).
+    pub fn digits(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            Value::Number(text) => Some(text),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    /// A whole number, sent bare or as a digit string.
+    pub fn whole(&self) -> Option<i64> {
+        whole(self.digits()?)
+    }
+}
+
+/// `-digits` or `digits` as a number; none beyond 64 bits or with anything else in it.
+pub(crate) fn whole(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn wrong<T>(&self) -> Result<T, JsonError> {
+        Err(if self.at < self.bytes.len() { JsonError::Syntax(self.at) } else { JsonError::Truncated })
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
+        if self.peek() != Some(byte) {
+            return self.wrong();
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, JsonError> {
+        for byte in word.bytes() {
+            self.expect(byte)?;
+        }
+        Ok(value)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
+        match self.peek() {
+            Some(b'"') => self.string().map(Value::Text),
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'n') => self.word("null", Value::Null),
+            Some(_) | None => self.wrong(),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
+        let depth = depth.checked_sub(1).ok_or(JsonError::TooDeep)?;
+        self.at += 1;
+        self.space();
+        let mut members = Vec::new();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(Value::Object(members));
+        }
+        loop {
+            self.space();
+            let name = self.string()?;
+            self.space();
+            self.expect(b':')?;
+            self.space();
+            if members.is_empty() {
+                members.reserve(8);
+            }
+            members.push((name, self.value(depth)?));
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => break,
+                Some(_) | None => return self.wrong(),
+            }
+        }
+        self.at += 1;
+        Ok(Value::Object(members))
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
+        let depth = depth.checked_sub(1).ok_or(JsonError::TooDeep)?;
+        self.at += 1;
+        self.space();
+        let mut items = Vec::new();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Value::Array(items));
+        }
+        loop {
+            self.space();
+            items.push(self.value(depth)?);
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                Some(_) | None => return self.wrong(),
+            }
+        }
+        self.at += 1;
+        Ok(Value::Array(items))
+    }
+
+    fn run_of_digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start { self.wrong() } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> Result<Value<'a>, JsonError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.run_of_digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.run_of_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.run_of_digits()?;
+        }
+        Ok(Value::Number(&self.text[start..self.at]))
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
+        self.expect(b'"')?;
+        let start = self.at;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => return self.escaped(start),
+                Some(0x20..) => self.at += 1,
+                Some(_) | None => return self.wrong(),
+            }
+        }
+        let text = &self.text[start..self.at];
+        self.at += 1;
+        Ok(Cow::Borrowed(text))
+    }
+
+    /// The rest of a string whose first escape is here.
+    fn escaped(&mut self, start: usize) -> Result<Cow<'a, str>, JsonError> {
+        let mut out = String::from(&self.text[start..self.at]);
+        loop {
+            let plain = self.at;
+            while let Some(0x20..=0x21 | 0x23..=0x5b | 0x5d..) = self.peek() {
+                self.at += 1;
+            }
+            out.push_str(&self.text[plain..self.at]);
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => self.at += 1,
+                Some(_) | None => return self.wrong(),
+            }
+            let c = match self.peek() {
+                Some(b'"') => '"',
+                Some(b'\\') => '\\',
+                Some(b'/') => '/',
+                Some(b'b') => '\u{8}',
+                Some(b'f') => '\u{c}',
+                Some(b'n') => '\n',
+                Some(b'r') => '\r',
+                Some(b't') => '\t',
+                Some(b'u') => {
+                    self.at += 1;
+                    out.push(self.code_point()?);
+                    continue;
+                }
+                Some(_) | None => return self.wrong(),
+            };
+            self.at += 1;
+            out.push(c);
+        }
+        self.at += 1;
+        Ok(Cow::Owned(out))
+    }
+
+    /// Four hexadecimal digits, and four more after the first half of a surrogate pair.
+    fn code_point(&mut self) -> Result<char, JsonError> {
+        let first = self.four_digits()?;
+        if !(0xd800..0xe000).contains(&first) {
+            return char::from_u32(first).ok_or(JsonError::Syntax(self.at));
+        }
+        self.expect(b'\\')?;
+        self.expect(b'u')?;
+        let second = self.four_digits()?;
+        if first >= 0xdc00 || !(0xdc00..0xe000).contains(&second) {
+            return Err(JsonError::Syntax(self.at));
+        }
+        char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))
+            .ok_or(JsonError::Syntax(self.at))
+    }
+
+    fn four_digits(&mut self) -> Result<u32, JsonError> {
+        let mut value = 0;
+        for _ in 0..4 {
+            let digit = match self.peek() {
+                Some(byte) => char::from(byte).to_digit(16),
+                None => None,
+            };
+            let Some(digit) = digit else { return self.wrong() };
+            value = value * 16 + digit;
+            self.at += 1;
+        }
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
