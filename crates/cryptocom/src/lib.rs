@@ -1,7 +1,8 @@
 //! Crypto.com Exchange v1, both sides of the wire, without sockets: what is asked, how it is signed, what an answer
 //! proves.
 //!
-//! A client builds a [`Request`] and judges the bytes that come back; a server reads the same request ([`Inbound`]) and writes the same rows ([`rows`]). Each message
+//! A client builds a [`Request`] and judges the bytes that come back ([`judge_read`], [`judge_write`],
+//! [`Frame::read`]); a server reads the same request ([`Inbound`]) and writes the same rows ([`rows`]). Each message
 //! is declared once (`wire`), so the two sides cannot disagree. Each rule of the venue names its section in the
 //! reference, `cryptocom-exchange-v1.md`; `fixtures/venue/` holds the machine-readable part of it.
 //!
@@ -23,7 +24,9 @@ extern crate alloc;
 
 pub mod budget;
 pub mod code;
+pub mod frame;
 pub mod json;
+pub mod reply;
 pub mod request;
 pub mod rows;
 pub mod server;
@@ -35,6 +38,8 @@ pub mod write;
 
 pub use budget::{Budgets, ConnectionQuota, Rate, Window, backoff_ns};
 pub use code::{Class, Code, class_for};
+pub use frame::{Data, Frame, Push};
+pub use reply::{Asked, Evidence, Ids, ReadOutcome, WriteOutcome, judge_elements, judge_read, judge_write};
 pub use request::{Method, Request, auth_frame, heartbeat_answer};
 pub use server::{Inbound, Reply, parse_target};
 pub use sign::{Secret, Signature, Signer};
