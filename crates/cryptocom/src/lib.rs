@@ -22,6 +22,7 @@
 #![deny(clippy::float_arithmetic)]
 extern crate alloc;
 
+pub mod bridge;
 pub mod budget;
 pub mod code;
 pub mod frame;
