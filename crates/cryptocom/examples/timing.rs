@@ -1,7 +1,7 @@
 //! How long the two hot paths take: build and sign an order (goal 5 us), read a trade frame (goal 2 us).
 //!
-//! `cargo run --release -p aegis-cryptocom --example timing` prints nanoseconds a call: the median of 51 rounds, and
-//! the fastest and slowest round.
+//! `cargo run --release -p aegis-cryptocom --example timing [ROUNDS]` prints nanoseconds a call: the median of 51 (or
+//! ROUNDS) rounds, and the fastest and slowest round.
 
 use aegis_cryptocom::request::CreateOrder;
 use aegis_cryptocom::words::{OrderType, Side, TimeInForce};
@@ -25,7 +25,8 @@ const TICKER: &str = r#"{"id":-1,"method":"subscribe","code":0,"result":{"channe
 const ACK: &str = r#"{"id":1760000000002,"method":"private/create-order","code":0,"result":{"order_id":"6530219599901000701","client_oid":"00000000ab-00000007-12"}}"#;
 
 fn time(name: &str, mut call: impl FnMut(i64)) {
-    let mut rounds: Vec<u128> = (0..ROUNDS)
+    let count = std::env::args().nth(1).and_then(|n| n.parse().ok()).filter(|n| *n > 0).unwrap_or(ROUNDS);
+    let mut rounds: Vec<u128> = (0..count)
         .map(|_| {
             let start = Instant::now();
             for n in 0..CALLS {
@@ -35,7 +36,7 @@ fn time(name: &str, mut call: impl FnMut(i64)) {
         })
         .collect();
     rounds.sort_unstable();
-    println!("{name:<24} {:>6} ns  ({} to {})", rounds[ROUNDS / 2], rounds[0], rounds[ROUNDS - 1]);
+    println!("{name:<24} {:>6} ns  ({} to {})", rounds[count / 2], rounds[0], rounds[count - 1]);
 }
 
 fn main() {

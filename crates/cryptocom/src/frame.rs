@@ -5,11 +5,11 @@
 //! defined: fold by ids. It never panics; a frame that is not understood is [`Frame::Unknown`] with its evidence.
 
 use crate::code::{Class, class_of};
-use crate::json::Value;
+use crate::json::{Bracket, Reader, Value};
 use crate::reply::{Evidence, excerpt};
 use crate::request::{Effect, Method, NO_ID};
 use crate::rows::{BalanceRow, BookDelta, BookRow, CandleRow, OrderRow, PublicTrade, Ticker, TradeRow};
-use crate::wire::{Manner, Misfit, Rows, Wire, fill, put_member};
+use crate::wire::{Fault, Manner, Misfit, Rows, Stop, Wire, put_member};
 use crate::write::{Integers, Json, Sink};
 use aegis_model::{Label, Text};
 use alloc::format;
@@ -42,18 +42,19 @@ pub enum Data {
 }
 
 impl Data {
-    fn read(channel: &str, rows: &Value<'_>) -> Option<Result<Data, Misfit>> {
+    /// The rows of a channel; `None` when the channel is not known.
+    fn pull(channel: &str, rows: &mut Reader<'_>) -> Option<Result<Data, Stop>> {
         const MANNER: Manner = Manner::Tolerant;
         Some(match channel {
-            "user.order" => Rows::read(rows, MANNER).map(Data::Orders),
-            "user.advance.order" | "user.advanced.order" => Rows::read(rows, MANNER).map(Data::Triggers),
-            "user.trade" => Rows::read(rows, MANNER).map(Data::Trades),
-            "user.balance" => Rows::read(rows, MANNER).map(Data::Balances),
-            "ticker" => Rows::read(rows, MANNER).map(Data::Tickers),
-            "trade" => Rows::read(rows, MANNER).map(Data::PublicTrades),
-            "book" => Rows::read(rows, MANNER).map(Data::Books),
-            "book.update" => Rows::read(rows, MANNER).map(Data::Deltas),
-            "candlestick" => Rows::read(rows, MANNER).map(Data::Candles),
+            "user.order" => Rows::pull(rows, MANNER).map(Data::Orders),
+            "user.advance.order" | "user.advanced.order" => Rows::pull(rows, MANNER).map(Data::Triggers),
+            "user.trade" => Rows::pull(rows, MANNER).map(Data::Trades),
+            "user.balance" => Rows::pull(rows, MANNER).map(Data::Balances),
+            "ticker" => Rows::pull(rows, MANNER).map(Data::Tickers),
+            "trade" => Rows::pull(rows, MANNER).map(Data::PublicTrades),
+            "book" => Rows::pull(rows, MANNER).map(Data::Books),
+            "book.update" => Rows::pull(rows, MANNER).map(Data::Deltas),
+            "candlestick" => Rows::pull(rows, MANNER).map(Data::Candles),
             _ => return None,
         })
     }
@@ -170,7 +171,10 @@ pub enum Frame {
 impl Frame {
     /// Reads one text frame.
     pub fn read(bytes: &[u8]) -> Frame {
-        let unknown = |code: Option<i64>, why: &str| {
+        let mut parts = Parts::default();
+        let read = Reader::over(bytes).map_err(Stop::Json).and_then(|mut reader| parts.pull(&mut reader));
+        let code = parts.code.as_ref().and_then(Value::whole);
+        let unknown = |why: &str| {
             let class = code.map_or(Class::Unknown, |code| class_of(code, Effect::Read, false));
             Frame::Unknown(Evidence {
                 status: None,
@@ -180,64 +184,170 @@ impl Frame {
                 excerpt: excerpt(bytes),
             })
         };
-        let value = match Value::parse(bytes) {
-            Ok(value) => value,
-            Err(e) => return unknown(None, &format!("{e}")),
-        };
-        let id = value.get("id").and_then(Value::whole);
-        let method = value.get("method").and_then(Value::text);
+        if let Err(stop) = read {
+            return unknown(&format!("{stop}"));
+        }
+        let id = parts.id.as_ref().and_then(Value::whole);
+        let method = parts.method.as_ref().and_then(Value::text);
         if method == Some(HEARTBEAT) {
-            return id.map_or_else(|| unknown(None, "a heartbeat without an id"), Frame::Heartbeat);
+            return id.map_or_else(|| unknown("a heartbeat without an id"), Frame::Heartbeat);
         }
         let id = id.filter(|id| *id >= 0);
-        let code = value.get("code").and_then(Value::whole);
-        let result = value.get("result");
-        let rows = result.and_then(|result| result.get("data"));
-        match (code, result, rows) {
-            (Some(0) | None, Some(result), Some(rows)) => match Push::read(id, result, rows) {
-                Ok(push) => Frame::Push(push),
-                Err(why) => unknown(code, &why),
-            },
-            (Some(code), _, _) => Frame::Answer {
+        match (code, parts.result.rows()) {
+            (Some(0) | None, Some(Ok(data))) => Frame::Push(parts.result.push(id, data)),
+            (Some(0) | None, Some(Err(why))) => unknown(&why),
+            (Some(code), _) => Frame::Answer {
                 id,
                 method: method.and_then(Method::from_name),
                 code,
-                text: Text::new(value.get("message").and_then(Value::text).unwrap_or_default()),
+                text: Text::new(parts.message.as_ref().and_then(Value::text).unwrap_or_default()),
             },
-            (None, _, _) => unknown(None, "neither code nor rows"),
+            (None, None) => unknown("neither code nor rows"),
         }
     }
 }
 
-impl Push {
-    fn read(id: Option<i64>, result: &Value<'_>, rows: &Value<'_>) -> Result<Push, String> {
-        let channel = result.get("channel").and_then(Value::text).ok_or("rows without a channel")?;
-        let data = match Data::read(channel, rows) {
-            Some(Ok(data)) => data,
-            Some(Err(misfit)) => return Err(format!("data: {misfit}")),
-            None => return Err(format!("unknown channel {}", Label::lossy(channel))),
+/// The members of a frame that mean something, before they are judged together.
+#[derive(Default)]
+struct Parts<'a> {
+    id: Option<Value<'a>>,
+    method: Option<Value<'a>>,
+    code: Option<Value<'a>>,
+    message: Option<Value<'a>>,
+    result: ResultParts<'a>,
+}
+
+/// The same of its result. Rows are read where they stand if the channel is known by then, as the venue writes it,
+/// and otherwise from a bookmark afterwards.
+#[derive(Default)]
+struct ResultParts<'a> {
+    seen: bool,
+    channel: Option<Value<'a>>,
+    subscription: Option<Value<'a>>,
+    instrument: Option<Value<'a>>,
+    depth: Option<Value<'a>>,
+    interval: Option<Value<'a>>,
+    data: Option<Result<Data, Misfit>>,
+    later: Option<Reader<'a>>,
+}
+
+/// Keeps a member; a repeated one makes the frame mean nothing.
+fn keep<'a>(place: &mut Option<Value<'a>>, name: &'static str, reader: &mut Reader<'a>) -> Result<(), Stop> {
+    let value = reader.value()?;
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Stop::Misfit(Misfit { member: name, fault: Fault::Repeated })),
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn pull(&mut self, reader: &mut Reader<'a>) -> Result<(), Stop> {
+        if !reader.open(Bracket::Object)? {
+            // Any other document is read to its end, to tell a torn one from a strange one.
+            reader.skip()?;
+            return Ok(reader.finish()?);
+        }
+        let mut first = true;
+        while let Some(name) = reader.member(&mut first)? {
+            match name.as_ref() {
+                "id" => keep(&mut self.id, "id", reader)?,
+                "method" => keep(&mut self.method, "method", reader)?,
+                "code" => keep(&mut self.code, "code", reader)?,
+                "message" => keep(&mut self.message, "message", reader)?,
+                "result" => self.result.pull(reader)?,
+                _ => reader.skip()?,
+            }
+        }
+        Ok(reader.finish()?)
+    }
+}
+
+impl<'a> ResultParts<'a> {
+    fn pull(&mut self, reader: &mut Reader<'a>) -> Result<(), Stop> {
+        if core::mem::replace(&mut self.seen, true) {
+            return Err(Stop::Misfit(Misfit { member: "result", fault: Fault::Repeated }));
+        }
+        if !reader.open(Bracket::Object)? {
+            return Ok(reader.skip()?);
+        }
+        let mut first = true;
+        while let Some(name) = reader.member(&mut first)? {
+            match name.as_ref() {
+                "channel" => keep(&mut self.channel, "channel", reader)?,
+                "subscription" => keep(&mut self.subscription, "subscription", reader)?,
+                "instrument_name" => keep(&mut self.instrument, "instrument_name", reader)?,
+                "depth" => keep(&mut self.depth, "depth", reader)?,
+                "interval" => keep(&mut self.interval, "interval", reader)?,
+                "data" => self.pull_data(reader)?,
+                _ => reader.skip()?,
+            }
+        }
+        match self.later {
+            Some(mut reader) => self.pull_known(&mut reader).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn pull_data(&mut self, reader: &mut Reader<'a>) -> Result<(), Stop> {
+        if self.data.is_some() || self.later.is_some() {
+            return Err(Stop::Misfit(Misfit { member: "data", fault: Fault::Repeated }));
+        }
+        if reader.null()? {
+            return Ok(());
+        }
+        let here = *reader;
+        if !self.pull_known(reader)? {
+            self.later = Some(here);
+            *reader = here;
+            reader.skip()?;
+        }
+        Ok(())
+    }
+
+    /// Pulls the rows if their channel is known by now.
+    fn pull_known(&mut self, reader: &mut Reader<'a>) -> Result<bool, Stop> {
+        let here = *reader;
+        let Some(pulled) = self.channel.as_ref().and_then(Value::text).and_then(|c| Data::pull(c, reader))
+        else {
+            return Ok(false);
         };
-        let subscription = result.get("subscription").and_then(Value::text).unwrap_or(channel);
-        let mut push = Push {
+        self.data = Some(match pulled {
+            Ok(data) => Ok(data),
+            Err(Stop::Json(e)) => return Err(Stop::Json(e)),
+            Err(Stop::Misfit(misfit)) => {
+                *reader = here;
+                reader.skip()?;
+                Err(misfit)
+            }
+        });
+        Ok(true)
+    }
+
+    /// The rows, or why they mean nothing; `None` without any.
+    fn rows(&mut self) -> Option<Result<Data, String>> {
+        match (self.data.take(), self.later, self.channel.as_ref().and_then(Value::text)) {
+            (Some(Ok(data)), _, _) => Some(Ok(data)),
+            (Some(Err(misfit)), _, _) => Some(Err(format!("data: {misfit}"))),
+            (None, Some(_), Some(channel)) => Some(Err(format!("unknown channel {}", Label::lossy(channel)))),
+            (None, Some(_), None) => Some(Err(String::from("rows without a channel"))),
+            (None, None, _) => None,
+        }
+    }
+
+    /// The frame. Beside its rows the other members are hints: one that cannot be read is as good as absent.
+    fn push(&self, id: Option<i64>, data: Data) -> Push {
+        fn hint<T: Wire>(value: Option<&Value<'_>>) -> Option<T> {
+            T::read(value?, Manner::Tolerant).ok()
+        }
+        let subscription = self.subscription.as_ref().or(self.channel.as_ref()).and_then(Value::text);
+        Push {
             id,
-            subscription: String::from(subscription),
-            instrument: None,
-            depth: None,
-            interval: None,
+            subscription: String::from(subscription.unwrap_or_default()),
+            instrument: hint(self.instrument.as_ref()),
+            depth: hint(self.depth.as_ref()),
+            interval: hint(self.interval.as_ref()),
             data,
-        };
-        // Beside the rows these are hints: one that cannot be read is as good as absent.
-        let hint = |name: &str| result.get(name);
-        if let Some(value) = hint("instrument_name") {
-            let _ = fill(&mut push.instrument, "instrument_name", value, Manner::Tolerant);
         }
-        if let Some(value) = hint("depth") {
-            let _ = fill(&mut push.depth, "depth", value, Manner::Tolerant);
-        }
-        if let Some(value) = hint("interval") {
-            let _ = fill(&mut push.interval, "interval", value, Manner::Tolerant);
-        }
-        Ok(push)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading JSON exactly: a borrowed tree whose numbers are the digits as sent.
+//! Reading JSON exactly: a borrowed tree, or a place in the text, whose numbers are the digits as sent.
 //!
 //! Why not `serde_json`: without its `arbitrary_precision` (a feature that would change every other crate of the build)
 //! its tree keeps a number as `u64`, `i64` or a float, so `1.50` and a 20-digit id lose what the signature and the
@@ -16,6 +16,15 @@ use core::fmt;
 pub const DEPTH_MAX: usize = 16;
 /// Bytes of one document at most. The largest reply, all instruments, has about half a megabyte.
 pub const DOCUMENT_MAX: usize = 8 << 20;
+
+/// What holds other values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bracket {
+    /// `{}`.
+    Object,
+    /// `[]`.
+    Array,
+}
 
 /// A JSON value that borrows from its document.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,15 +79,10 @@ impl<'a> Value<'a> {
     /// # Errors
     /// [`JsonError`].
     pub fn parse(bytes: &'a [u8]) -> Result<Value<'a>, JsonError> {
-        if bytes.len() > DOCUMENT_MAX {
-            return Err(JsonError::TooLong(bytes.len()));
-        }
-        let text = core::str::from_utf8(bytes).map_err(|_| JsonError::NotText)?;
-        let mut reader = Reader { text, bytes: text.as_bytes(), at: 0 };
-        reader.space();
-        let value = reader.value(DEPTH_MAX)?;
-        reader.space();
-        if reader.at == bytes.len() { Ok(value) } else { Err(JsonError::Syntax(reader.at)) }
+        let mut reader = Reader::over(bytes)?;
+        let value = reader.value()?;
+        reader.finish()?;
+        Ok(value)
     }
 
     /// The member with this name; none when it is absent, repeated, or when this is no object.
@@ -117,51 +121,217 @@ impl<'a> Value<'a> {
 /// `-digits` or `digits` as a number; none beyond 64 bits or with anything else in it.
 pub(crate) fn whole(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    if plain { text.parse().ok() } else { None }
+    if digits.is_empty() {
+        return None;
+    }
+    let mut magnitude = 0u64;
+    for byte in digits.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        magnitude = magnitude.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    if digits.len() == text.len() {
+        i64::try_from(magnitude).ok()
+    } else {
+        0i64.checked_sub_unsigned(magnitude)
+    }
 }
 
-struct Reader<'a> {
+/// How many bytes from here on are plain characters of a string: no quote, no backslash, no control character. Eight
+/// at a time, since most of a frame is strings: the lowest mark of each test is exact, and only that one is used.
+#[inline]
+fn plain_run(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGHS;
+    let (words, tail) = bytes.as_chunks::<8>();
+    let mut at = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let quote = below(word ^ (ONES * b'"' as u64), 1);
+        let escape = below(word ^ (ONES * b'\\' as u64), 1);
+        let marks = quote | escape | below(word, 0x20);
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let plain = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
+    at + tail.iter().take_while(plain).count()
+}
+
+/// A place in a document. Values are read from it one after the other, into a tree or straight into a type.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// How many more arrays and objects may be opened.
+    depth: usize,
+}
+
+impl fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("at", &self.at).field("depth", &self.depth).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Reader<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
+    /// The beginning of a document. A copy of a reader is a bookmark.
+    ///
+    /// # Errors
+    /// [`JsonError::TooLong`], [`JsonError::NotText`].
+    pub fn over(bytes: &'a [u8]) -> Result<Reader<'a>, JsonError> {
+        if bytes.len() > DOCUMENT_MAX {
+            return Err(JsonError::TooLong(bytes.len()));
         }
+        let text = core::str::from_utf8(bytes).map_err(|_| JsonError::NotText)?;
+        let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, depth: DEPTH_MAX };
+        reader.space();
+        Ok(reader)
     }
 
-    fn wrong<T>(&self) -> Result<T, JsonError> {
-        Err(if self.at < self.bytes.len() { JsonError::Syntax(self.at) } else { JsonError::Truncated })
+    /// The end of the document: nothing but white space is left.
+    ///
+    /// # Errors
+    /// [`JsonError::Syntax`] for anything else.
+    pub fn finish(&mut self) -> Result<(), JsonError> {
+        self.space();
+        if self.at == self.bytes.len() { Ok(()) } else { Err(JsonError::Syntax(self.at)) }
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
+    /// Opens an object or an array, or answers that this is none.
+    ///
+    /// # Errors
+    /// [`JsonError::TooDeep`].
+    pub fn open(&mut self, bracket: Bracket) -> Result<bool, JsonError> {
+        let byte = match bracket {
+            Bracket::Object => b'{',
+            Bracket::Array => b'[',
+        };
         if self.peek() != Some(byte) {
-            return self.wrong();
+            return Ok(false);
         }
+        self.depth = self.depth.checked_sub(1).ok_or(JsonError::TooDeep)?;
         self.at += 1;
-        Ok(())
+        Ok(true)
     }
 
-    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, JsonError> {
-        for byte in word.bytes() {
-            self.expect(byte)?;
+    /// Steps to the next element before its close. `first` is true right after the opening.
+    #[inline(always)]
+    fn step(&mut self, close: u8, first: &mut bool) -> Result<bool, JsonError> {
+        self.space();
+        match self.peek() {
+            Some(byte) if byte == close => {
+                self.at += 1;
+                self.depth += 1;
+                return Ok(false);
+            }
+            Some(b',') if !*first => {
+                self.at += 1;
+                self.space();
+            }
+            Some(_) if *first => *first = false,
+            Some(_) | None => return self.wrong(),
         }
-        Ok(value)
+        Ok(true)
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
+    /// The name of the next member of an open object, whose value is read next; `None` at its end.
+    ///
+    /// # Errors
+    /// [`JsonError`].
+    pub fn member(&mut self, first: &mut bool) -> Result<Option<Cow<'a, str>>, JsonError> {
+        if !self.step(b'}', first)? {
+            return Ok(None);
+        }
+        let name = self.string()?;
+        self.space();
+        self.expect(b':')?;
+        self.space();
+        Ok(Some(name))
+    }
+
+    /// Whether an open array has another item, which is read next.
+    ///
+    /// # Errors
+    /// [`JsonError`].
+    pub fn item(&mut self, first: &mut bool) -> Result<bool, JsonError> {
+        self.step(b']', first)
+    }
+
+    /// Whether a `null` is here; it is then read.
+    ///
+    /// # Errors
+    /// [`JsonError`].
+    pub fn null(&mut self) -> Result<bool, JsonError> {
+        if self.peek() != Some(b'n') {
+            return Ok(false);
+        }
+        self.word("null", Value::Null).map(|_| true)
+    }
+
+    /// The string that is here, if it is one without escapes; else nothing is read.
+    ///
+    /// # Errors
+    /// [`JsonError`].
+    #[inline]
+    pub fn plain_text(&mut self) -> Result<Option<&'a str>, JsonError> {
+        if self.peek() != Some(b'"') {
+            return Ok(None);
+        }
+        let start = self.at + 1;
+        let end = start + plain_run(&self.bytes[start..]);
+        match self.bytes.get(end) {
+            Some(b'"') => {
+                self.at = end + 1;
+                Ok(Some(&self.text[start..end]))
+            }
+            Some(b'\\') => Ok(None),
+            Some(_) | None => {
+                self.at = end;
+                self.wrong()
+            }
+        }
+    }
+
+    /// Passes over one value, whatever it is.
+    ///
+    /// # Errors
+    /// [`JsonError`].
+    pub fn skip(&mut self) -> Result<(), JsonError> {
+        let mut first = true;
+        match self.peek() {
+            Some(b'"') => self.string().map(|_| ()),
+            Some(b'{') => {
+                self.open(Bracket::Object)?;
+                while self.member(&mut first)?.is_some() {
+                    self.skip()?;
+                }
+                Ok(())
+            }
+            Some(b'[') => {
+                self.open(Bracket::Array)?;
+                while self.item(&mut first)? {
+                    self.skip()?;
+                }
+                Ok(())
+            }
+            Some(_) | None => self.value().map(|_| ()),
+        }
+    }
+
+    /// The value that is here, as a tree.
+    ///
+    /// # Errors
+    /// [`JsonError`].
+    pub fn value(&mut self) -> Result<Value<'a>, JsonError> {
         match self.peek() {
             Some(b'"') => self.string().map(Value::Text),
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
+            Some(b'{') => self.object(),
+            Some(b'[') => self.array(),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word("true", Value::Bool(true)),
             Some(b'f') => self.word("false", Value::Bool(false)),
@@ -170,56 +340,58 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
-        let depth = depth.checked_sub(1).ok_or(JsonError::TooDeep)?;
-        self.at += 1;
-        self.space();
-        let mut members = Vec::new();
-        if self.peek() == Some(b'}') {
+    #[inline(always)]
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    #[inline(always)]
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
-            return Ok(Value::Object(members));
         }
-        loop {
-            self.space();
-            let name = self.string()?;
-            self.space();
-            self.expect(b':')?;
-            self.space();
-            if members.is_empty() {
-                members.reserve(8);
-            }
-            members.push((name, self.value(depth)?));
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => break,
-                Some(_) | None => return self.wrong(),
-            }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wrong<T>(&self) -> Result<T, JsonError> {
+        Err(if self.at < self.bytes.len() { JsonError::Syntax(self.at) } else { JsonError::Truncated })
+    }
+
+    #[inline(always)]
+    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
+        if self.peek() != Some(byte) {
+            return self.wrong();
         }
         self.at += 1;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, JsonError> {
+        for byte in word.bytes() {
+            self.expect(byte)?;
+        }
+        Ok(value)
+    }
+
+    #[inline(never)]
+    fn object(&mut self) -> Result<Value<'a>, JsonError> {
+        let (mut members, mut first) = (Vec::new(), true);
+        self.open(Bracket::Object)?;
+        while let Some(name) = self.member(&mut first)? {
+            members.push((name, self.value()?));
+        }
         Ok(Value::Object(members))
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
-        let depth = depth.checked_sub(1).ok_or(JsonError::TooDeep)?;
-        self.at += 1;
-        self.space();
-        let mut items = Vec::new();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(Value::Array(items));
+    #[inline(never)]
+    fn array(&mut self) -> Result<Value<'a>, JsonError> {
+        let (mut items, mut first) = (Vec::new(), true);
+        self.open(Bracket::Array)?;
+        while self.item(&mut first)? {
+            items.push(self.value()?);
         }
-        loop {
-            self.space();
-            items.push(self.value(depth)?);
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => break,
-                Some(_) | None => return self.wrong(),
-            }
-        }
-        self.at += 1;
         Ok(Value::Array(items))
     }
 
@@ -231,6 +403,7 @@ impl<'a> Reader<'a> {
         if self.at == start { self.wrong() } else { Ok(()) }
     }
 
+    #[inline(never)]
     fn number(&mut self) -> Result<Value<'a>, JsonError> {
         let start = self.at;
         if self.peek() == Some(b'-') {
@@ -255,16 +428,15 @@ impl<'a> Reader<'a> {
         Ok(Value::Number(&self.text[start..self.at]))
     }
 
+    #[inline]
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.expect(b'"')?;
         let start = self.at;
-        loop {
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => return self.escaped(start),
-                Some(0x20..) => self.at += 1,
-                Some(_) | None => return self.wrong(),
-            }
+        self.at += plain_run(&self.bytes[start..]);
+        match self.peek() {
+            Some(b'"') => {}
+            Some(b'\\') => return self.escaped(start),
+            Some(_) | None => return self.wrong(),
         }
         let text = &self.text[start..self.at];
         self.at += 1;
@@ -272,13 +444,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The rest of a string whose first escape is here.
+    #[cold]
+    #[inline(never)]
     fn escaped(&mut self, start: usize) -> Result<Cow<'a, str>, JsonError> {
         let mut out = String::from(&self.text[start..self.at]);
         loop {
             let plain = self.at;
-            while let Some(0x20..=0x21 | 0x23..=0x5b | 0x5d..) = self.peek() {
-                self.at += 1;
-            }
+            self.at += plain_run(&self.bytes[plain..]);
             out.push_str(&self.text[plain..self.at]);
             match self.peek() {
                 Some(b'"') => break,

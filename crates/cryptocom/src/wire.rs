@@ -5,7 +5,7 @@
 //! venue ignores unknown parameters silently; reference, section 1). Unknown members are ignored, unknown words are
 //! kept, `null` is absence, a repeated member is refused. It never guesses: what does not fit is a [`Misfit`].
 
-use crate::json::{Value, whole};
+use crate::json::{Bracket, JsonError, Reader, Value, whole};
 use crate::write::Sink;
 use aegis_model::fixed::ParseFixedError;
 use aegis_model::{Fixed, Label, Money, Price, Quantity, Rate, Timestamp, TradeId, VenueOrderId};
@@ -73,6 +73,36 @@ impl fmt::Display for Misfit {
 
 impl core::error::Error for Misfit {}
 
+/// Why a value could not be pulled from a document.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The document is no JSON; nothing after this place can be read.
+    Json(JsonError),
+    /// The value does not fit; the reader stands somewhere inside it.
+    Misfit(Misfit),
+}
+
+impl From<JsonError> for Stop {
+    fn from(e: JsonError) -> Stop {
+        Stop::Json(e)
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stop::Json(e) => e.fmt(f),
+            Stop::Misfit(misfit) => misfit.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Stop {}
+
+const fn stop(fault: Fault) -> Stop {
+    Stop::Misfit(Misfit::new(fault))
+}
+
 /// A value that stands on the wire.
 pub trait Wire: Sized {
     /// Writes it as a JSON value.
@@ -83,6 +113,15 @@ pub trait Wire: Sized {
     /// # Errors
     /// [`Misfit`] naming the member that does not fit.
     fn read(value: &Value<'_>, manner: Manner) -> Result<Self, Misfit>;
+
+    /// Reads it straight from a document, without a tree in between: for frames, which are many and urgent. The same
+    /// value and the same misfit as [`Wire::read`].
+    ///
+    /// # Errors
+    /// [`Stop`].
+    fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<Self, Stop> {
+        Self::read(&reader.value()?, manner).map_err(Stop::Misfit)
+    }
 
     /// What a member that is not there means; `None` when it must be there.
     fn absent() -> Option<Self> {
@@ -131,6 +170,40 @@ pub(crate) fn fill<T: Wire>(
     Ok(())
 }
 
+/// Pulls one member into its place.
+pub(crate) fn draw<T: Wire>(
+    place: &mut Option<T>,
+    name: &'static str,
+    reader: &mut Reader<'_>,
+    manner: Manner,
+) -> Result<(), Stop> {
+    if reader.null()? {
+        return Ok(());
+    }
+    if place.is_some() {
+        return Err(Stop::Misfit(Misfit { member: name, fault: Fault::Repeated }));
+    }
+    *place = Some(T::pull(reader, manner).map_err(|e| match e {
+        Stop::Misfit(misfit) => Stop::Misfit(misfit.at(name)),
+        Stop::Json(e) => Stop::Json(e),
+    })?);
+    Ok(())
+}
+
+/// Pulls a value; one that does not fit is passed over whole.
+fn attempt<T: Wire>(reader: &mut Reader<'_>, manner: Manner) -> Result<Result<T, Misfit>, Stop> {
+    let here = *reader;
+    match T::pull(reader, manner) {
+        Ok(value) => Ok(Ok(value)),
+        Err(Stop::Json(e)) => Err(Stop::Json(e)),
+        Err(Stop::Misfit(misfit)) => {
+            *reader = here;
+            reader.skip()?;
+            Ok(Err(misfit))
+        }
+    }
+}
+
 /// What a place holds in the end.
 pub(crate) fn settle<T: Wire>(place: Option<T>, name: &'static str) -> Result<T, Misfit> {
     place.or_else(T::absent).ok_or(Misfit { member: name, fault: Fault::Missing })
@@ -175,6 +248,27 @@ macro_rules! members {
                     }
                 }
                 Ok($struct { $($field: $crate::wire::settle($field, $name)?,)* })
+            }
+
+            fn pull(
+                reader: &mut $crate::json::Reader<'_>,
+                manner: $crate::wire::Manner,
+            ) -> Result<$struct, $crate::wire::Stop> {
+                if !reader.open($crate::json::Bracket::Object)? {
+                    return Err($crate::wire::Stop::Misfit($crate::wire::Misfit::new($crate::wire::Fault::Type)));
+                }
+                $(let mut $field: Option<$type> = None;)*
+                let mut first = true;
+                while let Some(name) = reader.member(&mut first)? {
+                    match name.as_ref() {
+                        $($name => $crate::wire::draw(&mut $field, $name, reader, manner)?,)*
+                        _ => reader.skip()?,
+                    }
+                }
+                let settled = || {
+                    Ok($struct { $($field: $crate::wire::settle($field, $name)?,)* })
+                };
+                settled().map_err($crate::wire::Stop::Misfit)
             }
         }
 
@@ -239,6 +333,23 @@ macro_rules! words {
                 manner: $crate::wire::Manner,
             ) -> Result<$enum, $crate::wire::Misfit> {
                 let text = value.text().ok_or($crate::wire::Misfit::new($crate::wire::Fault::Type))?;
+                $enum::of(text, manner)
+            }
+
+            fn pull(
+                reader: &mut $crate::json::Reader<'_>,
+                manner: $crate::wire::Manner,
+            ) -> Result<$enum, $crate::wire::Stop> {
+                let read = match reader.plain_text()? {
+                    Some(text) => $enum::of(text, manner),
+                    None => $enum::read(&reader.value()?, manner),
+                };
+                read.map_err($crate::wire::Stop::Misfit)
+            }
+        }
+
+        impl $enum {
+            fn of(text: &str, manner: $crate::wire::Manner) -> Result<$enum, $crate::wire::Misfit> {
                 match text {
                     $($word => return Ok($enum::$variant),)+
                     _ => {}
@@ -277,6 +388,10 @@ impl<T: Wire> Wire for Option<T> {
         T::read(value, manner).map(Some)
     }
 
+    fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<Option<T>, Stop> {
+        T::pull(reader, manner).map(Some)
+    }
+
     fn absent() -> Option<Option<T>> {
         Some(None)
     }
@@ -296,6 +411,17 @@ impl<T: Wire> Wire for Vec<T> {
     fn read(value: &Value<'_>, manner: Manner) -> Result<Vec<T>, Misfit> {
         let Value::Array(items) = value else { return Err(Misfit::new(Fault::Type)) };
         items.iter().map(|item| T::read(item, manner)).collect()
+    }
+
+    fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<Vec<T>, Stop> {
+        if !reader.open(Bracket::Array)? {
+            return Err(stop(Fault::Type));
+        }
+        let (mut items, mut first) = (Vec::new(), true);
+        while reader.item(&mut first)? {
+            items.push(T::pull(reader, manner)?);
+        }
+        Ok(items)
     }
 }
 
@@ -339,6 +465,20 @@ impl<T: Wire> Wire for Rows<T> {
         let mut rows = Rows::of(Vec::with_capacity(items.len()));
         for item in items {
             match T::read(item, manner) {
+                Ok(row) => rows.rows.push(row),
+                Err(misfit) => rows.misfits.push(misfit),
+            }
+        }
+        Ok(rows)
+    }
+
+    fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<Rows<T>, Stop> {
+        if !reader.open(Bracket::Array)? {
+            return Err(stop(Fault::Type));
+        }
+        let (mut rows, mut first) = (Rows::default(), true);
+        while reader.item(&mut first)? {
+            match attempt(reader, manner)? {
                 Ok(row) => rows.rows.push(row),
                 Err(misfit) => rows.misfits.push(misfit),
             }
@@ -403,6 +543,10 @@ impl<T: Wire> Wire for Spare<T> {
         Ok(Spare(T::read(value, manner).ok()))
     }
 
+    fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<Spare<T>, Stop> {
+        Ok(Spare(attempt(reader, manner)?.ok()))
+    }
+
     fn absent() -> Option<Spare<T>> {
         Some(Spare(None))
     }
@@ -425,6 +569,13 @@ impl Wire for String {
 impl Wire for Label {
     fn put(&self, out: &mut dyn Sink) {
         out.text(self.as_str());
+    }
+
+    fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<Label, Stop> {
+        match reader.plain_text()? {
+            Some(text) => text.parse().map_err(|_| stop(Fault::Form)),
+            None => Label::read(&reader.value()?, manner).map_err(Stop::Misfit),
+        }
     }
 
     /// Ids come as digit strings and, some of them, as bare integers (reference, section 2).
@@ -455,6 +606,10 @@ macro_rules! of_label {
             fn read(value: &Value<'_>, manner: Manner) -> Result<$name, Misfit> {
                 Label::read(value, manner).map($name)
             }
+
+            fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<$name, Stop> {
+                Label::pull(reader, manner).map($name)
+            }
         }
     )+ };
 }
@@ -462,6 +617,39 @@ of_label!(VenueOrderId, TradeId);
 
 /// A plain decimal: `-`, digits, a point, digits. No exponent in either direction (reference, section 2).
 pub(crate) fn decimal(text: &str) -> Result<Fixed, Fault> {
+    match narrow(text) {
+        Some(value) => Ok(value),
+        None => wide(text),
+    }
+}
+
+/// The same for up to 18 characters, which is nearly all there are: one pass over 64 bits. `None` leaves the
+/// judgement to [`wide`].
+fn narrow(text: &str) -> Option<Fixed> {
+    let (negative, magnitude) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    if magnitude.is_empty() || magnitude.len() > 18 {
+        return None;
+    }
+    let (mut mantissa, mut point) = (0i64, None);
+    for (at, byte) in magnitude.bytes().enumerate() {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa * 10 + i64::from(byte - b'0'),
+            b'.' if at > 0 && point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    let scale = point.map_or(0, |at| magnitude.len() - 1 - at);
+    if point.is_some() && scale == 0 {
+        return None;
+    }
+    let mantissa = if negative { -mantissa } else { mantissa };
+    Fixed::from_parts(i128::from(mantissa), u32::try_from(scale).ok()?)
+}
+
+fn wide(text: &str) -> Result<Fixed, Fault> {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let magnitude = text.strip_prefix('-').unwrap_or(text);
     let plain = match magnitude.split_once('.') {
@@ -480,6 +668,13 @@ pub(crate) fn decimal(text: &str) -> Result<Fixed, Fault> {
 impl Wire for Fixed {
     fn put(&self, out: &mut dyn Sink) {
         out.plain(format_args!("{self}"));
+    }
+
+    fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<Fixed, Stop> {
+        match reader.plain_text()? {
+            Some(text) => decimal(text).map_err(stop),
+            None => Fixed::read(&reader.value()?, manner).map_err(Stop::Misfit),
+        }
     }
 
     /// Strictly only a string: the venue refuses bare numbers here, each parameter with a code of its own.
@@ -501,6 +696,10 @@ macro_rules! of_fixed {
 
             fn read(value: &Value<'_>, manner: Manner) -> Result<$name, Misfit> {
                 Fixed::read(value, manner).map($name)
+            }
+
+            fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<$name, Stop> {
+                Fixed::pull(reader, manner).map($name)
             }
         }
     )+ };

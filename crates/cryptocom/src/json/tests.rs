@@ -94,6 +94,22 @@ fn a_repeated_member_is_nobodys() {
 
 proptest! {
     #[test]
+    fn a_plain_run_ends_at_the_first_byte_that_is_not(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(0x80), Just(b'a')], 0..40)) {
+        let expected = bytes.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\').unwrap_or(bytes.len());
+        prop_assert_eq!(plain_run(&bytes), expected);
+    }
+
+    #[test]
+    fn whole_numbers_are_those_of_the_core(text in "-?[0-9]{0,21}", any in ".{0,4}") {
+        let plain = !text.is_empty() && text != "-";
+        prop_assert_eq!(whole(&text), if plain { text.parse().ok() } else { None });
+        prop_assert!(whole(&any).is_none() || any.parse::<i64>().is_ok());
+        for edge in [i64::MAX, i64::MIN] {
+            prop_assert_eq!(whole(&edge.to_string()), Some(edge));
+        }
+    }
+
+    #[test]
     fn documents_read_as_serde_json_reads_them(value in any_json()) {
         agree(value.to_string().as_bytes())?;
         agree(serde_json::to_string_pretty(&value).expect("JSON").as_bytes())?;

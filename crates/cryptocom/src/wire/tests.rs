@@ -174,6 +174,23 @@ pub(crate) fn written<T: Wire>(value: &T, integers: Integers) -> String {
     out.into_text()
 }
 
+/// The two ways of reading agree, also about what does not fit.
+fn two_ways<T: Wire + PartialEq + fmt::Debug>(text: &[u8]) -> Result<(), TestCaseError> {
+    for manner in [Manner::Tolerant, Manner::Strict] {
+        let pulled = Reader::over(text).map_err(Stop::Json).and_then(|mut reader| {
+            let value = T::pull(&mut reader, manner)?;
+            reader.finish()?;
+            Ok(value)
+        });
+        match Value::parse(text) {
+            Ok(tree) => prop_assert_eq!(pulled, T::read(&tree, manner).map_err(Stop::Misfit)),
+            // A misfit may be met before the place where the document breaks.
+            Err(_) => prop_assert!(pulled.is_err()),
+        }
+    }
+    Ok(())
+}
+
 /// Written in both manners and read back, it is the same.
 fn survives<T: Wire + PartialEq + fmt::Debug>(value: &T) -> Result<(), TestCaseError> {
     for integers in [Integers::Bare, Integers::Quoted] {
@@ -181,6 +198,7 @@ fn survives<T: Wire + PartialEq + fmt::Debug>(value: &T) -> Result<(), TestCaseE
         let tree = Value::parse(text.as_bytes()).expect("what is written is JSON");
         let back = T::read(&tree, Manner::Tolerant);
         prop_assert_eq!(back.as_ref(), Ok(value), "{}", text);
+        two_ways::<T>(text.as_bytes())?;
     }
     Ok(())
 }
@@ -350,6 +368,29 @@ proptest! {
         survives(&InstrumentFeeRates::made(&mut source.clone()))?;
         survives(&BalancePoints::made(&mut source.clone()))?;
         survives(&AccountsResult::made(&mut source))?;
+    }
+
+    #[test]
+    fn damaged_rows_are_read_alike(mut source in source(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let damage = |mut text: Vec<u8>| {
+            let at = at.index(text.len());
+            if cut { text.truncate(at) } else { text[at] = byte }
+            text
+        };
+        let orders = Listing::<OrderRow>::made(&mut source.clone());
+        two_ways::<Rows<OrderRow>>(&damage(written(&orders.data, Integers::Bare).into_bytes()))?;
+        two_ways::<Listing<OrderRow>>(&damage(written(&orders, Integers::Bare).into_bytes()))?;
+        let trades = Rows::<TradeRow>::made(&mut source.clone());
+        two_ways::<Rows<TradeRow>>(&damage(written(&trades, Integers::Quoted).into_bytes()))?;
+        let balances = Rows::<BalanceRow>::made(&mut source);
+        two_ways::<Rows<BalanceRow>>(&damage(written(&balances, Integers::Bare).into_bytes()))?;
+    }
+
+    #[test]
+    fn the_short_way_is_the_long_way(text in "-?[0-9]{0,12}(\\.[0-9]{0,12})?", noise in "[-+.0-9eE ]{0,8}") {
+        for text in [text, noise] {
+            prop_assert_eq!(decimal(&text), wide(&text), "{}", text);
+        }
     }
 
     #[test]
