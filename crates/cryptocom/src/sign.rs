@@ -32,7 +32,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An API key with the state of its keyed hash; that state is zeroed when dropped, too.
+/// An API key with the state of its keyed hash, whose parts zero themselves when dropped (`zeroize` of `sha2` and
+/// `digest`).
 pub struct Signer {
     api_key: String,
     mac: Hmac<Sha256>,
@@ -73,9 +74,10 @@ fn begin(method: &str, id: i64, api_key: &str) -> ParamText {
 impl Signer {
     /// A signer for this key. Any length of secret works.
     pub fn new(api_key: &str, secret: &Secret) -> Signer {
-        // HMAC takes keys of every length; the fallback is never reached.
-        let mac = Hmac::new_from_slice(&secret.0).unwrap_or_else(|_| Hmac::new(&Default::default()));
-        Signer { api_key: String::from(api_key), mac }
+        match Hmac::new_from_slice(&secret.0) {
+            Ok(mac) => Signer { api_key: String::from(api_key), mac },
+            Err(_) => unreachable!("HMAC takes keys of every length (RFC 2104, section 2)"),
+        }
     }
 
     /// The public half.
