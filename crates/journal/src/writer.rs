@@ -164,16 +164,19 @@ fn install<S: Storage>(
     storage.sync_dir().map_err(facts("sync the directory of"))
 }
 
-/// Bytes of the first segment of an opening at most: filling 512 KiB with zeros takes a millisecond or two, 64 MiB
-/// some hundred.
-const FIRST_SEGMENT_BYTES: u64 = 512 << 10;
-/// Bytes of the first segment of a new journal at most, and from here on the next one is a full one.
-const NEW_SEGMENT_BYTES: u64 = 4 << 20;
-/// A small segment is followed by one this many times as large, so that filling one takes longer than making the next,
-/// and a short life leaves small files.
-const GROWTH: u64 = 4;
-/// Any segment but the first holds any batch.
-const SECOND_SEGMENT_BYTES_MIN: u64 = 2 << 20;
+/// Bytes of the first segment of an opening at most. Space is had at once, whatever its size; it is the reserve, half a
+/// segment, that must not be small when the disk is full and no other segment can be made.
+const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
+/// With less disk space than that, an opening makes do with this: protecting what is held comes before the reserve.
+const LEAST_SEGMENT_BYTES: u64 = 512 << 10;
+
+/// Makes the file of an opening's first segment.
+fn first_file<S: Storage>(storage: &mut S, bytes: u64) -> io::Result<S::File> {
+    let mut file = storage.create(FIRST)?;
+    file.allocate(bytes)?;
+    file.map(bytes)?;
+    Ok(file)
+}
 
 impl<S: Storage> Writer<S> {
     /// Makes the first segment of this writer. The storage is locked.
@@ -183,15 +186,15 @@ impl<S: Storage> Writer<S> {
         config: Config,
         start: Start<S::File>,
     ) -> Result<Writer<S>, OpenError> {
-        // The first segment of an opening is small, so that the writer is live before a full one could be filled;
-        // the full one is made behind its back.
-        let small = if start.number == 1 { NEW_SEGMENT_BYTES } else { FIRST_SEGMENT_BYTES };
-        let first_bytes = config.segment_bytes.min(small);
-        let made = storage.create(FIRST).and_then(|mut file| {
-            file.allocate(first_bytes)?;
-            file.map(first_bytes)?;
-            Ok(file)
-        });
+        // The first segment of an opening is small: a full one is made behind its back.
+        let mut first_bytes = config.segment_bytes.min(FIRST_SEGMENT_BYTES);
+        let mut made = first_file(&mut storage, first_bytes);
+        if made.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::StorageFull)
+            && first_bytes > LEAST_SEGMENT_BYTES
+        {
+            first_bytes = LEAST_SEGMENT_BYTES;
+            made = first_file(&mut storage, first_bytes);
+        }
         let mut file = made.map_err(|e| OpenError::io("make a segment", FIRST, &e))?;
         let header = Header {
             version: FORMAT_VERSION,
@@ -541,16 +544,8 @@ impl<S: Storage> Writer<S> {
     }
 
     fn begin_spare(&mut self) {
-        self.storage.spare_begin(self.next_bytes());
+        self.storage.spare_begin(self.full_bytes);
         self.spare = SpareState::Making;
-    }
-
-    /// Bytes of the next segment.
-    fn next_bytes(&self) -> u64 {
-        if self.header.segment_bytes >= NEW_SEGMENT_BYTES {
-            return self.full_bytes;
-        }
-        (self.header.segment_bytes * GROWTH).max(SECOND_SEGMENT_BYTES_MIN).min(self.full_bytes)
     }
 
     /// All that was appended is durable.
@@ -610,7 +605,7 @@ impl<S: Storage> Writer<S> {
             chain: self.chain,
             root_before: NO_ROOT,
             gaps,
-            segment_bytes: self.next_bytes(),
+            segment_bytes: self.full_bytes,
             ..self.header.clone()
         };
         let ahead = next.ahead();

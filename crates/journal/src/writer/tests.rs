@@ -134,7 +134,7 @@ fn the_small_first_segment_of_an_opening_takes_no_batch_away() {
     let disk = MemStorage::new();
     create(disk.clone(), ID, config).unwrap().close().unwrap();
     let mut writer = open(disk.clone(), EXPECT, config).unwrap().finish().unwrap().0;
-    assert!(disk.file("0000000002.seg").unwrap().len() < 1 << 20);
+    assert!(disk.file("0000000002.seg").unwrap().len() < 8 << 20);
     assert_eq!(writer.batch_bytes_max(), BATCH_BYTES_MAX);
     let payload = vec![7; (1 << 20) - 40];
     for _ in 0..4 {
@@ -143,6 +143,20 @@ fn the_small_first_segment_of_an_opening_takes_no_batch_away() {
     writer.close().unwrap();
     let report = verify(&Storage::reader(&disk), |_| ()).unwrap();
     assert_eq!((report.records, report.findings.len()), (4, 0));
+}
+
+/// The reserve is half a segment: what is opened on a nearly full disk must still be able to leave and to protect.
+#[test]
+fn an_opening_keeps_a_reserve_and_makes_do_with_less_on_a_full_disk() {
+    for (full, reserve) in [(false, 2 << 20), (true, 256 << 10)] {
+        let disk = MemStorage::new();
+        create(disk.clone(), ID, Config::default()).unwrap().close().unwrap();
+        if full {
+            disk.fail_allocation(1);
+        }
+        let writer = open(disk.clone(), EXPECT, Config::default()).unwrap().finish().unwrap().0;
+        assert_eq!(writer.reserve_bytes(), reserve, "full: {full}");
+    }
 }
 
 #[test]
