@@ -5,7 +5,7 @@
 
 use aegis_benches::allocations::{self, Counting};
 use aegis_benches::report::{Report, Unit, repetitions};
-use aegis_benches::{Encoded, bare, fill, mixed, prelude, size, timed};
+use aegis_benches::{Encoded, bare, fill, is_full, mixed, prelude, size, timed};
 use aegis_journal::{JournalReader, Record};
 use aegis_model::{Event, Lsn, RecordHead, Timestamp};
 use aegis_projection::State;
