@@ -26,7 +26,8 @@ const GRAPH: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["model", "projection", "cryptocom", "signal", "engine", "paper"];
 
 /// Crates that live only in the program.
-const ONLY_IN_AEGIS: &[&str] = &["tokio", "reqwest", "clap", "tracing-subscriber"];
+const ONLY_IN_AEGIS: &[&str] =
+    &["axum", "clap", "reqwest", "rustls", "tokio", "tokio-tungstenite", "tracing-subscriber"];
 
 /// The one file of the product that may contain unsafe code.
 const UNSAFE_FILE: &str = "crates/journal/src/storage/mmap.rs";
