@@ -61,6 +61,9 @@ fn check_one(name: &str) {
     assert_eq!(state.journal.open_gap.is_some(), report.gap.is_some(), "{name}, again");
 }
 
+/// Kinds that came after the specimens were frozen.
+const LATER: &[u16] = &[49, 73, 74];
+
 #[test]
 fn a_whole_specimen_is_read_whole() {
     check("whole");
@@ -69,7 +72,8 @@ fn a_whole_specimen_is_read_whole() {
         let mut kinds: Vec<u16> = records.iter().map(|r| r.head.kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        let then = Fact::KINDS.iter().map(|(kind, _)| *kind).filter(|kind| *kind <= last);
+        let then =
+            Fact::KINDS.iter().map(|(kind, _)| *kind).filter(|kind| *kind <= last && !LATER.contains(kind));
         assert_eq!(kinds, then.collect::<Vec<_>>(), "one of each kind there was at the time of {version}");
     }
 }

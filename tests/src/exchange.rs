@@ -195,6 +195,7 @@ impl Exchange {
             cumulative: Quantity::ZERO,
             value: Money::ZERO,
             updated: time,
+            released: None,
         };
         self.orders.push(VenueOrder { client, row });
         self.orders.len() - 1

@@ -144,6 +144,7 @@ fn row(state: &State, row: &VenueRow) -> Option<OrderRow> {
         cumulative: row.cumulative,
         value: row.value,
         updated: row.updated,
+        released: None,
     })
 }
 

@@ -73,6 +73,7 @@ pub fn order_row(row: &OrderRow, instrument: InstrumentId) -> Result<input::Orde
         cumulative: row.cumulative_quantity,
         value: row.cumulative_value,
         updated: row.updated().ok_or(misfit("update_time", Fault::Missing))?,
+        released: row.exchange_order_id,
     })
 }
 

@@ -147,8 +147,9 @@ fn forgotten(state: &State, client: ClientOrderId) -> bool {
 }
 
 fn by_venue_order(state: &State, venue_order: VenueOrderId, instrument: InstrumentId) -> Option<OrderId> {
-    let named =
-        |o: &aegis_projection::state::Order| o.venue_order == Some(venue_order) && o.instrument == instrument;
+    let named = |o: &aegis_projection::state::Order| {
+        (o.venue_order == Some(venue_order) || o.released == Some(venue_order)) && o.instrument == instrument
+    };
     let open = state.orders.iter().find(|(_, o)| named(o)).map(|(n, _)| *n);
     open.or_else(|| {
         state.orders.all_ended().rev().map(|e| e.order).find(|o| named(o)).map(|o| o.client.order)

@@ -5,7 +5,7 @@
 use crate::Engine;
 use aegis_model::event::{
     AlarmKind, AnomalyKind, Blocks, FeeResolved, FillBooked, FillInferred, FillSource, OrderAcknowledged,
-    OrderAmended, OrderEnded, OrderLookedUp, OrderRejected, OrderUnknown,
+    OrderAmended, OrderEnded, OrderLookedUp, OrderRejected, OrderTriggered, OrderUnknown,
 };
 use aegis_model::input::{Lookup, OrderRow, Reported, RowStatus, Trade};
 use aegis_model::order::{LookupAnswer, OrderStatus, RejectClass, UnknownCause};
@@ -31,6 +31,7 @@ impl Engine {
                 self.complete_if_filled(order);
             }
             Reported::Row(row) => self.row(order, row),
+            Reported::Triggered { released } => self.triggered(order, *released),
             Reported::Unknown(cause) => self.unknown(order, *cause),
             Reported::CancelRefused { .. } => self.look_up(order),
         }
@@ -52,6 +53,7 @@ impl Engine {
         let (order, instrument) = (client.order, found.instrument);
         if let (Some(known), Some(told)) = (found.venue_order, venue_order)
             && known != told
+            && found.released != Some(told)
         {
             let detail = alloc::format!("{client} is {} and not {}", known.0, told.0);
             self.note(AnomalyKind::IdsDisagree, Some(instrument), order, Fixed::ZERO, Fixed::ZERO, &detail);
@@ -338,9 +340,21 @@ impl Engine {
             return;
         }
         self.acknowledge(order, Some(row.venue_order));
+        if let Some(released) = row.released {
+            self.triggered(order, released);
+        }
         self.amend(order, row);
         self.infer(order, row);
         self.end_by_row(order, row);
+    }
+
+    /// A trigger order has fired: told once.
+    fn triggered(&mut self, order: OrderId, released: VenueOrderId) {
+        let Some(known) = self.state.order(order) else { return };
+        let told = known.released.is_some_and(|id| id == released || released == VenueOrderId::default());
+        if known.kind.trigger().is_some() && !told {
+            self.emit(OrderTriggered { order, released });
+        }
     }
 
     fn amend(&mut self, order: OrderId, row: &OrderRow) {
@@ -442,8 +456,15 @@ impl Engine {
                 self.emit(OrderLookedUp { order, answer: LookupAnswer::Absent, absent: absent + 1 });
                 self.absent(order);
             }
-            Lookup::AbsentTooEarly | Lookup::Failed(_) if open => {
-                self.emit(OrderLookedUp { order, answer: LookupAnswer::Failed, absent });
+            Lookup::AbsentTooEarly { .. } | Lookup::Failed(_) if open => {
+                let answer = match lookup {
+                    Lookup::AbsentTooEarly { .. } => LookupAnswer::AbsentInWindow,
+                    Lookup::Present { .. } | Lookup::Absent | Lookup::Failed(_) => LookupAnswer::Failed,
+                };
+                self.emit(OrderLookedUp { order, answer, absent });
+                if matches!(lookup, Lookup::AbsentTooEarly { unchanged: true }) {
+                    self.absent_in_window(order);
+                }
                 if self.state.order(order).is_some_and(|o| o.looks >= 3) {
                     let instrument = self.state.any_order(order).map(|o| o.instrument);
                     self.raise(
@@ -454,9 +475,35 @@ impl Engine {
                     );
                 }
             }
-            Lookup::Absent | Lookup::AbsentTooEarly | Lookup::Failed(_) => {}
+            Lookup::Absent | Lookup::AbsentTooEarly { .. } | Lookup::Failed(_) => {}
         }
         self.settle_order(order);
+    }
+
+    /// Not found anywhere with nothing changed, while a copy under way could still arrive: an exit may go out again
+    /// under its own id (the venue would refuse a second arrival as a duplicate), an entry never.
+    fn absent_in_window(&mut self, order: OrderId) {
+        let Some(known) = self.state.order(order) else { return };
+        let (instrument, quantity) = (known.instrument, known.quantity);
+        let never_seen = known.venue_order.is_none() && !known.filled.is_positive();
+        let exit = matches!(known.purpose, Purpose::Exit { .. });
+        // A stop that is being cancelled goes out as well: only an order that exists can be proven cancelled soon.
+        let wanted = known.cancel.is_none() || known.is_resting_stop();
+        let due = self.turn.now.since(known.changed_at) >= self.resend_pause(order);
+        if exit && never_seen && wanted && due && self.coverable(instrument) >= quantity {
+            self.resend(order);
+        }
+    }
+
+    /// How long an order that was proven absent waits before it goes out again: at once only the first time in a
+    /// process's life; then no faster than orders are looked up.
+    fn resend_pause(&self, order: OrderId) -> i64 {
+        match self.state.order(order).map_or(0, |o| o.attempts) {
+            _ if !self.asks.resent.contains(&order) => 0,
+            0 | 1 => 0,
+            few if few <= self.settings.exit_tries => self.settings.lookup_ns,
+            _ => self.settings.exit_slow_ns,
+        }
     }
 
     /// Absence is proven: an order that was never acknowledged never arrived; one that was is lost after two
@@ -492,14 +539,7 @@ impl Engine {
                 open && known.cancel.is_none() && self.coverable(instrument) >= known.quantity
             }
         };
-        // Sent again at once only the first time in a process's life; then no faster than orders are looked up.
-        let pause = match known.attempts {
-            _ if !self.asks.resent.contains(&order) => 0,
-            0 | 1 => 0,
-            few if few <= self.settings.exit_tries => self.settings.lookup_ns,
-            _ => self.settings.exit_slow_ns,
-        };
-        if still_wanted && self.turn.now.since(known.changed_at) < pause {
+        if still_wanted && self.turn.now.since(known.changed_at) < self.resend_pause(order) {
             return;
         }
         if still_wanted {

@@ -96,6 +96,8 @@ impl Watch {
             Fact::DustKept(f) => self.look(state, f.instrument),
             Fact::DustReturned(f) => self.look(state, f.instrument),
             Fact::StopArmed(f) => self.look(state, f.instrument),
+            Fact::ExitDecided(f) => self.look(state, f.instrument),
+            Fact::OrderTriggered(f) => self.look_at_order(state, f.order),
             Fact::StopRetired(f) => self.look(state, f.instrument),
             Fact::CorrectionBooked(f) => self.look(state, f.instrument),
             Fact::InstrumentBlocked(f) => self.look(state, f.instrument),
@@ -124,6 +126,7 @@ impl Watch {
             | Fact::OrderAcknowledged(_)
             | Fact::CancelIntended(_)
             | Fact::StopMoved(_)
+            | Fact::VenueStopRested(_)
             | Fact::BalanceRecorded(_)
             | Fact::CashFlowRecorded(_)
             | Fact::TradesWalked(_)

@@ -106,6 +106,8 @@ pub fn words(event: &Event, state: &State) -> String {
                 Purpose::Exit { reason, .. } => format!(" ({reason})"),
             }
         ),
+        Fact::OrderTriggered(f) if f.released.0.is_empty() => format!("order {} has fired", f.order),
+        Fact::OrderTriggered(f) => format!("order {} has fired and released {}", f.order, f.released.0),
         Fact::OrderResent(f) => format!("order {} sent again under its own id, send {}", f.order, f.attempt),
         Fact::OrderAcknowledged(f) => format!("order {} acknowledged as {}", f.order, f.venue_order.0),
         Fact::OrderRejected(f) => {
@@ -170,6 +172,21 @@ pub fn words(event: &Event, state: &State) -> String {
         Fact::StopMoved(f) => {
             format!("{} stop {} (mark {}, {}) for {}", name(f.instrument), f.stop, f.mark, f.why, f.quantity)
         }
+        Fact::ExitDecided(f) => {
+            format!(
+                "{} exit wanted ({}); the stop at the venue is cancelled first",
+                name(f.instrument),
+                f.reason
+            )
+        }
+        Fact::VenueStopRested(f) => format!(
+            "{} stop {} for {} rests at the venue as order {}, after {} ms without one",
+            name(f.instrument),
+            f.stop,
+            f.quantity,
+            f.order,
+            f.bare_ns / 1_000_000
+        ),
         Fact::StopRetired(f) => format!("{} stop retired: {}", name(f.instrument), f.why),
         Fact::BalanceRecorded(f) => format!(
             "{} balance {}, reserved {} (snapshot {})",

@@ -371,6 +371,15 @@ facts! {
         cumulative: Option<Quantity>,
     }
 
+    /// A trigger order that rested at the venue fired: the order that it released goes on under the same number of
+    /// ours. Until its end it is the exit of its instrument.
+    49 OrderTriggered {
+        /// The order.
+        order: OrderId,
+        /// The venue's id of the order that it released; empty when the venue lists it under the same id.
+        released: VenueOrderId,
+    }
+
     /// One execution, counted once by (instrument, trade).
     50 FillBooked {
         /// The instrument.
@@ -529,6 +538,32 @@ facts! {
         instrument: InstrumentId,
         /// Why.
         why: RetireCause,
+    }
+
+    /// An exit is wanted and cannot go out yet: the stop that rests at the venue owns the quantity and is cancelled
+    /// first. The exit is intended once that stop is proven ended, and only for what it left.
+    73 ExitDecided {
+        /// The instrument.
+        instrument: InstrumentId,
+        /// The reason that came first (semantics rule 25).
+        reason: ExitReason,
+        /// Bit n set: the reason with number n held too.
+        others: u8,
+        /// The reference price of the decision; zero if there was none.
+        reference: Price,
+    }
+    /// A stop rests at the venue again, or for the first time in this position.
+    74 VenueStopRested {
+        /// The instrument.
+        instrument: InstrumentId,
+        /// The order.
+        order: OrderId,
+        /// What it covers, base.
+        quantity: Quantity,
+        /// Its trigger.
+        stop: Price,
+        /// How long none had rested there, ns: from the first holding, or from the cancel or end of the one before.
+        bare_ns: i64,
     }
 
     /// The venue's balance of one asset.

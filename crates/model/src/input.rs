@@ -163,6 +163,11 @@ pub enum Reported {
     Filled(Trade),
     /// The order's row as it stands.
     Row(OrderRow),
+    /// Its trigger fired; the order that it released carries on under this id.
+    Triggered {
+        /// The venue's id of the released order; empty when it lists it under the same id.
+        released: VenueOrderId,
+    },
     /// Nothing is known: no answer, or one that proves nothing.
     Unknown(UnknownCause),
     /// The cancel was refused because the order is not open any more or unknown to the venue.
@@ -218,6 +223,9 @@ pub struct OrderRow {
     pub value: Money,
     /// When the row was last changed.
     pub updated: Timestamp,
+    /// Of a trigger order that has fired: the venue's id of the order that it released. Status and sums of the row
+    /// are then those of the released order; `venue_order` stays the trigger's.
+    pub released: Option<VenueOrderId>,
 }
 
 /// The venue's status word of an order.
@@ -270,7 +278,12 @@ pub enum Lookup {
     /// accept it (both zero for paper).
     Absent,
     /// Not found, but the venue could still be hiding it or could still accept it.
-    AbsentTooEarly,
+    AbsentTooEarly {
+        /// Looked for wherever it could be (its detail in every namespace, open orders, history, trades since before
+        /// the intent) and not seen, with balances and trades as they were at the intent. Only then may an exit go
+        /// out again under its own id before the window has passed.
+        unchanged: bool,
+    },
     /// No answer.
     Failed(Text),
 }

@@ -53,6 +53,16 @@ pub enum OrderKind {
     },
 }
 
+impl OrderKind {
+    /// The price at which it is released, if it waits for one.
+    pub const fn trigger(&self) -> Option<Price> {
+        match self {
+            OrderKind::StopLoss { trigger } | OrderKind::TakeProfit { trigger } => Some(*trigger),
+            OrderKind::Market | OrderKind::Limit { .. } => None,
+        }
+    }
+}
+
 /// Why we have an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, bincode::Encode, bincode::Decode)]
 #[serde(rename_all = "snake_case")]
@@ -143,5 +153,7 @@ byte_enum! {
         Absent = 2,
         /// No answer: proves nothing.
         Failed = 3,
+        /// Not found anywhere, while a copy under way could still be accepted: proves nothing yet.
+        AbsentInWindow = 4,
     }
 }

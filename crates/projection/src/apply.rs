@@ -81,6 +81,7 @@ impl State {
             Fact::CancelIntended(f) => self.cancel_intended(f),
             Fact::OrderAmended(f) => self.amended(f),
             Fact::OrderEnded(f) => self.order_ended(f),
+            Fact::OrderTriggered(f) => self.triggered(f),
             Fact::FillBooked(f) => self.fill_booked(f),
             Fact::FillInferred(f) => self.fill_inferred(f),
             Fact::FeeResolved(f) => self.fee_resolved(f),
@@ -98,7 +99,7 @@ impl State {
             Fact::DustKept(f) => self.dust_kept(f),
             Fact::DustReturned(f) => self.dust_returned(f),
             Fact::StopArmed(f) => {
-                let lsn = self.lsn;
+                let (lsn, at) = (self.lsn, self.time);
                 self.on(f.instrument, |i| {
                     i.protection = Some(Protection {
                         plan: f.plan.clone(),
@@ -111,6 +112,9 @@ impl State {
                         quantity: f.quantity,
                         lsn,
                     });
+                    if i.bare_since.is_none() {
+                        i.bare_since = Some(at);
+                    }
                 });
             }
             Fact::StopMoved(f) => {
@@ -135,6 +139,8 @@ impl State {
                     None => self.anomaly(AnomalyKind::OutOfOrder),
                 }
             }
+            Fact::ExitDecided(f) => self.exit_decided(f),
+            Fact::VenueStopRested(f) => self.venue_stop_rested(f),
             Fact::StopRetired(f) => self.on(f.instrument, |i| i.protection = None),
             Fact::BalanceRecorded(f) => self.balance_recorded(f),
             Fact::CashFlowRecorded(f) => self.cash_flow(f),

@@ -5,8 +5,8 @@
 use crate::order_table::Ended;
 use crate::state::{ExitFailure, Order, State};
 use aegis_model::event::{
-    AnomalyKind, CancelIntended, OrderAcknowledged, OrderAmended, OrderEnded, OrderIntended, OrderLookedUp,
-    OrderRejected, OrderResent, OrderUnknown,
+    AnomalyKind, CancelIntended, ExitDecided, OrderAcknowledged, OrderAmended, OrderEnded, OrderIntended,
+    OrderLookedUp, OrderRejected, OrderResent, OrderTriggered, OrderUnknown, VenueStopRested,
 };
 use aegis_model::order::{OrderStatus, RejectClass};
 use aegis_model::protection::ExitReason;
@@ -55,11 +55,14 @@ impl State {
             replaces: f.replaces,
             reference: f.reference,
             put_off: false,
+            released: None,
         };
+        let resting = order.is_resting_stop();
         self.orders.intend(order);
         self.touch_instrument(f.instrument);
         match f.purpose {
             Purpose::Entry => self.totals.entries += 1,
+            Purpose::Exit { .. } if resting => self.totals.venue_stops += 1,
             Purpose::Exit { .. } => self.totals.exits += 1,
         }
         self.on(f.instrument, |i| {
@@ -69,6 +72,8 @@ impl State {
                     i.prepared = None;
                     i.plan = f.plan.clone();
                 }
+                // A stop that rests at the venue is a precaution: nothing is wanted before it fires.
+                Purpose::Exit { .. } if resting => {}
                 Purpose::Exit { reason, .. } => {
                     if i.exit_wanted.is_none() {
                         i.exit_wanted = Some((reason, f.order));
@@ -126,12 +131,12 @@ impl State {
     pub(crate) fn rejected(&mut self, f: &OrderRejected) {
         let at = self.time;
         let Some(order) = self.open_order(f.order) else { return };
-        let (instrument, purpose) = (order.instrument, order.purpose);
+        let (instrument, purpose, resting) = (order.instrument, order.purpose, order.is_resting_stop());
         if f.class == RejectClass::Later {
             order.status = OrderStatus::Intended;
             order.put_off = true;
         }
-        if let Purpose::Exit { .. } = purpose {
+        if matches!(purpose, Purpose::Exit { .. }) && !resting {
             self.on(instrument, |i| {
                 i.exit_failures = i.exit_failures.saturating_add(1);
                 i.exit_failed = Some(ExitFailure { order: f.order, at, class: Some(f.class) });
@@ -164,9 +169,49 @@ impl State {
             Some(order) => {
                 order.cancel = Some(lsn);
                 order.cancel_intended_at = at;
+                let (instrument, resting) = (order.instrument, order.is_resting_stop());
+                if resting {
+                    self.bare(instrument, at);
+                }
             }
             None => self.no_open_order(f.order),
         }
+    }
+
+    /// No stop rests at the venue for what is held from now on, if one did.
+    pub(crate) fn bare(&mut self, id: InstrumentId, at: Timestamp) {
+        self.on(id, |i| {
+            if i.is_open() && i.bare_since.is_none() {
+                i.bare_since = Some(at);
+            }
+        });
+    }
+
+    pub(crate) fn triggered(&mut self, f: &OrderTriggered) {
+        let Some(order) = self.open_order(f.order) else { return };
+        order.released = Some(f.released);
+        order.put_off = false;
+        order.absent = 0;
+        if order.status != OrderStatus::Unknown {
+            order.status = OrderStatus::Acknowledged;
+        }
+        let (instrument, purpose, at) = (order.instrument, order.purpose, self.time);
+        if let Purpose::Exit { reason, .. } = purpose {
+            self.bare(instrument, at);
+            self.on(instrument, |i| i.exit_wanted = i.exit_wanted.or(Some((reason, f.order))));
+        }
+    }
+
+    pub(crate) fn exit_decided(&mut self, f: &ExitDecided) {
+        self.on(f.instrument, |i| {
+            if i.is_open() {
+                i.exit_wanted = i.exit_wanted.or(Some((f.reason, OrderId(0))));
+            }
+        });
+    }
+
+    pub(crate) fn venue_stop_rested(&mut self, f: &VenueStopRested) {
+        self.on(f.instrument, |i| i.bare_since = None);
     }
 
     pub(crate) fn amended(&mut self, f: &OrderAmended) {
@@ -187,6 +232,7 @@ impl State {
         order.changed_at = at;
         order.cumulative = order.cumulative.max(f.cumulative.unwrap_or(Quantity::ZERO));
         let (instrument, purpose, any_fill) = (order.instrument, order.purpose, order.has_fills());
+        let resting = order.is_resting_stop();
         self.orders.end(f.order, Ended { end: f.end, at, lsn });
         *self.totals.ended.entry(f.end).or_default() += 1;
         if let Purpose::Exit { reason, .. } = purpose {
@@ -195,7 +241,8 @@ impl State {
             }
             self.on(instrument, |i| {
                 let counted = i.exit_failed.is_some_and(|failed| failed.order == f.order);
-                if !any_fill && !counted {
+                // A stop that never fired did not fail to sell.
+                if !any_fill && !counted && !resting {
                     i.exit_failures = i.exit_failures.saturating_add(1);
                     i.exit_failed = Some(ExitFailure { order: f.order, at, class: None });
                 } else if any_fill {
@@ -205,6 +252,9 @@ impl State {
             });
         }
         self.on(instrument, |i| i.live.retain(|o| *o != f.order));
+        if resting {
+            self.bare(instrument, at);
+        }
         self.orders.forget(at);
         self.forget_exit_when_flat(instrument);
     }
@@ -223,6 +273,7 @@ impl State {
             return;
         };
         let is_open = ended.is_none();
+        let fired = order.is_resting_stop();
         let sums = (order.filled.plus(quantity), order.value.plus(value));
         let (Ok(filled), Ok(value)) = sums else {
             self.anomaly(AnomalyKind::Overflow);
@@ -251,10 +302,21 @@ impl State {
             }
             *self.totals.ended.entry(OrderEnd::Filled).or_default() += 1;
         }
+        if fired {
+            // What rested at the venue has sold something: it has fired, whether or not that was told.
+            order.released = Some(VenueOrderId::default());
+        }
         if let Purpose::Exit { reason, .. } = purpose {
+            let at = self.time;
+            if fired {
+                self.bare(instrument, at);
+            }
             self.on(instrument, |i| {
                 i.exit_failures = 0;
                 i.exit_failed = None;
+                if fired && is_open {
+                    i.exit_wanted = i.exit_wanted.or(Some((reason, id)));
+                }
             });
             if !is_open && first && reason == ExitReason::Stop {
                 self.stopped_out();
@@ -282,6 +344,7 @@ impl State {
                 i.blind_ns = i.blind_ns.saturating_add(at.since(since));
             }
             i.exit_wanted = None;
+            i.bare_since = None;
             i.exit_failed = None;
             i.exit_failures = 0;
         });

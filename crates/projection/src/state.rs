@@ -18,7 +18,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Version of the canonical encoding; part of it, so that digests of different layouts never agree by chance.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 /// Event time that ended orders and their trade ids are remembered, ns (30 days).
 pub const MEMORY_NS: i64 = 30 * aegis_model::ids::DAY;
 /// Ended orders remembered at most.
@@ -189,6 +189,9 @@ pub struct InstrumentState {
     pub exit_wanted: Option<(aegis_model::protection::ExitReason, OrderId)>,
     /// What cannot be sold, with its cost.
     pub dust: Dust,
+    /// Since when no stop rests at the venue for what is held, or one rests that is being cancelled; none while one
+    /// rests, and while nothing is held.
+    pub bare_since: Option<Timestamp>,
 }
 
 /// An entry that waits for a fresh balance.
@@ -277,6 +280,8 @@ pub struct Order {
     pub reference: Price,
     /// The venue refused it for now: the same order is to go out again.
     pub put_off: bool,
+    /// Of a trigger order that has fired: the venue's id of the order that it released, empty when it is the same.
+    pub released: Option<VenueOrderId>,
 }
 
 /// The latest signal of a source.
@@ -377,8 +382,10 @@ pub struct Totals {
     pub refusals: BTreeMap<Refusal, u64>,
     /// Entry intents.
     pub entries: u64,
-    /// Exit intents.
+    /// Exit intents, stops that rest at the venue left out.
     pub exits: u64,
+    /// Intents of stops to rest at the venue.
+    pub venue_stops: u64,
     /// Sends of intents again.
     pub resends: u64,
     /// Orders by how they ended.

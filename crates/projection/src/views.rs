@@ -29,6 +29,7 @@ impl InstrumentState {
             exit_failed: None,
             exit_wanted: None,
             dust: Dust::default(),
+            bare_since: None,
         }
     }
 
@@ -65,13 +66,44 @@ impl InstrumentState {
             .unwrap_or(Quantity::ZERO)
     }
 
+    /// The stop that rests at the venue, or may: it was intended and is neither fired nor proven ended.
+    pub fn resting_stop<'a>(&'a self, state: &'a State) -> Option<(OrderId, &'a Order)> {
+        self.live_orders(state).find(|(_, o)| o.is_resting_stop())
+    }
+
+    /// Whether an exit is live that sells without waiting for a trigger.
+    pub fn has_selling_exit(&self, state: &State) -> bool {
+        self.live_orders(state).any(|(_, o)| o.side == Side::Sell && !o.is_resting_stop())
+    }
+
+    /// Who may sell what is held: the venue while a stop rests there, otherwise the engine. Two owners never exist.
+    pub fn exit_owner(&self, state: &State) -> ExitOwner {
+        self.resting_stop(state).map_or(ExitOwner::Engine, |(order, _)| ExitOwner::Venue(order))
+    }
+
     /// The live entry order, if there is one.
     pub fn live_entry(&self, state: &State) -> Option<OrderId> {
         self.live_orders(state).find(|(_, o)| o.purpose == Purpose::Entry).map(|(id, _)| id)
     }
 }
 
+/// Who may sell a position (see [`InstrumentState::exit_owner`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExitOwner {
+    /// The engine.
+    Engine,
+    /// The stop that rests at the venue under this number of ours.
+    Venue(OrderId),
+}
+
 impl Order {
+    /// Whether it waits for its trigger at the venue, to protect what is held. One whose outcome is unknown, or that is
+    /// being cancelled, still may.
+    pub const fn is_resting_stop(&self) -> bool {
+        matches!((self.purpose, self.kind), (Purpose::Exit { .. }, OrderKind::StopLoss { .. }))
+            && self.released.is_none()
+    }
+
     /// Whether anything of it is known to be filled.
     pub const fn has_fills(&self) -> bool {
         self.filled.is_positive() || self.inferred.is_positive()

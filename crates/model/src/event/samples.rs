@@ -167,6 +167,7 @@ fn orders() -> Vec<Fact> {
         CancelIntended { order: O, reason: l("signal") }.into(),
         OrderAmended { order: O, price: Some(f("50011")), quantity: f("0.0002") }.into(),
         OrderAmended { order: O, price: None, quantity: f("0.0002") }.into(),
+        OrderTriggered { order: O, released: VenueOrderId(l("6530219599901000709")) }.into(),
         OrderEnded { order: O, end: OrderEnd::Cancelled, cumulative: Some(f("0")) }.into(),
         OrderEnded { order: O, end: OrderEnd::Lost, cumulative: None }.into(),
     ]
@@ -247,6 +248,16 @@ fn protection() -> Vec<Fact> {
         }
         .into(),
         StopRetired { instrument: I, why: RetireCause::Dust }.into(),
+        ExitDecided { instrument: I, reason: ExitReason::Command, others: 0b100, reference: f("49000.5") }
+            .into(),
+        VenueStopRested {
+            instrument: I,
+            order: O,
+            quantity: f("0.0001"),
+            stop: f("49000"),
+            bare_ns: 1_500_000_000,
+        }
+        .into(),
     ]
 }
 

@@ -147,6 +147,8 @@ byte_enum! {
         ForeignIntent = 14,
         /// A fee is not known yet.
         FeeUnknown = 15,
+        /// No stop rests at the venue where one should: only the engine guards the position.
+        VenueStopMissing = 16,
     }
 }
 

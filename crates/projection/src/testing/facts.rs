@@ -145,7 +145,7 @@ impl Draw<'_> {
         match kind {
             1..=11 => self.identity(kind),
             20..=33 => self.market(kind),
-            40..=48 => self.life_of_order(kind),
+            40..=49 => self.life_of_order(kind),
             50..=63 => self.holding(kind),
             70..=97 => self.protection_and_balance(kind),
             _ => self.control(kind),
@@ -257,6 +257,7 @@ impl Draw<'_> {
             44 => OrderUnknown { order, cause: self.dice.of(UnknownCause::ALL) }.into(),
             45 => OrderLookedUp { order, answer: self.dice.of(LookupAnswer::ALL), absent: 1 }.into(),
             46 => CancelIntended { order, reason: self.label() }.into(),
+            49 => OrderTriggered { order, released: VenueOrderId(self.label()) }.into(),
             47 => OrderAmended { order, price: Some(self.price()), quantity: self.quantity() }.into(),
             _ => {
                 let cumulative = Some(self.quantity());
@@ -345,6 +346,21 @@ impl Draw<'_> {
             }
             .into(),
             72 => StopRetired { instrument, why: self.dice.of(RetireCause::ALL) }.into(),
+            73 => ExitDecided {
+                instrument,
+                reason: self.dice.of(ExitReason::ALL),
+                others: 0,
+                reference: self.price(),
+            }
+            .into(),
+            74 => VenueStopRested {
+                instrument,
+                order: self.order(),
+                quantity: self.quantity(),
+                stop: self.price(),
+                bare_ns: 1,
+            }
+            .into(),
             80 => BalanceRecorded {
                 snapshot: self.count(),
                 asset,
