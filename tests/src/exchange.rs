@@ -46,6 +46,8 @@ pub struct VenueOrder {
     pub client: Option<ClientOrderId>,
     /// The row as listed.
     pub row: OrderRow,
+    /// The price that it waits for, if it does.
+    pub trigger: Option<Price>,
 }
 
 /// The scripted exchange.
@@ -69,6 +71,8 @@ pub struct Exchange {
     pub fills: Option<Fills>,
     /// What happens to replies.
     pub replies: Option<Replies>,
+    /// Requests to cancel are lost: nothing happens, nobody answers.
+    pub cancels_lost: bool,
     /// Queries that fail, by name: balances, open, ended, trades, flows, lookup.
     pub failing: Vec<&'static str>,
     /// Requests refused because their client id was used before.
@@ -197,7 +201,7 @@ impl Exchange {
             updated: time,
             released: None,
         };
-        self.orders.push(VenueOrder { client, row });
+        self.orders.push(VenueOrder { client, row, trigger: kind.trigger() });
         self.orders.len() - 1
     }
 
@@ -236,6 +240,15 @@ impl Exchange {
         let venue_order = Some(self.orders[at].row.venue_order);
         let mut reports = vec![report(venue_order, Reported::Acknowledged)];
         let market = self.prices.get(&place.instrument).copied().unwrap_or_default();
+        if place.kind.trigger().is_some() {
+            // It waits for its trigger, whatever the script says of fills.
+            reports.push(report(venue_order, Reported::Row(self.orders[at].row)));
+            return if replies == Replies::Lost {
+                vec![report(None, Reported::Unknown(UnknownCause::Timeout))]
+            } else {
+                reports
+            };
+        }
         let amount = match fills {
             Fills::Whole => place.quantity,
             Fills::Part(part) | Fills::PartThenExpire(part) => part.min(place.quantity),
@@ -255,13 +268,43 @@ impl Exchange {
         reports
     }
 
+    /// Stops that wait at the exchange for their trigger: their places.
+    pub fn resting(&self) -> Vec<usize> {
+        let waits = |o: &VenueOrder| {
+            o.trigger.is_some() && o.row.status == RowStatus::Open && o.row.released.is_none()
+        };
+        (0..self.orders.len()).filter(|at| waits(&self.orders[*at])).collect()
+    }
+
+    /// A stop fires: it releases a market order with an id of its own, which sells this much at the last price. What
+    /// it left ends as `end`, if anything.
+    pub fn fire(&mut self, at: usize, amount: Quantity, end: RowStatus, time: Timestamp) -> Vec<Report> {
+        let released = VenueOrderId(crate::label(&format!("9{}", self.orders[at].row.venue_order.0)));
+        let client = self.orders[at].client.expect("a stop of ours");
+        let venue_order = Some(self.orders[at].row.venue_order);
+        let report = |what| Report { client, venue_order, what };
+        self.orders[at].row.released = Some(released);
+        let mut reports = vec![report(Reported::Triggered { released })];
+        let market = self.prices[&self.orders[at].row.instrument];
+        if amount.is_positive() {
+            let trade = self.execute(at, amount, market, time);
+            reports.push(report(Reported::Filled(Trade { venue_order: Some(released), ..trade })));
+        }
+        if self.orders[at].row.status == RowStatus::Open {
+            self.orders[at].row.status = end;
+            self.orders[at].row.updated = time;
+        }
+        reports.push(report(Reported::Row(self.orders[at].row)));
+        reports
+    }
+
     /// Cancels an order.
     pub fn cancel(&mut self, client: ClientOrderId, time: Timestamp) -> Vec<Report> {
         let Some(order) = self.orders.iter_mut().find(|o| o.client == Some(client)) else {
             return vec![Report { client, venue_order: None, what: Reported::CancelRefused { code: 212 } }];
         };
         let venue_order = Some(order.row.venue_order);
-        if order.row.status != RowStatus::Open {
+        if order.row.status != RowStatus::Open || order.row.released.is_some() {
             return vec![Report { client, venue_order, what: Reported::CancelRefused { code: 316 } }];
         }
         order.row.status = RowStatus::Cancelled;
@@ -342,6 +385,7 @@ impl Exchange {
         use aegis_model::Input;
         match effect {
             Effect::Place(place) => self.place(place, now).into_iter().map(Input::Report).collect(),
+            Effect::Cancel { .. } if self.cancels_lost => Vec::new(),
             Effect::Cancel { client, .. } => {
                 self.cancel(*client, now).into_iter().map(Input::Report).collect()
             }

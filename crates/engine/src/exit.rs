@@ -59,6 +59,9 @@ impl Engine {
     }
 
     pub(crate) fn send_exit(&mut self, id: InstrumentId, reason: ExitReason, others: u8, replaces: OrderId) {
+        if self.decide_behind_stop(id, reason, others) {
+            return;
+        }
         let Some(instrument) = self.state.instrument(id) else { return };
         // Only an exit proven ended frees its quantity (semantics rules 30 and 33).
         let in_exits = instrument.live_exits_quantity(&self.state);

@@ -16,6 +16,7 @@ mod market;
 mod protect;
 pub mod reconcile;
 mod report;
+mod resting;
 mod resume;
 pub mod settings;
 mod settle;
@@ -74,6 +75,8 @@ struct Asks {
     resent: BTreeSet<OrderId>,
     /// A comparison left assets out because something was in flight: compare again once it has landed.
     recompare: bool,
+    /// What time will bring about stops at the venue.
+    due: BTreeMap<InstrumentId, resting::Due>,
     /// The process is stopping.
     stopping: bool,
     /// Only the journal's reserve is left.

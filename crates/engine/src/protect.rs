@@ -121,9 +121,10 @@ impl Engine {
             self.drive_exit(id);
             return;
         }
-        let stop_hit = reference <= protection.stop;
+        let crossed = reference <= protection.stop;
         let profit_hit = protection.take_profit.is_some_and(|level| reference >= level);
         let time_hit = protection.time_exit.is_some_and(|time| time <= self.turn.now);
+        let stop_hit = crossed && self.stop_is_ours(id, reference);
         let hits = [
             (ExitReason::Stop, stop_hit),
             (ExitReason::TakeProfit, profit_hit),
@@ -137,10 +138,13 @@ impl Engine {
             self.want_exit(id, *first, others);
             return;
         }
+        let Some(instrument) = self.state.instrument(id) else { return };
+        let Some(protection) = instrument.protection.as_ref() else { return };
         let moved =
             raised(protection, &instrument.book.now, &instrument.spec, reference, self.settings.taker_fee);
         if let Ok(Some(moved)) = moved {
             self.emit(Fact::StopMoved(StopMoved { instrument: id, ..moved }));
+            self.rest_stop(id);
         }
     }
 

@@ -91,6 +91,7 @@ impl Engine {
         if cancel && was_unknown {
             self.ask(effect);
         }
+        self.rested(order);
     }
 
     fn rejected(&mut self, order: OrderId, class: RejectClass, code: u32, text: &str) {
@@ -122,12 +123,20 @@ impl Engine {
             return;
         }
         let exit = matches!(known.purpose, Purpose::Exit { .. });
+        let resting = known.is_resting_stop();
         self.emit(OrderRejected { order, class, code, text: aegis_model::Text::new(text) });
         if class == RejectClass::Later && exit {
             return; // the same order goes out again under its own id, by a timer
         }
         self.emit(OrderEnded { order, end: OrderEnd::Rejected, cumulative: None });
-        if exit {
+        if resting {
+            self.asks.reconcile_wanted |= class == RejectClass::InsufficientBalance;
+            self.stop_refused(instrument, class, code, text);
+            if class == RejectClass::PriceOut {
+                // Already through: nothing can rest there any more, so it is sold (semantics rule 32).
+                self.want_exit(instrument, aegis_model::protection::ExitReason::Stop, 0);
+            }
+        } else if exit {
             if class == RejectClass::InsufficientBalance {
                 self.asks.reconcile_wanted = true;
             }
@@ -421,12 +430,19 @@ impl Engine {
         };
         let Some(known) = self.state.order(order) else { return };
         let (exit, instrument) = (matches!(known.purpose, Purpose::Exit { .. }), known.instrument);
+        let (resting, ours) = (known.is_resting_stop(), known.cancel.is_some());
         // The trades of an ended order are asked for before its end is believed to be all.
         if row.cumulative > known.filled && known.inferred.is_zero() {
             return;
         }
         self.emit(OrderEnded { order, end, cumulative: Some(row.cumulative) });
-        if exit {
+        if resting {
+            if !ours {
+                let text = alloc::format!("it ended at the venue as {end}");
+                self.stop_refused(instrument, RejectClass::Later, 0, &text);
+            }
+        } else if exit {
+            self.asks.reconcile_wanted |= end == OrderEnd::Rejected;
             self.exit_alarm(instrument);
         }
     }

@@ -28,6 +28,18 @@ pub enum EntryStyle {
     },
 }
 
+/// Who guards a position against its stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guarding {
+    /// The engine alone: nothing rests at the venue, and nothing guards while the engine is down (the default of the
+    /// library; a live run asks for more).
+    Engine,
+    /// A stop that rests at the venue; the engine sells at the stop only where none can rest.
+    Exchange,
+    /// A stop that rests at the venue, and the engine behind it.
+    Both,
+}
+
 /// What to do with holdings that nothing in the journal explains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HoldingPolicy {
@@ -128,6 +140,15 @@ pub struct Settings {
     pub exit_retry_ns: i64,
     /// Time between slow tries after the alarm, ns. Default 60 s.
     pub exit_slow_ns: i64,
+    /// Who guards against the stop.
+    pub guarding: Guarding,
+    /// How far below the stop the reference may be before the engine takes over from a stop that rests at the venue.
+    /// Default 10 basis points.
+    pub takeover: Rate,
+    /// How long the venue's stop has after the stop was crossed, ns. Default 2 s.
+    pub takeover_ns: i64,
+    /// Least time between two prices of a stop that rests at the venue, ns. Default 5 s.
+    pub stop_push_ns: i64,
     /// Time between lookups of an unknown order, ns. Default 2 s.
     pub lookup_ns: i64,
     /// How long no answer to a sent order may take before it is unknown, ns. Default 10 s.
@@ -190,6 +211,10 @@ impl Default for Settings {
             exit_tries: 3,
             exit_retry_ns: SECOND,
             exit_slow_ns: 60 * SECOND,
+            guarding: Guarding::Engine,
+            takeover: Rate::basis_points(10),
+            takeover_ns: 2 * SECOND,
+            stop_push_ns: 5 * SECOND,
             lookup_ns: 2 * SECOND,
             answer_ns: 10 * SECOND,
             reconcile_ns: 5 * MINUTE,

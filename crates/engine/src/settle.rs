@@ -24,6 +24,7 @@ impl Engine {
         self.cover(id);
         self.waiting_alarm(id);
         self.drive_exit(id);
+        self.rest_stop(id);
         self.unsellable_alarm(id);
         self.loss_pause();
     }
@@ -138,9 +139,11 @@ impl Engine {
     /// The reason of the exit order that just ended, when the fold has already forgotten that one was wanted.
     fn last_exit_reason(&self, id: InstrumentId) -> Option<ExitReason> {
         let instrument = self.state.instrument(id)?;
-        let live = instrument.live.iter().rev().filter_map(|o| self.state.order(*o)).map(|o| o.purpose);
+        let live = instrument.live.iter().rev().filter_map(|o| self.state.order(*o));
         let ended = self.state.orders.all_ended().rev().take(8).filter(|e| e.order.instrument == id);
-        live.chain(ended.map(|e| e.order.purpose)).find_map(|purpose| match purpose {
+        // A stop that never fired sold nothing.
+        let sellers = live.chain(ended.map(|e| e.order)).filter(|o| !o.is_resting_stop());
+        sellers.map(|o| o.purpose).find_map(|purpose| match purpose {
             Purpose::Exit { reason, .. } => Some(reason),
             Purpose::Entry => None,
         })
@@ -225,7 +228,7 @@ impl Engine {
         // While the entry fills the stop may rise with the entry price and never falls (semantics rule 20).
         if let Some(entry) = instrument.entry_price()
             && entry != protection.entry
-            && instrument.live_exits_quantity(&self.state).is_zero()
+            && !instrument.has_selling_exit(&self.state)
             && instrument.exit_wanted.is_none()
         {
             let initial = below(entry, protection.plan.initial, tick)?;

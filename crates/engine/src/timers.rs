@@ -90,6 +90,7 @@ impl Engine {
             self.instrument_due(id);
             from = id.0.checked_add(1).map(InstrumentId);
         }
+        self.stops_due();
         self.compare_due();
     }
 
@@ -141,7 +142,8 @@ impl Engine {
             },
             OrderStatus::Acknowledged | OrderStatus::PartiallyFilled => {
                 if known.cancel.is_some() {
-                    return Some(known.cancel_intended_at.after(answer));
+                    // A lookup that found it open sent the cancel again: that one has its own time to be answered.
+                    return Some(known.cancel_intended_at.max(known.changed_at).after(answer));
                 }
                 if let Some(asked) = asked {
                     return Some(asked.after(answer));
@@ -231,6 +233,7 @@ impl Engine {
         let unreconciled = (self.state.journal.reconciled.is_none() && self.asks.snapshot.is_none())
             .then(|| self.asks.compared.map(|at| at.after(self.settings.lookup_ns)))
             .flatten();
-        [orders, instruments, exits, asked, period, unreconciled].into_iter().flatten().min()
+        let stops = self.next_stop_due();
+        [orders, instruments, exits, asked, period, unreconciled, stops].into_iter().flatten().min()
     }
 }

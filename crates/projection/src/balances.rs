@@ -1,11 +1,14 @@
 //! Balances per asset: what the venue said last, and what our own executions changed since it was asked.
 
-use crate::state::{Balance, State};
+use crate::state::{Balance, Order, State};
 use aegis_model::event::{AnomalyKind, BalanceRecorded, CashFlowRecorded};
 use aegis_model::{AssetId, InstrumentId, Money, Quantity, Side, Timestamp};
 
 /// Changes remembered one by one at most; then the older half is only in the sum.
 const RECENT_MAX: usize = 256;
+
+/// The youngest ended orders that a balance may still count as open.
+const LATELY_ENDED: usize = 64;
 
 impl State {
     /// Both legs of an execution.
@@ -64,6 +67,7 @@ impl State {
     pub(crate) fn balance_recorded(&mut self, f: &BalanceRecorded) {
         let lsn = self.lsn;
         self.last_snapshot = self.last_snapshot.max(f.snapshot);
+        let ours = self.sells_when_asked(f.asset, f.requested);
         let Some(asset) = self.assets.get_mut(usize::from(f.asset.0)) else {
             self.anomaly(AnomalyKind::OutOfOrder);
             return;
@@ -71,6 +75,7 @@ impl State {
         let balance = Balance {
             total: f.total,
             reserved: f.reserved,
+            foreign: f.reserved.minus(ours).unwrap_or(Quantity::ZERO).max(Quantity::ZERO),
             requested: f.requested,
             lsn,
             snapshot: f.snapshot,
@@ -81,6 +86,23 @@ impl State {
         asset.recent.retain(|(time, _)| *time > f.requested);
         let later = asset.recent.iter().try_fold(Quantity::ZERO, |sum, (_, change)| sum.plus(*change));
         asset.since = later.unwrap_or(Quantity::ZERO);
+    }
+
+    /// What our own sells reserved of an asset when a balance was asked for: those open since before, whether or not
+    /// they have ended meanwhile, and what was sold of them after the question.
+    fn sells_when_asked(&self, id: AssetId, asked: Timestamp) -> Quantity {
+        let ours = |o: &Order| {
+            let base = self.instruments.get(o.instrument.0 as usize).map(|i| i.spec.base);
+            o.side == Side::Sell && base == Some(id) && o.intended_at <= asked
+        };
+        let open = self.orders.values().filter(|o| ours(o));
+        let lately = self.orders.all_ended().rev().take(LATELY_ENDED).filter(|e| e.at >= asked);
+        let ended = lately.map(|e| e.order).filter(|o| ours(o));
+        let rests = open.chain(ended).filter_map(|o| o.rest().ok());
+        let recent = self.assets.get(usize::from(id.0)).into_iter().flat_map(|a| &a.recent);
+        let sold = recent.filter(|(time, change)| *time > asked && change.is_negative());
+        let sold = sold.map(|(_, change)| change.negated());
+        rests.chain(sold).try_fold(Quantity::ZERO, Quantity::plus).unwrap_or(Quantity::ZERO)
     }
 
     pub(crate) fn cash_flow(&mut self, f: &CashFlowRecorded) {

@@ -21,3 +21,4 @@ mod views;
 pub use book::{Book, CycleSummary, Holding};
 pub use order_table::Orders;
 pub use state::State;
+pub use views::ExitOwner;

@@ -135,6 +135,8 @@ pub struct Balance {
     pub total: Quantity,
     /// Reserved by the venue.
     pub reserved: Quantity,
+    /// Of that, what no sell of ours explains as it stood when it was asked for; never below zero.
+    pub foreign: Quantity,
     /// When it was asked for.
     pub requested: Timestamp,
     /// Its record.

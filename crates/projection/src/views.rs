@@ -196,9 +196,7 @@ impl State {
         let asset = self.asset(instrument.spec.base)?;
         let balance = asset.balance?;
         let total = balance.total.plus(asset.since).ok()?;
-        let ours = self.reserved_by_us(instrument.spec.base, |o| o.intended <= balance.lsn);
-        let foreign = balance.reserved.minus(ours).ok()?.max(Quantity::ZERO);
-        total.minus(foreign).ok()?.minus(asset.quarantined).ok()?.minus(instrument.dust.quantity).ok()
+        total.minus(balance.foreign).ok()?.minus(asset.quarantined).ok()?.minus(instrument.dust.quantity).ok()
     }
 
     /// What our own live orders hold of an asset.

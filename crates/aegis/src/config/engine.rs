@@ -4,7 +4,7 @@
 use crate::config::layers::Layers;
 use crate::config::{label, values};
 use aegis_engine::Settings;
-use aegis_engine::settings::{AtrSettings, EntryStyle, HoldingPolicy, PlanSettings, StopOutPause};
+use aegis_engine::settings::{AtrSettings, EntryStyle, Guarding, HoldingPolicy, PlanSettings, StopOutPause};
 use aegis_model::protection::{Plan, StopRule};
 use aegis_model::{Fixed, Money, Rate};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,15 @@ pub(super) fn settings(layers: &mut Layers, act: &str) -> Option<Settings> {
     let exit_tries = keys.one("exit_tries", values::whole);
     let exit_retry_ns = keys.span("exit_retry");
     let exit_slow_ns = keys.span("exit_slow");
+    let guarding = keys.one("protection", |text| match text {
+        "engine" => Ok(Guarding::Engine),
+        "exchange" => Ok(Guarding::Exchange),
+        "both" => Ok(Guarding::Both),
+        _ => Err(format!("{text:?} is not engine, exchange or both")),
+    });
+    let takeover = keys.share("takeover");
+    let takeover_ns = keys.span("takeover_after");
+    let stop_push_ns = keys.span("stop_push");
     let lookup_ns = keys.span("lookup");
     let answer_ns = keys.span("answer");
     let reconcile_ns = keys.span("reconcile");
@@ -137,6 +146,10 @@ pub(super) fn settings(layers: &mut Layers, act: &str) -> Option<Settings> {
         exit_tries: exit_tries?,
         exit_retry_ns: exit_retry_ns?,
         exit_slow_ns: exit_slow_ns?,
+        guarding: guarding?,
+        takeover: takeover?,
+        takeover_ns: takeover_ns?,
+        stop_push_ns: stop_push_ns?,
         lookup_ns: lookup_ns?,
         answer_ns: answer_ns?,
         reconcile_ns: reconcile_ns?,
