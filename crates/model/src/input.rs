@@ -266,6 +266,7 @@ impl<T> Answer<T> {
 
 /// The answer to a lookup by client order id, in every namespace where the order could be.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an answer is made once and looked at once")]
 pub enum Lookup {
     /// The order exists: its row and all its trades.
     Present {
