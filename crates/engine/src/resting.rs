@@ -24,6 +24,9 @@ impl Engine {
     /// instrument was settled.
     pub(crate) fn rest_stop(&mut self, id: InstrumentId) {
         let Some(instrument) = self.state.instrument(id) else { return };
+        if self.settings.guarding == Guarding::Engine && instrument.live.is_empty() {
+            return;
+        }
         let resting = instrument.resting_stop(&self.state).map(|(order, o)| {
             (
                 order,
@@ -170,6 +173,9 @@ impl Engine {
 
     /// What time has made due about stops at the venue.
     pub(crate) fn stops_due(&mut self) {
+        if self.asks.due.is_empty() {
+            return;
+        }
         let now = self.turn.now;
         let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
         let ids: alloc::vec::Vec<_> = self
@@ -196,6 +202,9 @@ impl Engine {
 
     /// When something is due about a stop at the venue.
     pub(crate) fn next_stop_due(&self) -> Option<Timestamp> {
+        if self.asks.due.is_empty() {
+            return None;
+        }
         self.asks.due.values().flat_map(|d| [d.look, d.take_over]).flatten().min()
     }
 
@@ -209,6 +218,8 @@ impl Engine {
     }
 
     fn forget_due(&mut self, id: InstrumentId) {
-        self.asks.due.remove(&id);
+        if !self.asks.due.is_empty() {
+            self.asks.due.remove(&id);
+        }
     }
 }

@@ -40,6 +40,8 @@ pub enum Input {
     LookedUp(OrderId, Lookup),
     /// The answer to [`Effect::AskSnapshot`], or an unasked full listing.
     Snapshot(VenueSnapshot),
+    /// Something at the venue may have been missed, or a person asks: a full comparison is due.
+    Compare,
     /// Time passed; timers are looked at.
     Clock,
     /// A person's wish.

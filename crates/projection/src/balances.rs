@@ -67,7 +67,8 @@ impl State {
     pub(crate) fn balance_recorded(&mut self, f: &BalanceRecorded) {
         let lsn = self.lsn;
         self.last_snapshot = self.last_snapshot.max(f.snapshot);
-        let ours = self.sells_when_asked(f.asset, f.requested);
+        let reserved = f.reserved.is_positive();
+        let ours = if reserved { self.sells_when_asked(f.asset, f.requested) } else { Quantity::ZERO };
         let Some(asset) = self.assets.get_mut(usize::from(f.asset.0)) else {
             self.anomaly(AnomalyKind::OutOfOrder);
             return;
