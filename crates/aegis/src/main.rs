@@ -22,7 +22,12 @@ mod signals;
 mod status;
 mod summary;
 mod text;
+#[path = "live/translate.rs"]
+#[expect(dead_code, reason = "the live loop that uses it follows")]
+mod translate;
 mod verify;
+#[expect(dead_code, reason = "the live loop that uses it follows")]
+mod wire;
 mod world;
 
 use clap::{CommandFactory, Parser};
@@ -36,6 +41,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // The one TLS provider of the process; a second one cannot be set.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     logs(cli.verbose);
     match carry_out(&cli) {
