@@ -13,6 +13,8 @@ mod exit;
 mod feed;
 mod ids;
 mod market;
+#[cfg_attr(not(test), expect(dead_code, reason = "the live loop that uses it follows"))]
+mod notify;
 #[cfg(feature = "forensics")]
 mod offline;
 mod place;
@@ -64,6 +66,11 @@ fn logs(verbose: u8) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("AEGIS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // At its lowest level this library writes whole frames, and the login frame carries key and signature.
+    let filter = ["tungstenite=info", "tokio_tungstenite=info"]
+        .iter()
+        .filter_map(|quiet| quiet.parse().ok())
+        .fold(filter, EnvFilter::add_directive);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber cannot be set; there is only this one.
     let _ = logs.try_init();

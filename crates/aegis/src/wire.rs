@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 pub(crate) mod budget;
 pub(crate) mod clock;
+pub(crate) mod doctor;
 pub(crate) mod keys;
 mod ledger;
 mod listing;
@@ -46,8 +47,8 @@ pub(crate) use words::{
 const QUEUE: usize = 256;
 /// Writes under way at once; each has a connection of its own.
 const WRITES_MAX: usize = 32;
-/// Reads under way at once.
-const READS_MAX: usize = 16;
+/// Reads under way at once; most of them wait for their budget, and none of those may hold up one that need not.
+const READS_MAX: usize = 64;
 /// How long a lane waits for room in the queue of what was heard before it looks again.
 const ROOM_PAUSE: Duration = Duration::from_millis(2);
 
@@ -208,7 +209,7 @@ impl Wire {
     pub(crate) fn ask(&self, ask: Ask) -> Result<(), Full> {
         let lane = match ask {
             Ask::Place { .. } | Ask::Cancel { .. } => &self.writes,
-            Ask::Instruments | Ask::LookUp(_) | Ask::Snapshot { .. } => &self.reads,
+            Ask::Instruments | Ask::Account | Ask::LookUp(_) | Ask::Snapshot { .. } => &self.reads,
         };
         lane.try_send(ask).map_err(|_| Full)
     }
@@ -339,6 +340,12 @@ async fn read_lane(
                     Ask::Instruments => {
                         under_way.spawn(async move {
                             rest.instruments().await;
+                            None
+                        });
+                    }
+                    Ask::Account => {
+                        under_way.spawn(async move {
+                            rest.account().await;
                             None
                         });
                     }

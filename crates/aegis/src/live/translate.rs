@@ -135,7 +135,7 @@ pub(crate) fn told(state: &State, heard: Heard) -> Told {
         Heard::Report { client, venue_order, said } => {
             reported(state, client, said).map(|what| Input::Report(Report { client, venue_order, what }))
         }
-        Heard::Queued { .. } => None,
+        Heard::Queued { .. } | Heard::Account(_) => None,
         Heard::LookedUp { token, found, evidence: _ } => {
             lookup(state, OrderId(token), found).map(|found| Input::LookedUp(OrderId(token), found))
         }

@@ -15,6 +15,9 @@ const DRIFT_NS: i64 = 100_000;
 /// How long the time of a row counts as a bound, ns; at least half of it.
 const FLOOR_NS: i64 = 60 * SECOND;
 
+/// How far past now a history is asked for.
+const AHEAD_NS: i64 = 5 * SECOND;
+
 /// Our wall clock.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -102,6 +105,22 @@ impl Clock {
     pub(crate) fn venue_now_at_least(&self) -> Timestamp {
         let bounds = self.bounds();
         now().after(bounds.least.unwrap_or(bounds.used).min(bounds.used))
+    }
+
+    /// What a history is asked up to, so that neither clock hides its newest rows.
+    pub(crate) fn ahead(&self) -> Timestamp {
+        let (venue, _) = self.venue_now();
+        venue.max(now()).after(AHEAD_NS)
+    }
+
+    /// What a history is asked from, to hold all since a moment of our clock by whichever clock is behind.
+    pub(crate) fn since(&self, ours: Timestamp) -> Timestamp {
+        ours.min(self.at_venue(ours))
+    }
+
+    /// A moment of the exchange's clock by ours.
+    pub(crate) fn ours(&self, venue: Timestamp) -> Timestamp {
+        venue.after(-self.bounds().used)
     }
 
     /// A moment of our clock by the exchange's.

@@ -136,13 +136,25 @@ impl Ledger {
         self.inner().place(order, client)
     }
 
-    /// An advanced row was read: remembers what it released. True when that is news.
-    pub(crate) fn triggered(&self, client: ClientOrderId, row: &OrderRow) -> bool {
-        let mut inner = self.inner();
-        let known = inner.touch(client);
-        known.advanced = true;
-        known.venue_order = Some(row.order_id);
-        named(row.exchange_order_id).is_some_and(|released| inner.link(client, released))
+    /// An advanced row was read: remembers what it released. What that is news of: that it fired, and whatever of the
+    /// released order waited for the link.
+    ///
+    /// # Errors
+    /// As [`Ledger::plain_row`].
+    pub(crate) fn triggered(&self, client: ClientOrderId, row: &OrderRow) -> Result<Vec<Heard>, Misfit> {
+        self.inner().triggered(client, row)
+    }
+
+    /// A plain order under the client order id of a trigger was read: released by it. As [`Ledger::triggered`].
+    ///
+    /// # Errors
+    /// As [`Ledger::plain_row`].
+    pub(crate) fn released_by(
+        &self,
+        client: ClientOrderId,
+        released: VenueOrderId,
+    ) -> Result<Vec<Heard>, Misfit> {
+        self.inner().news_of(client, released)
     }
 
     /// A row of a plain order from the user socket.
@@ -160,18 +172,11 @@ impl Ledger {
     pub(crate) fn advanced_row(&self, row: &OrderRow) -> Result<Vec<Heard>, Misfit> {
         let mut inner = self.inner();
         let Some(client) = bridge::our_id(row.client_oid) else { return Ok(Vec::new()) };
-        let known = inner.touch(client);
-        known.advanced = true;
-        known.venue_order = Some(row.order_id);
-        let Some(released) = named(row.exchange_order_id) else {
-            // A trigger known to have fired has nothing more to say: the released order speaks.
-            return if known.released.is_some() { Ok(Vec::new()) } else { inner.tell(client, row) };
-        };
-        if !inner.link(client, released) {
-            return Ok(Vec::new());
+        let mut heard = inner.triggered(client, row)?;
+        // A trigger known to have fired has nothing more to say: the released order speaks.
+        if inner.touch(client).released.is_none() {
+            heard.extend(inner.tell(client, row)?);
         }
-        let mut heard = vec![inner.fired(client, released)];
-        heard.extend(inner.gather(released)?);
         Ok(heard)
     }
 
@@ -220,6 +225,25 @@ impl Inner {
         before.map(|before| self.by_released.remove(&before));
         self.by_released.insert(released, client);
         true
+    }
+
+    fn triggered(&mut self, client: ClientOrderId, row: &OrderRow) -> Result<Vec<Heard>, Misfit> {
+        let known = self.touch(client);
+        known.advanced = true;
+        known.venue_order = Some(row.order_id);
+        match named(row.exchange_order_id) {
+            Some(released) => self.news_of(client, released),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn news_of(&mut self, client: ClientOrderId, released: VenueOrderId) -> Result<Vec<Heard>, Misfit> {
+        if !self.link(client, released) {
+            return Ok(Vec::new());
+        }
+        let mut heard = vec![self.fired(client, released)];
+        heard.extend(self.gather(released)?);
+        Ok(heard)
     }
 
     fn fired(&self, client: ClientOrderId, released: VenueOrderId) -> Heard {

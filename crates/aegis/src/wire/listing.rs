@@ -1,10 +1,10 @@
-//! The facts of the instruments that are traded: ticks from the list of instruments, minimums from the risk parameters.
-//! Both change at the exchange, so nothing of them is written into code.
+//! The facts of the instruments that are traded: ticks from the list of instruments, minimums from the risk parameters;
+//! and the account's own. All of them change at the exchange, so nothing of them is written into code.
 
 use crate::wire::rest::Rest;
-use crate::wire::words::{Heard, Instruments};
-use aegis_cryptocom::request::NoParams;
-use aegis_cryptocom::rows::{InstrumentRow, RiskParameters};
+use crate::wire::words::{Account, Heard, Instruments};
+use aegis_cryptocom::request::{Accounts, NoParams};
+use aegis_cryptocom::rows::{AccountsResult, FeeRates, InstrumentRow, RiskParameters};
 use aegis_cryptocom::{Request, bridge};
 use aegis_model::{Label, Money, Text};
 
@@ -16,6 +16,25 @@ impl Rest {
     pub(crate) async fn instruments(&self) {
         let read = self.read_instruments().await;
         self.shared.tell(Heard::Instruments(read)).await;
+    }
+
+    /// Reads and tells what is told of the account.
+    pub(crate) async fn account(&self) {
+        let read = self.read_account().await;
+        self.shared.tell(Heard::Account(read)).await;
+    }
+
+    async fn read_account(&self) -> Result<Account, Text> {
+        let accounts = Request::GetAccounts(Accounts { page: None, page_size: Some(1) });
+        let accounts: AccountsResult = self.read(&accounts).await.map_err(|missing| missing.words())?;
+        let rates: FeeRates =
+            self.read(&Request::GetFeeRate(NoParams)).await.map_err(|missing| missing.words())?;
+        Ok(Account {
+            tradable: accounts.master_account.tradable,
+            suspended: accounts.master_account.suspended,
+            maker_bps: rates.spot_maker_bps,
+            taker_bps: rates.spot_taker_bps,
+        })
     }
 
     async fn read_instruments(&self) -> Result<Instruments, Text> {

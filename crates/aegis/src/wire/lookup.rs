@@ -14,9 +14,6 @@ use aegis_model::input::VenueBalance;
 use aegis_model::{Label, Side, Text, Timestamp, VenueOrderId};
 use std::fmt::Write as _;
 
-/// How far past now a history is asked for, so that a clock that runs behind hides nothing.
-const AHEAD_NS: i64 = 5 * SECOND;
-
 /// What was asked and answered so far.
 struct Evidence(String);
 
@@ -54,6 +51,11 @@ impl Rest {
             if let Detail::Row(row) = self.detail_of(asked, advanced, evidence).await? {
                 return self.present(asked, advanced, &row, evidence).await;
             }
+        }
+        // What a trigger released may be all that is left of it.
+        if let Some(released) = named(asked.released).or(self.shared.ledger.released(asked.client)) {
+            let plain = self.released(released, evidence).await?;
+            return self.present(asked, false, &plain, evidence).await;
         }
         let late = self.is_late(asked, began, evidence);
         if !late && asked.side == Side::Buy {
@@ -112,9 +114,11 @@ impl Rest {
     ) -> Result<Found, Text> {
         let misfit = |e: &dyn std::fmt::Display| Text::new(&format!("the order's row cannot be read: {e}"));
         let (row, named_row) = if advanced {
-            if self.shared.ledger.triggered(asked.client, row) {
+            let news = self.shared.ledger.triggered(asked.client, row).map_err(|e| misfit(&e))?;
+            if !news.is_empty() {
                 evidence.add("its trigger fired");
             }
+            self.tell_all(news).await;
             match named(row.exchange_order_id).or(named(asked.released)) {
                 None => (row.clone(), NamedRow::of(row).map_err(|e| misfit(&e))?),
                 Some(released) => {
@@ -126,14 +130,23 @@ impl Rest {
                 }
             }
         } else if asked.advanced {
-            // A plain order under a trigger's client id: released by it.
-            let trigger = named(asked.venue_order);
+            // A plain order under a trigger's client id, or the one that it is known to have released.
+            let news = self.shared.ledger.released_by(asked.client, row.order_id).map_err(|e| misfit(&e))?;
+            self.tell_all(news).await;
+            let trigger = named(asked.venue_order).or(self.shared.ledger.venue_order(asked.client));
             (row.clone(), NamedRow::released(row, asked.client, trigger).map_err(|e| misfit(&e))?)
         } else {
             (row.clone(), NamedRow::of(row).map_err(|e| misfit(&e))?)
         };
         let trades = self.trades_of(asked, &row, evidence).await?;
         Ok(Found::Present { row: named_row, trades })
+    }
+
+    /// Tells what reading an order's row was news of.
+    pub(crate) async fn tell_all(&self, news: Vec<Heard>) {
+        for heard in news {
+            self.shared.tell(heard).await;
+        }
     }
 
     async fn released(&self, id: VenueOrderId, evidence: &mut Evidence) -> Result<OrderRow, Text> {
@@ -160,9 +173,9 @@ impl Rest {
             return Ok(Vec::new());
         }
         let settings = &self.shared.settings;
-        let began = row.created().unwrap_or(self.shared.clock.at_venue(asked.intended));
+        let began = row.created().unwrap_or(self.shared.clock.since(asked.intended));
         let ended = row.updated().filter(|_| row.status.is_terminal() == Some(true));
-        let now = self.shared.clock.venue_now().0.after(AHEAD_NS);
+        let now = self.shared.clock.ahead();
         let until = ended.map_or(now, |ended| ended.after(ns(settings.trades_overlap)).min(now));
         let from = began.after(-ns(settings.lookup_overlap));
         let rows = self.trades(from, until, Some(asked.instrument)).await?;
@@ -212,8 +225,8 @@ impl Rest {
             }
             evidence.add(format_args!("{}: {} rows, not it", request.method(), rows.len()));
         }
-        let from = self.shared.clock.at_venue(asked.intended).after(-ns(self.shared.settings.lookup_overlap));
-        let until = self.shared.clock.venue_now().0.after(AHEAD_NS);
+        let from = self.shared.clock.since(asked.intended).after(-ns(self.shared.settings.lookup_overlap));
+        let until = self.shared.clock.ahead();
         let instrument = Some(asked.instrument);
         for advanced in [false, true] {
             let request = |span: &aegis_cryptocom::Span| {

@@ -8,7 +8,8 @@ use crate::wire::{Full, Shared};
 use aegis_cryptocom::budget::SUBSCRIPTIONS_MAX;
 use aegis_cryptocom::rows::{BookRow, Ticker};
 use aegis_cryptocom::{Data, Push};
-use aegis_model::Label;
+use aegis_model::ids::SECOND;
+use aegis_model::{Label, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
@@ -21,10 +22,15 @@ pub(crate) fn channels(settings: &Settings) -> Vec<String> {
     settings.instruments.iter().take(SUBSCRIPTIONS_MAX).map(channel).collect()
 }
 
-/// Prices that found the queue full.
+/// How much older than the newest a price may be and still be a frame that came late, ns. An older one is what a clock
+/// that was set back looks like, and counts.
+const LATE_NS: i64 = 2 * SECOND;
+
+/// Prices that found the queue full, and how far each instrument has come.
 #[derive(Default)]
 pub(crate) struct Prices {
     waiting: BTreeMap<Label, Quote>,
+    newest: BTreeMap<Label, Timestamp>,
 }
 
 impl Prices {
@@ -59,10 +65,13 @@ impl Prices {
 
     fn take(&mut self, shared: &Shared, quote: Quote) {
         told_time(shared, quote.at);
-        let older = self.waiting.get(&quote.instrument).is_some_and(|waiting| waiting.at > quote.at);
-        if older {
+        let newest = self.newest.entry(quote.instrument).or_default();
+        let behind = newest.since(quote.at);
+        if behind > 0 && behind < LATE_NS {
             return;
         }
+        *newest = quote.at;
+        let quote = Quote { at: shared.clock.ours(quote.at), ..quote };
         if self.waiting.insert(quote.instrument, quote).is_some() {
             shared.counts.overtaken.fetch_add(1, Ordering::Relaxed);
         }

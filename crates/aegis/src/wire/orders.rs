@@ -34,7 +34,7 @@ impl Rest {
             Ask::Cancel { client, venue_order, advanced, instrument: _ } => {
                 self.cancel(client, venue_order, advanced).await;
             }
-            Ask::Instruments | Ask::LookUp(_) | Ask::Snapshot { .. } => {
+            Ask::Instruments | Ask::Account | Ask::LookUp(_) | Ask::Snapshot { .. } => {
                 tracing::error!("a read was given to the lane of writes");
             }
         }
@@ -112,12 +112,7 @@ impl Rest {
                 self.shared.ledger.read_row(client, &told)
             };
             match heard {
-                Ok(heard) => {
-                    for heard in heard {
-                        self.shared.tell(heard).await;
-                    }
-                    return;
-                }
+                Ok(heard) => return self.tell_all(heard).await,
                 Err(misfit) => {
                     tracing::warn!(%client, "the row of a refused order cannot be read: {misfit}");
                     break;

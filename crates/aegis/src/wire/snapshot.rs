@@ -13,14 +13,10 @@ use crate::wire::words::{Heard, NamedRow, NamedTrade, Ours, Snapshot};
 use aegis_cryptocom::request::{OfInstrument, OrderKey};
 use aegis_cryptocom::rows::{OrderRow, TradeRow, TransactionRow};
 use aegis_cryptocom::{Misfit, Request, bridge};
-use aegis_model::ids::SECOND;
 use aegis_model::input::{Answer, Scope, VenueBalance, VenueFlow};
 use aegis_model::{ClientOrderId, Label, Text, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-
-/// How far past now a history is asked for.
-const AHEAD_NS: i64 = 5 * SECOND;
 
 /// A history that is read again from shortly before where it ended.
 struct Catch<T> {
@@ -82,7 +78,7 @@ impl Rest {
         let shared = &self.shared;
         shared.ledger.learn(ours);
         let from = if trades_from == Timestamp::EPOCH {
-            shared.clock.at_venue(shared.began)
+            shared.clock.since(shared.began)
         } else {
             trades_from.after(-ns(shared.settings.trades_overlap))
         };
@@ -155,7 +151,8 @@ impl Rest {
         let words = |misfit: Misfit| Text::new(&format!("an advanced order's row cannot be read: {misfit}"));
         let client = bridge::our_id(row.client_oid);
         if let Some(client) = client {
-            self.shared.ledger.triggered(client, row);
+            let news = self.shared.ledger.triggered(client, row).map_err(words)?;
+            self.tell_all(news).await;
         }
         let (Some(client), Some(released)) = (client, named(row.exchange_order_id)) else {
             return NamedRow::of(row).map_err(words);
@@ -204,8 +201,8 @@ impl Rest {
         let mut stirred = shared.stirred.load(Ordering::Acquire);
         let mut why = "they were asked for only once";
         for _ in 0..=shared.settings.balance_rounds {
-            let until = shared.clock.venue_now().0.after(AHEAD_NS);
-            let asked = shared.clock.venue_now_at_least();
+            let until = shared.clock.ahead();
+            let asked = shared.clock.venue_now_at_least().min(crate::wire::clock::now());
             let new_trades = match self.trades(trades.from, until, None).await {
                 Ok(rows) => trades.take(rows, asked, overlap, |row| row.trade_id.0),
                 Err(words) => {

@@ -3,6 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test is about one thing and passes over the rest")]
 
 mod clocks;
+mod doctor;
 mod lookups;
 mod server;
 mod snapshots;
@@ -101,6 +102,7 @@ impl Bench {
         self.next(|heard| match heard {
             Heard::Report { client, venue_order, said } => Some((client, venue_order, said)),
             Heard::Instruments(_)
+            | Heard::Account(_)
             | Heard::Queued { .. }
             | Heard::LookedUp { .. }
             | Heard::Snapshot(_)

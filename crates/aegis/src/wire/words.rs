@@ -6,7 +6,7 @@ use aegis_cryptocom::rows::{OrderRow, TradeRow};
 use aegis_cryptocom::{Misfit, bridge};
 use aegis_model::input::{self, Answer, ListedInstrument, Scope, Trade, VenueBalance, VenueFlow};
 use aegis_model::order::{OrderKind, RejectClass, Side, UnknownCause};
-use aegis_model::{ClientOrderId, InstrumentId, Label, Price, Quantity, Text, Timestamp, VenueOrderId};
+use aegis_model::{ClientOrderId, InstrumentId, Label, Price, Quantity, Rate, Text, Timestamp, VenueOrderId};
 
 /// The journal's number that names stand in for until they are translated.
 const UNNUMBERED: InstrumentId = InstrumentId(0);
@@ -16,6 +16,8 @@ const UNNUMBERED: InstrumentId = InstrumentId(0);
 pub(crate) enum Ask {
     /// The facts of the instruments that are traded.
     Instruments,
+    /// What the exchange tells of the account and its rates.
+    Account,
     /// Send an order, exactly once. Stops and take-profits go to the advanced namespace.
     Place {
         /// Our durable key.
@@ -113,6 +115,8 @@ impl std::fmt::Display for Socket {
 pub(crate) enum Heard {
     /// The answer to [`Ask::Instruments`].
     Instruments(Result<Instruments, Text>),
+    /// The answer to [`Ask::Account`].
+    Account(Result<Account, Text>),
     /// News of one order of ours.
     Report {
         /// Our key.
@@ -171,6 +175,19 @@ pub(crate) struct Instruments {
     pub(crate) listed: Vec<ListedInstrument>,
     /// Those that are traded here and that it does not list.
     pub(crate) missing: Vec<Label>,
+}
+
+/// The account, without anything personal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Account {
+    /// Whether it may trade, if told.
+    pub(crate) tradable: Option<bool>,
+    /// Whether it is suspended, if told.
+    pub(crate) suspended: Option<bool>,
+    /// Basis points that a maker pays.
+    pub(crate) maker_bps: Rate,
+    /// Basis points that a taker pays.
+    pub(crate) taker_bps: Rate,
 }
 
 /// The content of a report.
@@ -332,7 +349,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct Quote {
     /// Which instrument.
     pub(crate) instrument: Label,
-    /// When it was true, by the exchange's clock.
+    /// When it was true, by the exchange's clock, moved to ours by the measured difference.
     pub(crate) at: Timestamp,
     /// Best bid.
     pub(crate) bid: Option<Price>,

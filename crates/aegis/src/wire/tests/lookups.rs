@@ -246,3 +246,38 @@ fn a_lookup_asked_twice_is_answered_once_at_a_time() {
     failure(found(&bench).1);
     assert_eq!(bench.server.asked(DETAIL).len(), 3, "three tries of one lookup");
 }
+
+#[test]
+fn a_trigger_that_is_gone_stands_where_the_order_that_it_released_stands() {
+    let bench = Bench::new();
+    bench.server.on(DETAIL, |params| match params["order_id"].as_str() {
+        Some("7009") => Answer::Result(order("7009", "x", "CANCELED", "0")),
+        _ => Answer::Code(200, 40_401, None),
+    });
+    bench.ask(Ask::LookUp(LookUp {
+        advanced: true,
+        venue_order: Some(id("8001")),
+        released: Some(id("7009")),
+        ..asked(1)
+    }));
+    let Found::Present { row, .. } = found(&bench).1 else { panic!() };
+    assert_eq!((row.row.venue_order, row.row.released), (id("8001"), Some(id("7009"))));
+    assert_eq!((row.row.client, row.row.status), (Some(client(1)), RowStatus::Cancelled));
+}
+
+#[test]
+fn what_waited_for_a_link_is_told_when_a_lookup_makes_it() {
+    let bench = Bench::new();
+    bench.connected(crate::wire::Socket::User);
+    bench.server.push("user", super::push("user.trade", &[trade("t1", "7009", "x", "0.01")]));
+    // A row behind it that is told says that the trade was taken in.
+    bench.server.push("user", super::push("user.order", &[order("7001", &oid(2), "ACTIVE", "0")]));
+    assert_eq!(bench.report().0, client(2));
+    bench.server.on(ADVANCED, |_| Answer::Result(trigger("8001", &oid(1), "FILLED", Some("7009"))));
+    bench.server.on(DETAIL, |_| Answer::Result(order("7009", "x", "FILLED", "0.01")));
+    bench.ask(Ask::LookUp(LookUp { advanced: true, ..asked(1) }));
+    assert_eq!(bench.said(), crate::wire::Said::Triggered { released: id("7009") });
+    let said = bench.said();
+    assert!(matches!(said, crate::wire::Said::Filled(_)), "{said:?}");
+    assert!(matches!(found(&bench).1, Found::Present { .. }));
+}

@@ -331,3 +331,25 @@ fn instruments_come_with_their_ticks_and_minimums() {
     let minimums: Vec<_> = read.listed.iter().map(|i| (i.name.as_str(), i.minimum_notional)).collect();
     assert_eq!(minimums, [("BTC_USDT", "1".parse().unwrap()), ("ADA_EUR", "0".parse().unwrap())]);
 }
+
+#[test]
+fn a_price_that_comes_late_is_passed_over_and_a_clock_set_back_is_not() {
+    let bench = Bench::new();
+    bench.connected(Socket::Market);
+    let base = u64::try_from(crate::wire::clock::now().0 / 1_000_000).unwrap() - 60_000;
+    let price = |bid: u32, at: u64| {
+        push("ticker", &[json!({"i": "BTC_USDT", "b": bid.to_string(), "k": "61000", "t": base + at})])
+    };
+    for (bid, at) in [(1, 10_000), (2, 9_990), (3, 10_000), (4, 5_000), (5, 5_010)] {
+        bench.server.push("market", price(bid, at));
+    }
+    let bids: Vec<String> = (0..4)
+        .map(|_| {
+            bench.next(|heard| match heard {
+                Heard::Quote(quote) => quote.bid.map(|bid| bid.to_string()),
+                _ => None,
+            })
+        })
+        .collect();
+    assert_eq!(bids, ["1", "3", "4", "5"]);
+}
