@@ -12,7 +12,8 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-pub(super) const CONFIG: Config = Config { segment_bytes: Config::SEGMENT_BYTES_MIN, knows: |_, _| true };
+pub(super) const CONFIG: Config =
+    Config { segment_bytes: Config::SEGMENT_BYTES_MIN, knows: |_, _| true, compress: false };
 pub(super) const IDENTITY: Identity =
     Identity { journal_id: *b"tests/bytes.rs..", schema: ENGINE_SCHEMA, mode: 1 };
 pub(super) const EXPECT: Expect = Expect { journal_id: None, schema: ENGINE_SCHEMA, mode: 1 };
@@ -77,7 +78,7 @@ pub(super) fn segments(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found: Vec<(String, Vec<u8>)> = fs::read_dir(dir)
         .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|e| e == "seg"))
+        .filter(|path| path.extension().is_some_and(|e| e == "seg" || e == "segz"))
         .map(|path| {
             let name = path.file_name().and_then(|n| n.to_str()).expect("a plain name").to_owned();
             (name, fs::read(&path).expect("a readable specimen"))

@@ -160,6 +160,7 @@ impl Config {
                 _ => Err(format!("{mib} is outside 1 to 1024 MiB")),
             })
         });
+        let compress = layers.one("journal.compress", values::yes_no);
         let checkpoint_records = layers.one("journal.checkpoint_records", values::whole);
         let unsynced_max = layers.one("journal.unsynced_records", values::whole);
         let control = layers.one("control.enabled", values::yes_no);
@@ -184,6 +185,7 @@ impl Config {
             pace: pace?,
             journal: aegis_journal::Config {
                 segment_bytes: segment? << 20,
+                compress: compress?,
                 ..aegis_journal::Config::default()
             },
             limits: aegis_node::Limits {

@@ -25,7 +25,8 @@ use std::{env, fs, process};
 mod samples;
 
 const IDENTITY: Identity = Identity { journal_id: *b"aegis-specimen-1", schema: ENGINE_SCHEMA, mode: 1 };
-const CONFIG: Config = Config { segment_bytes: Config::SEGMENT_BYTES_MIN, knows: |_, _| true };
+const CONFIG: Config =
+    Config { segment_bytes: Config::SEGMENT_BYTES_MIN, knows: |_, _| true, compress: false };
 const FIRST: &str = "0000000001.seg";
 const PAGE: u64 = 4096;
 const BEGIN: i64 = 1_742_944_022_000_000_000;
@@ -252,30 +253,29 @@ fn expected(row: &str, intact: &[Vec<Event>], next: usize) -> Value {
 fn put(dir: &Path, name: &str, disk: &MemStorage, expected: &Value) {
     let dir = dir.join(name);
     fs::create_dir_all(&dir).expect("a directory to write to");
-    for file in disk.names().iter().filter(|n| n.ends_with(".seg")) {
+    for file in disk.names().iter().filter(|n| n.ends_with(".seg") || n.ends_with(".segz")) {
         fs::write(dir.join(file), disk.file(file).expect("a listed file")).expect("a file to write");
     }
     let text = serde_json::to_string_pretty(expected).expect("plain values");
     fs::write(dir.join("expected.json"), text + "\n").expect("a file to write");
 }
 
-/// Two openings; the second closed with a mark.
-fn whole(batches: &[Vec<Event>]) -> MemStorage {
+/// As many openings as there are parts; the last one closed with a mark.
+fn whole(parts: &[&[Vec<Event>]], config: Config) -> MemStorage {
     let disk = MemStorage::new();
-    let (early, late) = batches.split_at(batches.len() / 2);
-    let mut writer = create(disk.clone(), IDENTITY, CONFIG).expect("an empty disk");
-    for batch in early {
-        append(&mut writer, batch);
-        writer.sync().expect("a good disk");
-    }
-    drop(writer);
-    let expect = Expect { journal_id: None, schema: IDENTITY.schema, mode: IDENTITY.mode };
-    let mut opening = open(disk.clone(), expect, CONFIG).expect("a whole journal");
-    opening.records(1, |_| ControlFlow::<()>::Continue(())).expect("whole records");
-    let (mut writer, _) = opening.finish().expect("a good disk");
-    for batch in late {
-        append(&mut writer, batch);
-        writer.sync().expect("a good disk");
+    let mut writer = create(disk.clone(), IDENTITY, config).expect("an empty disk");
+    for (at, part) in parts.iter().enumerate() {
+        if at > 0 {
+            drop(writer);
+            let expect = Expect { journal_id: None, schema: IDENTITY.schema, mode: IDENTITY.mode };
+            let mut opening = open(disk.clone(), expect, config).expect("a whole journal");
+            opening.records(1, |_| ControlFlow::<()>::Continue(())).expect("whole records");
+            writer = opening.finish().expect("a good disk").0;
+        }
+        for batch in *part {
+            append(&mut writer, batch);
+            writer.sync().expect("a good disk");
+        }
     }
     writer.close().expect("a good disk");
     disk
@@ -310,7 +310,8 @@ fn main() {
     let batches = batches();
     let (all, last) = (count(&batches), batches.len() - 1);
 
-    let disk = whole(&batches);
+    let (early, late) = batches.split_at(batches.len() / 2);
+    let disk = whole(&[early, late], CONFIG);
     put(dir, "whole", &disk, &expected("B", &batches, all + 1));
 
     disk.remove_file(FIRST);
@@ -339,5 +340,11 @@ fn main() {
     disk.set_file(FIRST, &bytes);
     put(dir, "rot", &disk, &expected("E", &batches[..4], all + 1));
 
-    println!("{} specimens of up to {all} records in {}", 5, dir.display());
+    // Two openings behind it, and the first segment is compressed. All that there is of version 3: the others are what
+    // they were in version 2.
+    let (middle, late) = late.split_at(late.len() / 2);
+    let disk = whole(&[early, middle, late], Config { compress: true, ..CONFIG });
+    put(dir, "compressed", &disk, &expected("B", &batches, all + 1));
+
+    println!("{} specimens of up to {all} records in {}", 6, dir.display());
 }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::layout::{FORMAT_VERSION, Place, u16_at, u32_at, u64_at};
+use crate::layout::{CHECKPOINT_VERSION, Place, u16_at, u32_at, u64_at};
 use crate::storage::{Source, Storage, StorageFile, StorageRead, TEMP};
 use crate::{Identity, IoFacts, Lsn};
 
@@ -43,7 +43,7 @@ impl Checkpoint {
     fn encode(&self, identity: &Identity, place: Option<Place>) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD_BYTES + self.bytes.len() + HASH_BYTES);
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        out.extend_from_slice(&CHECKPOINT_VERSION.to_le_bytes());
         out.extend_from_slice(&identity.schema.to_le_bytes());
         out.push(identity.mode);
         out.extend_from_slice(&[0; 3]);
@@ -72,7 +72,7 @@ impl Checkpoint {
         let (body, hash) = file.split_at(file.len() - HASH_BYTES);
         let head = match u16_at(body, 8) {
             1 => HEAD_BYTES_V1,
-            FORMAT_VERSION => HEAD_BYTES,
+            CHECKPOINT_VERSION => HEAD_BYTES,
             _ => return None,
         };
         let whole = blake3::hash(body).as_bytes() == hash

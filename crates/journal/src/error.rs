@@ -41,7 +41,7 @@ pub struct Damage {
     pub file: String,
     /// Segment number.
     pub segment: u64,
-    /// Byte offset of the first damaged frame.
+    /// Byte offset of the first damaged frame; in a compressed segment, as it was before.
     pub offset: u64,
     /// The LSN that should be there.
     pub lsn: Lsn,
@@ -184,7 +184,7 @@ impl fmt::Display for OpenError {
             }
             OpenError::Newer { file, what: Newer::Format { version } } => write!(
                 f,
-                "{file} has format version {version} and this program writes version {FORMAT_VERSION}; use a newer program"
+                "{file} has format version {version} and this program knows version {FORMAT_VERSION}; use a newer program"
             ),
             OpenError::Newer { file, what: Newer::Record { lsn, kind, version } } => write!(
                 f,

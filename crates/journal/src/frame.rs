@@ -37,6 +37,8 @@ pub enum Flaw {
     Short,
     /// The device reported an error for these bytes.
     Unreadable,
+    /// They are in a compressed block that does not have its checksum.
+    Block,
     /// The length is impossible.
     Length,
     /// The checksum, chained from the record before, does not match.
@@ -57,6 +59,7 @@ impl std::fmt::Display for Flaw {
             Flaw::Zeros => "zeros where a record should be",
             Flaw::Short => "a record runs past the end of the file",
             Flaw::Unreadable => "the device cannot read this place",
+            Flaw::Block => "a compressed block with a checksum that does not match",
             Flaw::Length => "an impossible record length",
             Flaw::Checksum => "a checksum that does not match",
             Flaw::Lsn => "a record with the wrong LSN",

@@ -7,8 +7,13 @@ use crate::{Identity, Lsn};
 
 /// Size of the header page at the start of every segment, and of a disk page in every calculation here.
 pub const PAGE_BYTES: u64 = 4096;
-/// The version of the format this crate writes. It reads every version from 1 on.
-pub const FORMAT_VERSION: u16 = 2;
+/// The newest version of the format. It reads every version from 1 on, and writes this one where segments may be
+/// compressed.
+pub const FORMAT_VERSION: u16 = 3;
+/// The version of a segment beside which no other one is compressed: programs that know nothing of that read it too.
+pub(crate) const PLAIN_VERSION: u16 = 2;
+/// The version of checkpoints.
+pub(crate) const CHECKPOINT_VERSION: u16 = 2;
 /// Size of the seal that ends a finished segment.
 pub const SEAL_BYTES: u64 = 72;
 /// Largest batch in bytes, frames and padding included.

@@ -22,9 +22,12 @@ mod error;
 mod frame;
 mod layout;
 mod opening;
+mod packed;
+mod packing;
 mod reader;
 mod roots;
 mod scan;
+mod segment;
 mod storage;
 mod survey;
 mod verify;
@@ -38,6 +41,7 @@ pub use layout::{
     BATCH_BYTES_MAX, DeclaredGap, FIRST_BYTES, FORMAT_VERSION, FRAME_BYTES, GAPS_MAX, PAGE_BYTES, SEAL_BYTES,
 };
 pub use opening::{Opening, create, open};
+pub use packing::Compression;
 pub use reader::JournalReader;
 pub use storage::{
     DirFile, DirReader, DirStorage, Entry, Live, LockError, MemFile, MemNames, MemReader, MemSource,
@@ -70,6 +74,10 @@ pub struct Config {
     /// Whether the caller understands records of this kind and version. A record it does not understand
     /// was written by a newer program: opening for writing is refused (row H). Default: all are understood.
     pub knows: fn(kind: u16, version: u8) -> bool,
+    /// Whether sealed segments are compressed behind the writer's back, all but the newest two. Programs that know
+    /// format version 2 only then refuse the journal. Default: they stay as they are; what is compressed already is
+    /// read in any case.
+    pub compress: bool,
 }
 
 impl Config {
@@ -90,7 +98,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Config { segment_bytes: 64 << 20, knows: |_, _| true }
+        Config { segment_bytes: 64 << 20, knows: |_, _| true, compress: false }
     }
 }
 

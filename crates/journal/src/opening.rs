@@ -17,10 +17,13 @@ use crate::error::{Damage, Newer, OpenError};
 use crate::layout::{NO_ROOT, SEAL_BYTES, Seal};
 use crate::roots::Before;
 use crate::scan::{Found, SegmentScan, Step, is_declared};
-use crate::storage::{FIRST, LIVE, LOCK, LockError, SPARE, Source, Storage, StorageFile, StorageRead, TEMP};
+use crate::segment::{open_segment, segment_file, segment_name};
+use crate::storage::{
+    FIRST, LIVE, LOCK, LockError, PACK, SPARE, Source, Storage, StorageFile, StorageRead, TEMP,
+};
 use crate::survey::{Depth, Listing, RecoveryReport, Survey, TailEnd, content_end, survey};
 use crate::verify::OlderCheck;
-use crate::writer::{Start, Writer, segment_name};
+use crate::writer::{Start, Writer};
 use crate::{Config, Expect, Identity, Lsn, Record};
 
 /// Copies of one cut that are kept apart by number; more means that something is very wrong.
@@ -45,7 +48,7 @@ pub fn create<S: Storage>(
     config.check()?;
     lock(&mut storage)?;
     let entries = storage.reader().list().map_err(|e| OpenError::io("list", ".", &e))?;
-    let own = [LOCK, LIVE, SPARE, FIRST, TEMP];
+    let own = [LOCK, LIVE, SPARE, FIRST, TEMP, PACK];
     if let Some(entry) = entries.into_iter().find(|entry| !own.contains(&entry.name.as_str())) {
         return Err(OpenError::NotEmpty { name: entry.name });
     }
@@ -108,11 +111,10 @@ pub fn open<S: Storage>(mut storage: S, expect: Expect, config: Config) -> Resul
 /// The newest segment may hold what was never synced, or what a failed sync left in the cache only.
 fn settle<R: StorageRead>(read: &R) -> Result<(), OpenError> {
     let entries = read.list().map_err(|e| OpenError::io("list", ".", &e))?;
-    let newest = entries.iter().filter_map(|e| crate::writer::segment_number(&e.name)).max();
+    let newest = entries.iter().filter_map(|e| segment_file(&e.name)).map(|(number, _)| number).max();
     let Some(number) = newest else { return Ok(()) };
-    let name = segment_name(number);
-    let file = read.open(&name).map_err(|e| OpenError::io("open", &name, &e))?;
-    file.settle().map_err(|e| OpenError::io("sync", &name, &e))
+    let file = open_segment(read, number).map_err(|e| OpenError::io("open", &segment_name(number), &e))?;
+    file.settle().map_err(|e| OpenError::io("sync", &file.name(), &e))
 }
 
 /// Rows H, W, S and M.
@@ -200,8 +202,8 @@ impl<S: Storage> Opening<S> {
         for span in survey.spans.iter().filter(|span| span.last_lsn >= from.max(span.first_lsn)) {
             let segment = &survey.segments[span.segment];
             let number = segment.header.number;
-            let name = segment_name(number);
-            let source = read.open(&name).map_err(|e| OpenError::io("open", &name, &e))?;
+            let source =
+                open_segment(&read, number).map_err(|e| OpenError::io("open", &segment_name(number), &e))?;
             let mut scan = SegmentScan::new(source, &segment.header, segment.file_bytes);
             scan.jump(Found { offset: span.offset, lsn: span.first_lsn, chain: span.chain });
             while scan.link.lsn <= span.last_lsn {
@@ -210,7 +212,7 @@ impl<S: Storage> Opening<S> {
                     Step::Sealed(_) => break,
                     Step::Stop(flaw) => {
                         return Err(OpenError::Damaged(Damage {
-                            file: name,
+                            file: scan.file(),
                             segment: number,
                             offset: scan.offset,
                             lsn: scan.link.lsn,
@@ -284,6 +286,7 @@ impl<S: Storage> Opening<S> {
         for segment in &survey.segments {
             if let (true, true, Some(end)) = (segment.header_whole, segment.sealed, segment.end)
                 && segment.file_bytes > end + SEAL_BYTES
+                && !segment.packed
             {
                 let name = segment_name(segment.header.number);
                 if zeros_behind != Some(segment.header.number) {

@@ -11,9 +11,9 @@ use crate::error::{Damage, Newer, OpenError};
 use crate::frame::Flaw;
 use crate::layout::{DeclaredGap, Header, Mark, PAGE_BYTES};
 use crate::scan::{SegmentScan, Step, is_declared};
+use crate::segment::{open_segment, segment_file, segment_name};
 use crate::storage::{DirReader, LIVE, Live, Source, StorageRead};
 use crate::survey::Listing;
-use crate::writer::{segment_name, segment_number};
 use crate::{Identity, Lsn, Record};
 
 /// A cursor over a whole journal.
@@ -69,7 +69,7 @@ impl<R: StorageRead> JournalReader<R> {
         let scan = scan_segment(&read, &header)?;
         let undeclared_gap = number != 1 && !is_declared(&gaps, number - 1, 1);
         let missing = undeclared_gap.then(|| Damage {
-            file: segment_name(1),
+            file: listing.name(1),
             segment: 1,
             offset: 0,
             lsn: 1,
@@ -198,7 +198,7 @@ impl<R: StorageRead> JournalReader<R> {
 
     fn damage(&self, flaw: Flaw) -> Damage {
         Damage {
-            file: segment_name(self.scan.number),
+            file: self.scan.file(),
             segment: self.scan.number,
             offset: self.scan.offset,
             lsn: self.scan.link.lsn,
@@ -270,12 +270,11 @@ impl<R: StorageRead> JournalReader<R> {
     /// Whether the place the scan stands at in the newest segment of a journal nobody writes was durable.
     fn was_durable(&mut self, flaw: Flaw) -> bool {
         let lsn = self.scan.link.lsn;
-        if flaw == Flaw::Unreadable {
+        if matches!(flaw, Flaw::Unreadable | Flaw::Block) {
             return true;
         }
         let mut page = vec![0; PAGE_BYTES as usize];
-        let name = segment_name(self.scan.number);
-        let read = self.read.open(&name).and_then(|file| file.read_at(0, &mut page));
+        let read = open_segment(&self.read, self.scan.number).and_then(|file| file.read_at(0, &mut page));
         if let (Ok(_), (Some(mark), _)) = (read, Mark::newest(&page, self.scan.link.salt))
             && mark.durable_lsn >= lsn
         {
@@ -289,7 +288,7 @@ impl<R: StorageRead> JournalReader<R> {
 
     fn newest_number(&self) -> Result<u64, Damage> {
         let entries = self.read.list().map_err(|_| self.damage(Flaw::Unreadable))?;
-        let newest = entries.iter().filter_map(|entry| segment_number(&entry.name)).max();
+        let newest = entries.iter().filter_map(|entry| segment_file(&entry.name)).map(|(n, _)| n).max();
         Ok(newest.unwrap_or(self.scan.number).max(self.scan.number))
     }
 
@@ -347,7 +346,7 @@ impl<R: StorageRead> JournalReader<R> {
             }
             self.reported = Some((after, 0));
             let damage = Damage {
-                file: segment_name(after),
+                file: listing.name(after),
                 segment: after,
                 offset: 0,
                 ..self.damage(Flaw::Checksum)
@@ -362,7 +361,7 @@ impl<R: StorageRead> JournalReader<R> {
         self.looked_at = None;
         if skipped && !is_declared(&self.gaps, before, expected) && !self.undeclared_gap {
             self.undeclared_gap = true;
-            let file = segment_name(after);
+            let file = listing.name(after);
             return Err(Damage { file, segment: after, offset: 0, lsn: expected, flaw: Flaw::Short });
         }
         Ok(true)
@@ -377,15 +376,15 @@ enum After {
 
 /// The header of segment `number`, when it is whole and in its place.
 fn header_of(listing: &Listing, number: u64, identity: &Identity) -> Option<Header> {
-    let (page, _) = listing.files.get(&number)?;
-    Header::decode(page).ok().filter(|h| h.number == number && h.identity == *identity)
+    let listed = listing.files.get(&number)?;
+    Header::decode(&listed.page).ok().filter(|h| h.number == number && h.identity == *identity)
 }
 
 fn scan_segment<R: StorageRead>(read: &R, header: &Header) -> Result<SegmentScan<R::Source>, OpenError> {
-    let name = segment_name(header.number);
     let live = read.live().map_err(|e| OpenError::io("read", LIVE, &e))?;
-    let source = read.open(&name).map_err(|e| OpenError::io("open", &name, &e))?;
-    let bytes = source.bytes().map_err(|e| OpenError::io("read", &name, &e))?;
+    let source = open_segment(read, header.number)
+        .map_err(|e| OpenError::io("open", &segment_name(header.number), &e))?;
+    let bytes = source.bytes().map_err(|e| OpenError::io("read", &source.name(), &e))?;
     // The reader looks again, with the limit that applies to it, before it believes that this is the end.
     let end = match live {
         Some(live) if live.segment == header.number => live.offset.min(bytes),

@@ -25,8 +25,8 @@ use std::thread::JoinHandle;
 
 use crate::error::IoFacts;
 use crate::layout::{Header, NO_ROOT, PAGE_BYTES, Root, SEAL_BYTES, Seal};
+use crate::segment::{SegmentFile, open_segment, segment_name};
 use crate::storage::{SPARE, Source, Storage, StorageFile, StorageNames, StorageRead, TouchAhead};
-use crate::writer::segment_name;
 
 /// The writer says how far it is each time it has stored this much: some hundred microseconds of hashing.
 pub(crate) const REACHED_BYTES: u64 = 128 << 10;
@@ -202,7 +202,7 @@ struct Hashing<F> {
     touched: u64,
 }
 
-type HashingOf<S> = Hashing<<<S as Storage>::Read as StorageRead>::Source>;
+type HashingOf<S> = Hashing<SegmentFile<<<S as Storage>::Read as StorageRead>::Source>>;
 
 /// The steps themselves.
 pub(crate) struct Work<S: Storage> {
@@ -348,8 +348,9 @@ impl<S: Storage> Work<S> {
     /// Hashes up to `end`, or less far when the writer is going away.
     fn take_until(&mut self, hashing: &mut HashingOf<S>, end: u64) -> Result<(), IoFacts> {
         if hashing.source.is_none() {
-            let name = segment_name(hashing.header.number);
-            let source = self.read.open(&name).map_err(|e| IoFacts::new("open", name, &e))?;
+            let number = hashing.header.number;
+            let source = open_segment(&self.read, number)
+                .map_err(|e| IoFacts::new("open", segment_name(number), &e))?;
             hashing.source = Some(source);
         }
         let Some(source) = &hashing.source else { return Ok(()) };

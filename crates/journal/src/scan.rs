@@ -4,6 +4,7 @@
 //! verified. A page the device cannot read becomes a flaw, never a panic. Nothing here decides what damage
 //! means.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use crate::beside;
@@ -11,6 +12,7 @@ use crate::frame::{Flaw, Link, RawRecord};
 use crate::layout::{
     BATCH_BYTES_MAX, DeclaredGap, FIRST_BYTES, FRAME_BYTES, Header, PAGE_BYTES, SEAL_BYTES, Seal, u64_at,
 };
+use crate::segment::{SegmentFile, flaw_of};
 use crate::storage::Source;
 use crate::{Lsn, Record};
 
@@ -22,7 +24,7 @@ const WINDOW_BYTES: u64 = 256 << 10;
 /// Pages of the file lie at page boundaries of the memory: the kernel copies a cached page to such a place six
 /// times as fast as to one that lies a few bytes behind a boundary, which is where large allocations begin.
 struct Window<F> {
-    source: F,
+    source: SegmentFile<F>,
     /// Nothing at or behind this offset is looked at.
     end: u64,
     /// File offset of the first buffered byte: a multiple of a page.
@@ -34,7 +36,8 @@ struct Window<F> {
     filled: usize,
     /// Bytes of the next read: few at the end of a live file, where little can be new.
     portion: u64,
-    unreadable: Vec<u64>,
+    /// Pieces of the file that could not be had, by where they begin: where they end, and why.
+    unreadable: BTreeMap<u64, (u64, Flaw)>,
 }
 
 impl<F: Source> Window<F> {
@@ -80,17 +83,17 @@ impl<F: Source> Window<F> {
         let start = self.skew + self.filled;
         match self.source.read_at(from, &mut self.bytes[start..start + room]) {
             Ok(n) => self.filled += n,
-            Err(_) => self.fill_by_pages(from, room),
+            Err(_) => self.fill_by_pieces(from, room),
         }
     }
 
-    /// After a failed read: page by page, so that one bad page does not hide its neighbours.
-    fn fill_by_pages(&mut self, from: u64, room: usize) {
+    /// After a failed read: piece by piece, so that a bad page or block does not hide its neighbours.
+    fn fill_by_pieces(&mut self, from: u64, room: usize) {
         let mut at = from;
         let end = from + room as u64;
         while at < end {
-            let page = at / PAGE_BYTES * PAGE_BYTES;
-            let n = (page + PAGE_BYTES).min(end) - at;
+            let piece = self.source.piece(at);
+            let n = piece.end.min(end) - at;
             let start = self.skew + self.filled;
             let target = &mut self.bytes[start..start + n as usize];
             match self.source.read_at(at, target) {
@@ -100,20 +103,21 @@ impl<F: Source> Window<F> {
                         return;
                     }
                 }
-                Err(_) => {
+                Err(e) => {
                     target.fill(0xff);
                     self.filled += n as usize;
-                    if !self.unreadable.contains(&page) {
-                        self.unreadable.push(page);
-                    }
+                    self.unreadable.insert(piece.start, (piece.end, flaw_of(&e)));
                 }
             }
             at += n;
         }
     }
 
-    fn is_unreadable(&self, from: u64, until: u64) -> bool {
-        self.unreadable.iter().any(|page| *page < until && page + PAGE_BYTES > from)
+    /// Why some of the bytes in this range could not be had, if so.
+    fn unreadable(&self, from: u64, until: u64) -> Option<Flaw> {
+        // Two pieces that share a byte end at the same one.
+        let (_, (end, flaw)) = self.unreadable.range(..until).next_back()?;
+        (*end > from).then_some(*flaw)
     }
 }
 
@@ -185,7 +189,7 @@ const ROOT_PORTION_BYTES: u64 = 64 << 10;
 
 impl<F: Source> SegmentScan<F> {
     /// A scan from the first record of the segment with this header.
-    pub(crate) fn new(source: F, header: &Header, file_bytes: u64) -> SegmentScan<F> {
+    pub(crate) fn new(source: SegmentFile<F>, header: &Header, file_bytes: u64) -> SegmentScan<F> {
         SegmentScan {
             window: Window {
                 source,
@@ -195,7 +199,7 @@ impl<F: Source> SegmentScan<F> {
                 skew: 0,
                 filled: 0,
                 portion: WINDOW_BYTES,
-                unreadable: Vec::new(),
+                unreadable: BTreeMap::new(),
             },
             number: header.number,
             epoch: header.epoch,
@@ -227,7 +231,12 @@ impl<F: Source> SegmentScan<F> {
         }
     }
 
-    /// Length of the file right now.
+    /// The name of the file that is read.
+    pub(crate) fn file(&self) -> String {
+        self.window.source.name()
+    }
+
+    /// Length of the segment right now.
     pub(crate) fn file_bytes(&self) -> io::Result<u64> {
         self.window.source.bytes()
     }
@@ -355,19 +364,18 @@ impl<F: Source> SegmentScan<F> {
         self.take_into_root();
         // A frame is judged by its first bytes; if the device failed within its first page or two, that is
         // the cause and not what the filler bytes look like.
-        if self.window.is_unreadable(at, at + (FRAME_BYTES + FIRST_BYTES) as u64)
-            || (flaw == Flaw::Checksum && self.frame_is_unreadable(at))
-        {
-            return Step::Stop(Flaw::Unreadable);
+        let mut unreadable = self.window.unreadable(at, at + (FRAME_BYTES + FIRST_BYTES) as u64);
+        if unreadable.is_none() && flaw == Flaw::Checksum {
+            unreadable = self.frame_is_unreadable(at);
         }
-        Step::Stop(flaw)
+        Step::Stop(unreadable.unwrap_or(flaw))
     }
 
-    fn frame_is_unreadable(&mut self, at: u64) -> bool {
+    fn frame_is_unreadable(&mut self, at: u64) -> Option<Flaw> {
         let bytes = self.window.from(at, at, at + 4);
         match RawRecord(bytes).size() {
-            Ok(size) => self.window.is_unreadable(at, at + size as u64),
-            Err(_) => false,
+            Ok(size) => self.window.unreadable(at, at + size as u64),
+            Err(_) => None,
         }
     }
 
@@ -407,7 +415,7 @@ impl<F: Source> SegmentScan<F> {
 
     /// As `rest_is_zero`, with the second half of a long rest read from `other` at the same time. Any doubt is
     /// settled by reading it all again here.
-    pub(crate) fn rest_is_zero_beside(&mut self, other: F) -> bool {
+    pub(crate) fn rest_is_zero_beside(&mut self, other: SegmentFile<F>) -> bool {
         let end = self.window.end;
         let middle = self.offset.midpoint(end) / PAGE_BYTES * PAGE_BYTES;
         let Some(second_half) = beside::zeros(other, middle, end) else { return self.rest_is_zero() };
@@ -489,7 +497,7 @@ impl<F: Source> SegmentScan<F> {
 
     /// Whether the device failed to give anything at or behind the position, of all that was looked at.
     pub(crate) fn unreadable_behind(&self) -> bool {
-        self.window.is_unreadable(self.offset, self.window.end)
+        self.window.unreadable(self.offset, self.window.end).is_some()
     }
 
     /// The highest durable LSN that any valid batch behind the position claims. The position stays.

@@ -20,6 +20,8 @@ pub(crate) const SPARE: &str = "spare.tmp";
 pub(crate) const FIRST: &str = "first.tmp";
 /// Name of the file a checkpoint or a copy is written under before it is renamed.
 pub(crate) const TEMP: &str = "write.tmp";
+/// Name of the file a compressed segment is written under before it is renamed.
+pub(crate) const PACK: &str = "pack.tmp";
 /// Name of the lock file.
 pub(crate) const LOCK: &str = "lock";
 /// Name of the file the writer publishes its durable end in.
@@ -107,11 +109,11 @@ pub trait Storage: Send + 'static {
     type Read: StorageRead;
     /// A file open for writing.
     type File: StorageFile;
-    /// A handle for renaming.
-    type Names: StorageNames;
+    /// A handle for changing names.
+    type Names: StorageNames<File = Self::File>;
     /// A reading handle on the same directory.
     fn reader(&self) -> Self::Read;
-    /// A handle that renames files of the same directory, on whatever thread.
+    /// A handle that changes names in the same directory, on whatever thread.
     fn names(&self) -> io::Result<Self::Names>;
     /// Takes the writer's lock; it is held until this value is dropped.
     fn lock(&mut self) -> Result<(), LockError>;
@@ -137,6 +139,14 @@ pub trait Storage: Send + 'static {
 
 /// Changes of names in a directory.
 pub trait StorageNames: Send + 'static {
+    /// A file open for writing.
+    type File: StorageFile;
+    /// Creates an empty file, replacing one of the same name.
+    fn create(&mut self, name: &str) -> io::Result<Self::File>;
+    /// Removes a file.
+    fn remove(&mut self, name: &str) -> io::Result<()>;
+    /// From here on the calling thread does what nobody waits for: others go first.
+    fn step_back(&self);
     /// Renames a file, replacing the target.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.

@@ -8,7 +8,8 @@
 mod conclude;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use crate::checkpoint::Named;
 use crate::decide::Row;
@@ -16,8 +17,8 @@ use crate::error::OpenError;
 use crate::frame::Flaw;
 use crate::layout::{DeclaredGap, FORMAT_VERSION, Header, HeaderFlaw, NO_ROOT, PAGE_BYTES, Root};
 use crate::roots::{Before, Unhashed};
+use crate::segment::{open_segment, packed_name, segment_file, segment_name};
 use crate::storage::{Live, Source, StorageRead};
-use crate::writer::{segment_name, segment_number};
 use crate::{Checkpoint, Config, Identity, Lsn, Progress, checkpoint};
 use conclude::conclude;
 use walk::Walk;
@@ -25,6 +26,9 @@ pub(crate) use walk::content_end;
 
 /// Damaged places told apart in one journal; the last one then stands for all that follows.
 const WOUNDS_MAX: usize = 1000;
+
+/// Segments in a row that a listing does not name and that are looked for all the same.
+const MISSING_MAX: usize = 64;
 
 /// Who says that a damaged record had been durable.
 #[non_exhaustive]
@@ -56,7 +60,7 @@ pub struct GapEvidence {
     pub segment: u64,
     /// File name.
     pub file: String,
-    /// Offset of the first damaged frame.
+    /// Offset of the first damaged frame; in a compressed segment, as it was before.
     pub offset: u64,
     /// What is wrong there.
     pub flaw: Flaw,
@@ -106,6 +110,11 @@ pub enum Note {
     },
     /// A seal is damaged; the next header vouches for the same facts and the records verify.
     SealDamaged {
+        /// File name.
+        file: String,
+    },
+    /// One of the two block lists of a compressed segment is damaged; the other one stands.
+    ListDamaged {
         /// File name.
         file: String,
     },
@@ -164,7 +173,10 @@ pub(crate) struct Span {
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
     pub(crate) header: Header,
+    /// Bytes of its file; of a compressed one, before it was.
     pub(crate) file_bytes: u64,
+    /// Whether it is compressed; such a file is never written again.
+    pub(crate) packed: bool,
     /// Whether the header page itself was whole.
     pub(crate) header_whole: bool,
     /// Where its records end, when they were followed or believed to there.
@@ -238,25 +250,60 @@ impl Survey {
     }
 }
 
+/// One segment file of a directory.
+pub(crate) struct Listed {
+    /// Its header page; empty when it cannot be read.
+    pub(crate) page: Vec<u8>,
+    /// Bytes of the segment, as far as they may be looked at.
+    pub(crate) bytes: u64,
+    /// Whether it is compressed.
+    pub(crate) packed: bool,
+    /// The version a compressed file needs, when that is newer than this program's.
+    newer: Option<u16>,
+}
+
 /// The segments and checkpoints of a directory, headers read and nothing judged yet.
 pub(crate) struct Listing {
-    pub(crate) files: BTreeMap<u64, (Vec<u8>, u64)>,
+    pub(crate) files: BTreeMap<u64, Listed>,
     pub(crate) checkpoints: Vec<Named>,
     pub(crate) damaged_checkpoints: Vec<String>,
+}
+
+impl Listed {
+    /// Looks at segment `number`; `None` when there is none.
+    fn read<R: StorageRead>(read: &R, number: u64) -> Result<Option<Listed>, OpenError> {
+        let file = match open_segment(read, number) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(OpenError::io("open", &segment_name(number), &e)),
+        };
+        let bytes = file.bytes().map_err(|e| OpenError::io("read", &file.name(), &e))?;
+        let mut page = vec![0; PAGE_BYTES as usize];
+        let n = file.read_at(0, &mut page).unwrap_or(0);
+        page.truncate(n);
+        Ok(Some(Listed { page, bytes, packed: file.is_packed(), newer: file.newer() }))
+    }
 }
 
 impl Listing {
     /// Reads the directory. Every header page that cannot be read counts as empty.
     pub(crate) fn read<R: StorageRead>(read: &R) -> Result<Listing, OpenError> {
         let entries = read.list().map_err(|e| OpenError::io("list", ".", &e))?;
+        let numbers: BTreeSet<u64> =
+            entries.iter().filter_map(|entry| segment_file(&entry.name)).map(|(number, _)| number).collect();
         let mut files = BTreeMap::new();
-        for entry in &entries {
-            let Some(number) = segment_number(&entry.name) else { continue };
-            let file = read.open(&entry.name).map_err(|e| OpenError::io("open", &entry.name, &e))?;
-            let mut page = vec![0; PAGE_BYTES as usize];
-            let n = file.read_at(0, &mut page).unwrap_or(0);
-            page.truncate(n);
-            files.insert(number, (page, entry.bytes));
+        let mut before = 0;
+        for number in numbers {
+            // A file that got another name while the directory was listed may be missing from the list.
+            for missing in (before + 1..number).take(MISSING_MAX) {
+                if let Some(listed) = Listed::read(read, missing)? {
+                    files.insert(missing, listed);
+                }
+            }
+            if let Some(listed) = Listed::read(read, number)? {
+                files.insert(number, listed);
+            }
+            before = number;
         }
         let (checkpoints, damaged_checkpoints) =
             checkpoint::load(read).map_err(|e| OpenError::io("list", ".", &e))?;
@@ -268,18 +315,26 @@ impl Listing {
 
     /// The newest format version any whole header names, when it is newer than this program's.
     pub(crate) fn newer(&self) -> Option<(String, u16)> {
-        self.files.iter().find_map(|(number, (page, _))| match Header::decode(page) {
+        self.files.iter().find_map(|(number, listed)| match Header::decode(&listed.page) {
             Err(HeaderFlaw::Newer(version)) if version > FORMAT_VERSION => {
-                Some((segment_name(*number), version))
+                Some((self.name(*number), version))
             }
-            Ok(_) | Err(HeaderFlaw::Newer(_) | HeaderFlaw::Damaged) => None,
+            Ok(_) | Err(HeaderFlaw::Newer(_) | HeaderFlaw::Damaged) => {
+                listed.newer.map(|version| (self.name(*number), version))
+            }
         })
+    }
+
+    /// The name of the file that segment `number` is read from.
+    pub(crate) fn name(&self, number: u64) -> String {
+        let packed = self.files.get(&number).is_some_and(|listed| listed.packed);
+        if packed { packed_name(number) } else { segment_name(number) }
     }
 
     /// Who this journal is: the identity with this id if one is named and found, else the first found.
     pub(crate) fn identity(&self, journal_id: Option<[u8; 16]>) -> Option<Identity> {
-        let headers = self.files.iter().filter_map(|(number, (page, _))| {
-            Header::decode(page).ok().filter(|header| header.number == *number).map(|h| h.identity)
+        let headers = self.files.iter().filter_map(|(number, listed)| {
+            Header::decode(&listed.page).ok().filter(|header| header.number == *number).map(|h| h.identity)
         });
         let all: Vec<Identity> = headers.chain(self.checkpoints.iter().map(|named| named.identity)).collect();
         let named = all.iter().find(|identity| Some(identity.journal_id) == journal_id);
@@ -291,8 +346,8 @@ impl Listing {
     /// Beside a live writer: nothing behind the durable end exists yet.
     pub(crate) fn limit(&mut self, live: Live) {
         self.files.retain(|number, _| *number <= live.segment);
-        if let Some((_, bytes)) = self.files.get_mut(&live.segment) {
-            *bytes = (*bytes).min(live.offset);
+        if let Some(listed) = self.files.get_mut(&live.segment) {
+            listed.bytes = listed.bytes.min(live.offset);
         }
     }
 
@@ -300,7 +355,7 @@ impl Listing {
     pub(crate) fn keep_finished_until(&mut self, lsn: Lsn) {
         self.files.pop_last();
         while let Some(newest) = self.files.last_entry()
-            && Header::decode(&newest.get().0).is_ok_and(|header| header.first_lsn > lsn)
+            && Header::decode(&newest.get().page).is_ok_and(|header| header.first_lsn > lsn)
         {
             newest.remove();
         }
@@ -312,7 +367,7 @@ impl Listing {
     pub(crate) fn declared(&self) -> Vec<(u64, DeclaredGap)> {
         self.files
             .iter()
-            .filter_map(|(number, (page, _))| Some((*number, Header::decode(page).ok()?)))
+            .filter_map(|(number, listed)| Some((*number, Header::decode(&listed.page).ok()?)))
             .flat_map(|(number, header)| header.gaps.into_iter().map(move |gap| (number, gap)))
             .collect()
     }
@@ -345,6 +400,7 @@ pub(crate) fn survey<R: StorageRead>(
     let base = newest.map_or(0, |named| named.checkpoint.lsn);
     let mut walk = Walk {
         read,
+        listing,
         config,
         identity,
         base,
@@ -370,27 +426,31 @@ pub(crate) fn survey<R: StorageRead>(
     );
     let last_number = listing.files.keys().last().copied().unwrap_or(0);
     let whole = |number: u64| -> Option<Header> {
-        let (page, _) = listing.files.get(&number)?;
-        Header::decode(page).ok().filter(|h| h.number == number && h.identity == identity)
+        let listed = listing.files.get(&number)?;
+        Header::decode(&listed.page).ok().filter(|h| h.number == number && h.identity == identity)
     };
     let mut tail = TailEnd::Untouchable;
     for number in 1..=last_number {
-        let Some((page, file_bytes)) = listing.files.get(&number) else {
+        let Some(listed) = listing.files.get(&number) else {
             walk.wound(number, PAGE_BYTES, 0, Flaw::Short, Proof::FinishedSegment);
             continue;
         };
         let next = whole(number + 1);
         let header = match whole(number) {
             Some(header) => Some((header, true)),
-            None => walk.reconstruct(number, *file_bytes, next.as_ref())?.map(|header| (header, false)),
+            None => walk.reconstruct(number, listed.bytes, next.as_ref())?.map(|header| (header, false)),
         };
         let Some((header, header_whole)) = header else {
-            walk.lost_header(number, *file_bytes, number == last_number);
+            walk.lost_header(number, listed.bytes, number == last_number);
             continue;
         };
-        walk.enter(header, page, *file_bytes, header_whole);
+        walk.enter(header, listed, header_whole);
         progress(Progress { segment: number, segments: last_number, records: walk.records });
-        if number == last_number && !depth.all_finished {
+        if number == last_number && listed.packed {
+            // Only what was sealed and durable was ever compressed, whatever became of those behind it.
+            walk.older(None)?;
+            tail = if walk.sealed { TailEnd::Sealed } else { TailEnd::Untouchable };
+        } else if number == last_number && !depth.all_finished {
             tail = walk.tail()?;
         } else {
             walk.older(next.as_ref())?;

@@ -15,7 +15,8 @@ mod rows;
 
 pub(crate) const ID: Identity = Identity { journal_id: *b"specimen-journal", schema: 1, mode: 2 };
 pub(crate) const EXPECT: Expect = Expect { journal_id: Some(ID.journal_id), schema: 1, mode: 2 };
-pub(crate) const SMALL: Config = Config { segment_bytes: Config::SEGMENT_BYTES_MIN, knows: |_, _| true };
+pub(crate) const SMALL: Config =
+    Config { segment_bytes: Config::SEGMENT_BYTES_MIN, knows: |_, _| true, compress: false };
 
 /// A record as the oracle remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,9 @@ pub(crate) fn opened(disk: &MemStorage) -> Result<Opening<MemStorage>, OpenError
     open(disk.clone(), EXPECT, SMALL)
 }
 
+/// `SMALL`, with sealed segments compressed.
+pub(crate) const PACKED: Config = Config { compress: true, ..SMALL };
+
 pub(crate) fn folded(opening: &mut Opening<MemStorage>, from: u64) -> Result<Vec<Owned>, OpenError> {
     let mut out = Vec::new();
     opening.records(from, |record| {
@@ -122,7 +126,14 @@ pub(crate) fn folded(opening: &mut Opening<MemStorage>, from: u64) -> Result<Vec
 pub(crate) fn recover(
     disk: &MemStorage,
 ) -> Result<(Writer<MemStorage>, Vec<Owned>, RecoveryReport), OpenError> {
-    let mut opening = opened(disk)?;
+    recover_with(disk, SMALL)
+}
+
+pub(crate) fn recover_with(
+    disk: &MemStorage,
+    config: Config,
+) -> Result<(Writer<MemStorage>, Vec<Owned>, RecoveryReport), OpenError> {
+    let mut opening = open(disk.clone(), EXPECT, config)?;
     let records = folded(&mut opening, 1)?;
     assert_eq!(records.last().map_or(0, |r| r.lsn), opening.last_lsn());
     let (writer, report) = opening.finish()?;

@@ -55,6 +55,9 @@ impl fmt::Display for Finding {
             Finding::Note(Note::SealDamaged { file }) => {
                 write!(f, "{file}: the seal is damaged; no record is lost")
             }
+            Finding::Note(Note::ListDamaged { file }) => {
+                write!(f, "{file}: one of its two block lists is damaged; no record is lost")
+            }
             Finding::Note(Note::CheckpointDamaged { file }) => {
                 write!(f, "{file}: the checkpoint is damaged and not used; a replay takes longer")
             }
@@ -71,7 +74,7 @@ pub struct VerifyReport {
     pub records: u64,
     /// Segments read.
     pub segments: u64,
-    /// Bytes of all segment files, or as far as they are durable beside a live writer.
+    /// Bytes of all segments, before any was compressed, or as far as they are durable beside a live writer.
     pub bytes: u64,
     /// The last valid LSN that folding reaches.
     pub last_lsn: Lsn,
@@ -132,7 +135,7 @@ fn report<R: StorageRead>(
         identity,
         records: survey.report.records_verified,
         segments: survey.report.segments,
-        bytes: listing.files.values().map(|(_, bytes)| bytes).sum(),
+        bytes: listing.files.values().map(|listed| listed.bytes).sum(),
         last_lsn: survey.report.last_lsn,
         checkpoints: survey.checkpoints.iter().map(|c| c.lsn).collect(),
         findings,

@@ -18,10 +18,12 @@ use crate::error::{Fault, IoFacts, OpenError, Refusal};
 use crate::frame::{self, Link};
 use crate::layout::{
     BATCH_BYTES_MAX, DeclaredGap, FORMAT_VERSION, FRAME_BYTES, GAPS_MAX, Header, Mark, NO_ROOT, PAGE_BYTES,
-    Place, Root, SEAL_BYTES, Seal,
+    PLAIN_VERSION, Place, Root, SEAL_BYTES, Seal,
 };
+use crate::packing::{Compression, Packing};
 use crate::roots::{Before, Change, REACHED_BYTES, Roots};
-use crate::storage::{FIRST, Live, SPARE, Spare, Storage, StorageFile};
+use crate::segment::segment_name;
+use crate::storage::{FIRST, Live, PACK, SPARE, Spare, Storage, StorageFile};
 use crate::survey::GapEvidence;
 use crate::{Config, Identity, Lsn, NewRecord, Room};
 
@@ -29,17 +31,6 @@ use crate::{Config, Identity, Lsn, NewRecord, Room};
 const RESERVE_RECORDS: u64 = 10_000;
 /// Bytes a record in the reserve is taken to need.
 const RESERVE_RECORD_BYTES: u64 = 256;
-
-/// File name of segment `number`.
-pub(crate) fn segment_name(number: u64) -> String {
-    format!("{number:010}.seg")
-}
-
-/// The number in a segment's file name.
-pub(crate) fn segment_number(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".seg")?;
-    (digits.len() == 10).then(|| digits.parse().ok()).flatten().filter(|n| *n > 0)
-}
 
 /// How much room is left for batches that may not use the reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +120,7 @@ pub struct Writer<S: Storage> {
     stats: Stats,
     latch: Option<IoFacts>,
     roots: Roots<S>,
+    packing: Packing<S>,
     // Dropped last: it holds the lock.
     storage: S,
 }
@@ -186,6 +178,8 @@ impl<S: Storage> Writer<S> {
         config: Config,
         start: Start<S::File>,
     ) -> Result<Writer<S>, OpenError> {
+        // Left behind by a process that died while it compressed; usually there is none.
+        let _ = storage.remove(PACK);
         // The first segment of an opening is small: a full one is made behind its back.
         let mut first_bytes = config.segment_bytes.min(FIRST_SEGMENT_BYTES);
         let mut made = first_file(&mut storage, first_bytes);
@@ -197,7 +191,9 @@ impl<S: Storage> Writer<S> {
         }
         let mut file = made.map_err(|e| OpenError::io("make a segment", FIRST, &e))?;
         let header = Header {
-            version: FORMAT_VERSION,
+            // While one segment is of this version, no program opens the journal that would take a compressed one for
+            // a missing one; and the newest one always is, where any is compressed.
+            version: if config.compress { FORMAT_VERSION } else { PLAIN_VERSION },
             identity,
             number: start.number,
             epoch: start.epoch,
@@ -216,6 +212,8 @@ impl<S: Storage> Writer<S> {
         });
         install(&mut storage, FIRST, &mut file, &header).map_err(OpenError::Io)?;
         let mut roots = Roots::new(&storage).map_err(|e| OpenError::io("start a thread for", ".", &e))?;
+        let packing = Packing::new(&storage, identity, config)
+            .map_err(|e| OpenError::io("start a thread for", ".", &e))?;
         roots.build_on(start.before);
         roots.begin(&header, &file);
         for (file, bytes) in start.untrimmed {
@@ -244,12 +242,14 @@ impl<S: Storage> Writer<S> {
             stats: Stats::default(),
             latch: None,
             roots,
+            packing,
             header,
             storage,
         };
         writer.begin_spare();
         writer.pin_gaps();
         writer.publish();
+        writer.packing.newest(writer.header.number);
         Ok(writer)
     }
 
@@ -281,6 +281,11 @@ impl<S: Storage> Writer<S> {
     /// Counters since this writer began.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// What was compressed since this writer began, and what stands in the way of more.
+    pub fn compression(&self) -> Compression {
+        self.packing.told()
     }
 
     /// A reading handle on the same storage.
@@ -599,7 +604,6 @@ impl<S: Storage> Writer<S> {
             root: NO_ROOT,
         };
         let header = Header {
-            version: FORMAT_VERSION,
             number: self.header.number + 1,
             first_lsn: self.next_lsn,
             chain: self.chain,
@@ -642,6 +646,8 @@ impl<S: Storage> Writer<S> {
         self.durable_offset = PAGE_BYTES;
         self.begin_spare();
         self.publish();
+        // Behind the spare: a full disk is for the next segment first.
+        self.packing.newest(self.header.number);
         Ok(())
     }
 

@@ -30,6 +30,8 @@ fn the_documented_defaults_are_right_and_play_two_acts() {
     let config = plain("");
     let names: Vec<&str> = config.acts.iter().map(|act| act.name.as_str()).collect();
     assert_eq!(names, ["act1", "act2"]);
+    assert!(!config.journal.compress && plain("[journal]\ncompress = true\n").journal.compress);
+    assert!(wrong("[journal]\ncompress = \"zstd\"\n").contains("neither true nor false"));
     assert_eq!(config.acts[0].price_age, Age::Intervals(Fixed::new(25, 1)));
     assert_eq!(config.acts[1].price_age, Age::Span(10_000_000_000));
     assert_eq!(config.acts[1].engine.plan.plan.initial, Distance::Relative(Rate::basis_points(20)));

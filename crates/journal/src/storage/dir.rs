@@ -42,6 +42,8 @@ pub struct DirStorage {
     beat: Arc<AtomicU64>,
 }
 
+/// The niceness of a thread that nobody waits for.
+const LOWEST_PRIORITY: i32 = 19;
 /// Zeros that are written before a file is used at all: a millisecond or two.
 const FILLED_AT_ONCE_BYTES: u64 = 512 << 10;
 
@@ -232,6 +234,21 @@ impl StorageRead for DirReader {
 }
 
 impl StorageNames for DirReader {
+    type File = DirFile;
+
+    fn create(&mut self, name: &str) -> io::Result<DirFile> {
+        create_at(self, name)
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        Ok(rfs::unlinkat(&self.dir, name, AtFlags::empty())?)
+    }
+
+    fn step_back(&self) {
+        // On Linux this is of the calling thread alone. Where it is not granted, the scheduler is as fair as ever.
+        let _ = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
+    }
+
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         Ok(rfs::renameat(&self.dir, from, &self.dir, to)?)
     }
@@ -323,7 +340,7 @@ impl Storage for DirStorage {
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
-        Ok(rfs::unlinkat(&self.reader.dir, name, AtFlags::empty())?)
+        StorageNames::remove(&mut self.reader, name)
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {

@@ -38,7 +38,7 @@ pub struct MemStorage {
     spare: Option<io::Result<MemFile>>,
 }
 
-/// Renames files of a simulated disk for the process that it was made by; it never holds the lock.
+/// Changes names on a simulated disk for the process that it was made by; it never holds the lock.
 #[derive(Debug)]
 pub struct MemNames(MemStorage);
 
@@ -323,6 +323,18 @@ impl Storage for MemStorage {
 }
 
 impl StorageNames for MemNames {
+    type File = MemFile;
+
+    fn create(&mut self, name: &str) -> io::Result<MemFile> {
+        self.0.create(name)
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+
+    fn step_back(&self) {}
+
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.0.rename(from, to)
     }

@@ -8,7 +8,6 @@ use crate::frame::Flaw;
 use crate::layout::{DeclaredGap, PAGE_BYTES};
 use crate::scan::is_declared;
 use crate::storage::StorageRead;
-use crate::writer::segment_name;
 use crate::{Checkpoint, Lsn};
 
 /// Turns wounds into gaps: which of them were known, which a checkpoint covers, and where folding ends.
@@ -94,7 +93,7 @@ pub(super) fn conclude<R: StorageRead>(
             through_lsn,
             bytes: wound.bytes,
             segment: wound.number,
-            file: segment_name(wound.number),
+            file: walk.listing.name(wound.number),
             offset: wound.offset,
             flaw: wound.flaw,
             proof: wound.proof,

@@ -1,7 +1,7 @@
 //! Walking the segments in order: which stretches of records are intact, where the chain breaks, and what the
 //! table says of each break.
 
-use super::{Cut, Note, Proof, Segment, Span, TailEnd, WOUNDS_MAX, Wound};
+use super::{Cut, Listed, Listing, Note, Proof, Segment, Span, TailEnd, WOUNDS_MAX, Wound};
 use crate::beside;
 use crate::decide::{Evidence, Place, Row, Seen, decide};
 use crate::error::{Newer, OpenError};
@@ -11,8 +11,8 @@ use crate::layout::{
     Seal, roots_agree,
 };
 use crate::scan::{Batch, Behind, Found, SegmentScan, Step};
+use crate::segment::{SegmentFile, open_segment};
 use crate::storage::{Source, StorageRead};
-use crate::writer::segment_name;
 use crate::{Config, Identity, Lsn};
 
 /// Epochs tried for a segment whose header is lost: that of the segment before it and a few after.
@@ -21,6 +21,7 @@ const EPOCH_TRIES: u64 = 4;
 /// Collects spans and wounds while the segments are walked in order.
 pub(super) struct Walk<'a, R: StorageRead> {
     pub(super) read: &'a R,
+    pub(super) listing: &'a Listing,
     pub(super) config: Config,
     pub(super) identity: Identity,
     /// Records up to here need not be read.
@@ -66,9 +67,8 @@ impl<R: StorageRead> Walk<'_, R> {
         }
     }
 
-    fn open(&self, number: u64) -> Result<R::Source, OpenError> {
-        let name = segment_name(number);
-        self.read.open(&name).map_err(|e| OpenError::io("open", &name, &e))
+    fn open(&self, number: u64) -> Result<SegmentFile<R::Source>, OpenError> {
+        open_segment(self.read, number).map_err(|e| OpenError::io("open", &self.listing.name(number), &e))
     }
 
     /// A header that is damaged is rebuilt from its neighbours if the records then verify.
@@ -111,8 +111,12 @@ impl<R: StorageRead> Walk<'_, R> {
         Ok(None)
     }
 
-    pub(super) fn enter(&mut self, header: Header, page: &[u8], file_bytes: u64, header_whole: bool) {
-        let file = segment_name(header.number);
+    pub(super) fn enter(&mut self, header: Header, listed: &Listed, header_whole: bool) {
+        let file = self.listing.name(header.number);
+        let page = &listed.page;
+        if listed.packed && self.open(header.number).is_ok_and(|file| !file.lists_agree()) {
+            self.notes.push(Note::ListDamaged { file: file.clone() });
+        }
         let mut mark = None;
         if page.len() == PAGE_BYTES as usize {
             let (newest, damaged) = Mark::newest(page, header.salt());
@@ -148,7 +152,8 @@ impl<R: StorageRead> Walk<'_, R> {
         self.sealed_before = follows && self.sealed;
         self.segments.push(Segment {
             header,
-            file_bytes,
+            file_bytes: listed.bytes,
+            packed: listed.packed,
             header_whole,
             end: None,
             root: None,
@@ -168,7 +173,7 @@ impl<R: StorageRead> Walk<'_, R> {
     }
 
     /// The seal at the end of a segment's file, if it can be read and fits the header.
-    fn seal_at_end(&self, source: &R::Source, segment: &Segment) -> Option<Seal> {
+    fn seal_at_end(&self, source: &SegmentFile<R::Source>, segment: &Segment) -> Option<Seal> {
         let at = segment.file_bytes.checked_sub(SEAL_BYTES)?;
         let mut bytes = [0; SEAL_BYTES as usize];
         let read = source.read_at(at, &mut bytes).unwrap_or(0);
@@ -177,7 +182,7 @@ impl<R: StorageRead> Walk<'_, R> {
 
     /// The seal of a finished segment: at the end of its file, or with nothing but zeros behind it when the file was
     /// not cut yet.
-    fn seal_of(&self, source: &R::Source, segment: &Segment) -> Option<(u64, Seal)> {
+    fn seal_of(&self, source: &SegmentFile<R::Source>, segment: &Segment) -> Option<(u64, Seal)> {
         if let Some(seal) = self.seal_at_end(source, segment) {
             return Some((segment.file_bytes - SEAL_BYTES, seal));
         }
@@ -199,7 +204,12 @@ impl<R: StorageRead> Walk<'_, R> {
 
     /// A scan that begins with the batch behind the checkpoint, when that lies in this segment and the batch that
     /// ends there is whole; else one from the first record.
-    fn scan(&mut self, source: R::Source, segment: &Segment, hash: bool) -> SegmentScan<R::Source> {
+    fn scan(
+        &mut self,
+        source: SegmentFile<R::Source>,
+        segment: &Segment,
+        hash: bool,
+    ) -> SegmentScan<R::Source> {
         let mut scan = SegmentScan::new(source, &segment.header, segment.file_bytes);
         self.begin_span(PAGE_BYTES, segment.header.seed(), segment.header.first_lsn);
         let place = self.place.filter(|p| {
@@ -259,7 +269,7 @@ impl<R: StorageRead> Walk<'_, R> {
         for record in scan.records(batch) {
             if !(self.config.knows)(record.kind, record.version) {
                 let what = Newer::Record { lsn: record.lsn, kind: record.kind, version: record.version };
-                return Err(OpenError::Newer { file: segment_name(scan.number), what });
+                return Err(OpenError::Newer { file: scan.file(), what });
             }
         }
         Ok(())
@@ -338,7 +348,7 @@ impl<R: StorageRead> Walk<'_, R> {
                             && root.flatten().is_none_or(|root| roots_agree(&root, &n.root_before))
                     });
                     if let Some(next) = successor {
-                        self.notes.push(Note::SealDamaged { file: segment_name(segment.header.number) });
+                        self.notes.push(Note::SealDamaged { file: scan.file() });
                         let told = (next.root_before != NO_ROOT).then_some(next.root_before);
                         if wounded {
                             self.ends_nowhere();
@@ -422,7 +432,7 @@ impl<R: StorageRead> Walk<'_, R> {
             return Ok(());
         }
         let what = Newer::Flags { lsn: scan.link.lsn };
-        Err(OpenError::Newer { file: segment_name(scan.number), what })
+        Err(OpenError::Newer { file: scan.file(), what })
     }
 
     fn leave(&mut self, expected_lsn: Lsn, chain: u32) {
@@ -606,6 +616,6 @@ fn seen<F: Source>(scan: &mut SegmentScan<F>, flaw: Flaw, behind: Behind) -> See
             let until = behind.found.map_or(scan.file_end(), |found| found.offset);
             if scan.zeros_until() >= until { Seen::Zeros } else { Seen::Bad }
         }
-        Flaw::Length | Flaw::Checksum | Flaw::Lsn | Flaw::Batch | Flaw::Seal => Seen::Bad,
+        Flaw::Length | Flaw::Checksum | Flaw::Lsn | Flaw::Batch | Flaw::Seal | Flaw::Block => Seen::Bad,
     }
 }

@@ -28,8 +28,12 @@ struct Told {
 /// One life of a writer: appends, syncs every third batch, takes checkpoints, changes segment, stops cleanly.
 /// Ends quietly at the first fault, as a process that died does.
 fn life(disk: &MemStorage, told: &mut Told, batches: u64, seed: u64) {
+    life_with(disk, told, batches, seed, SMALL);
+}
+
+fn life_with(disk: &MemStorage, told: &mut Told, batches: u64, seed: u64, config: Config) {
     let started = if disk.names().iter().any(|n| n.ends_with(".seg")) {
-        recover(disk).map(|(writer, records, _)| {
+        recover_with(disk, config).map(|(writer, records, _)| {
             assert!(records.len() >= told.acked, "acknowledged records survive");
             assert_eq!(records, told.appended[..records.len()], "what is recovered is a prefix");
             told.appended.truncate(records.len());
@@ -37,7 +41,7 @@ fn life(disk: &MemStorage, told: &mut Told, batches: u64, seed: u64) {
             writer
         })
     } else {
-        create(disk.clone(), ID, SMALL)
+        create(disk.clone(), ID, config)
     };
     let Ok(mut writer) = started else {
         assert!(disk.crashed(), "only a crash stops a start: {:?}", started.err());
@@ -158,15 +162,64 @@ fn a_crash_at_every_step_of_recovery_is_recovered_from() {
     assert!(nested > 3000, "{nested} nested crashes were tried");
 }
 
+/// Whether nothing is left to be compressed, and nothing of an attempt is left.
+fn is_packed(disk: &MemStorage) -> bool {
+    let names = disk.names();
+    let plain = names.iter().filter(|n| n.ends_with(".seg")).count();
+    plain == 2 && !names.iter().any(|n| n == "pack.tmp")
+}
+
+#[test]
+fn a_crash_at_every_step_of_compressing_leaves_every_segment_whole() {
+    // Three segments wait to be compressed when the last opening of this begins.
+    let before = MemStorage::new();
+    let mut told = Told::default();
+    life(&before, &mut told, 24, 3);
+    life(&before, &mut told, 2, 4);
+    life(&before, &mut told, 2, 5);
+    let whole = before.fork();
+    let first_step = whole.ops();
+    life_with(&whole, &mut told.clone(), 9, 6, PACKED);
+    assert!(is_packed(&whole), "{:?}", whole.names());
+    let steps = whole.ops() - first_step;
+    assert!(steps > 40, "{steps}");
+    let mut both = 0;
+    for step in 0..=steps {
+        let disk = before.fork();
+        disk.crash_after(step);
+        let mut told = told.clone();
+        life_with(&disk, &mut told, 9, 6, PACKED);
+        for how in (0..24).map(End::Power).chain([End::Kill]) {
+            let after = end(&disk.fork(), how);
+            let context = format!("step {step} of {steps}, {how:?}");
+            let names = after.names();
+            both += usize::from(names.iter().any(|n| names.contains(&format!("{n}z"))));
+            check_survivors(&after, &told, &context);
+            if !matches!(how, End::Power(3..)) {
+                // Whoever goes on with it finishes it; whoever goes on without it reads it.
+                let without = after.fork();
+                let mut later = told.clone();
+                life(&without, &mut later, 3, 7);
+                check_survivors(&without, &later, &context);
+                life_with(&after, &mut told.clone(), 0, 8, PACKED);
+                assert!(is_packed(&after), "{context}: {:?}", after.names());
+                check_survivors(&after, &told, &context);
+            }
+        }
+    }
+    assert!(both > 3, "both names were met {both} times");
+}
+
 #[test]
 fn many_lives_with_power_cuts_stay_one_journal() {
-    for seed in 0..40 {
+    for seed in 0..80 {
         let mut disk = MemStorage::new();
         let mut told = Told::default();
         for n in 0..6u64 {
             let step = (seed * 31 + n * 17) % 97;
             disk.crash_after(step);
-            life(&disk, &mut told, 12, seed * 10 + n);
+            let config = if seed % 2 == 0 { SMALL } else { PACKED };
+            life_with(&disk, &mut told, 12, seed * 10 + n, config);
             disk = end(&disk, if n % 2 == 0 { End::Power(seed ^ n) } else { End::Kill });
             check_survivors(&disk, &told, &format!("seed {seed} life {n}"));
         }

@@ -263,8 +263,12 @@ fn records_of_another_epoch_or_journal_never_verify() {
 
 /// A journal of several finished segments and the records in it.
 fn long(checkpoint_at: Option<u64>) -> (MemStorage, Vec<Owned>) {
+    long_with(checkpoint_at, SMALL)
+}
+
+fn long_with(checkpoint_at: Option<u64>, config: crate::Config) -> (MemStorage, Vec<Owned>) {
     let disk = MemStorage::new();
-    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    let mut writer = create(disk.clone(), ID, config).unwrap();
     let mut records = Vec::new();
     while writer.stats().rotations < 4 {
         let batch = append(&mut writer, 1 + records.len() as u64 % 4, 11).unwrap();
@@ -551,17 +555,22 @@ fn hurt() -> impl Strategy<Value = Hurt> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(160))]
+    #![proptest_config(ProptestConfig::with_cases(240))]
 
     /// Whatever happens to whatever files: nothing panics, nothing hangs, nothing unverified is shown, and
     /// what was found once is not found anew.
     #[test]
     fn any_damage_leaves_only_what_verifies(
         checkpointed: bool,
+        packed: bool,
         hurts in proptest::collection::vec((0usize..7, hurt()), 1..5),
     ) {
-        static SPECIMENS: std::sync::OnceLock<[(MemStorage, Vec<Owned>); 2]> = std::sync::OnceLock::new();
-        let (disk, records) = &SPECIMENS.get_or_init(|| [long(None), long(Some(1_100))])[usize::from(checkpointed)];
+        static SPECIMENS: std::sync::OnceLock<Vec<(MemStorage, Vec<Owned>)>> = std::sync::OnceLock::new();
+        let specimens = SPECIMENS.get_or_init(|| {
+            let of = |config| [None, Some(1_100)].map(|at| long_with(at, config));
+            [of(SMALL), of(PACKED)].concat()
+        });
+        let (disk, records) = &specimens[usize::from(checkpointed) + 2 * usize::from(packed)];
         let disk = disk.fork();
         for (file, hurt) in hurts {
             let names = disk.names();
@@ -616,4 +625,168 @@ proptest! {
         let second = folded(&mut again, lsn + 1).unwrap();
         prop_assert!(second[..kept.len()] == kept[..] && second[kept.len()..] == ours[..]);
     }
+}
+
+/// A journal whose first segment is compressed, with four blocks of records in it, and the segment's own name.
+fn compressed() -> (MemStorage, Vec<Owned>, String) {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, PACKED).unwrap();
+    let mut records = Vec::new();
+    for n in 0..40 {
+        let mut batch = batch_of(writer.next_lsn(), 1 + n % 4, 7);
+        // Long records in few bytes, so that every bit of the file can be tried.
+        batch.iter_mut().for_each(|record| record.payload = vec![n as u8; 120]);
+        writer.append(&new_records(&batch), Room::Normal).unwrap();
+        writer.sync().unwrap();
+        records.extend(batch);
+    }
+    writer.close().unwrap();
+    for _ in 0..2 {
+        let (mut writer, _, _) = recover_with(&disk, PACKED).unwrap();
+        records.extend(append(&mut writer, 2, 7).unwrap());
+        writer.close().unwrap();
+    }
+    let file = crate::segment::packed_name(1);
+    assert!(disk.file(&file).is_some() && disk.file(SEGMENT).is_none(), "{:?}", disk.names());
+    (disk, records, file)
+}
+
+/// Bytes before and behind the blocks, each block's offsets in the file, and where what is in it begins in the segment.
+type Divided = (usize, Vec<std::ops::Range<usize>>, Vec<u64>);
+
+/// How a compressed file is divided, taken from its bytes as the document describes them.
+fn divided(bytes: &[u8]) -> Divided {
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let count = word(12) as usize;
+    let list = 32 + 16 * count;
+    let (mut at, mut raw) = (list, 0);
+    let (mut blocks, mut starts) = (Vec::new(), Vec::new());
+    for n in 0..count {
+        let stored = word(32 + 16 * n + 4) as usize;
+        blocks.push(at..at + stored);
+        starts.push(raw);
+        at += stored;
+        raw += u64::from(word(32 + 16 * n));
+    }
+    assert_eq!(at + list, bytes.len());
+    (list, blocks, starts)
+}
+
+/// What must be found when these blocks of a compressed segment are lost: the class, and for rot how it is told.
+fn check_lost(
+    copy: &MemStorage,
+    records: &[Owned],
+    starts: &[u64],
+    lost: &[usize],
+    go_on: bool,
+    context: &str,
+) {
+    let class = classify_and(&copy.fork(), records, records.len(), false);
+    let of_records = lost.iter().filter(|n| **n != 0 && **n + 1 != starts.len()).copied().min();
+    let Some(first) = of_records else {
+        assert_eq!(class, Class::Noted, "{context}");
+        return;
+    };
+    assert_eq!(class, Class::Rot, "{context}");
+    if !go_on {
+        return;
+    }
+    let gap = opened(copy).unwrap().report().gap.clone().unwrap();
+    // Without its header and its first records, nothing says whose the others are.
+    let nameless = lost.starts_with(&[0, 1]);
+    let flaw = if nameless { Flaw::Checksum } else { Flaw::Block };
+    assert_eq!((gap.file.as_str(), gap.flaw, gap.segment), ("0000000001.segz", flaw, 1), "{context}");
+    let place = if nameless { 0..1 } else { starts[first] - 2000..starts[first + 1] };
+    assert!(place.contains(&gap.offset), "{context}: {gap:?}");
+    let (shown, damages) = read_all(crate::Storage::reader(copy)).unwrap();
+    assert!(!damages.is_empty() && damages[0].file == gap.file, "{context}: {damages:?}");
+    assert_eq!((damages[0].offset, damages[0].lsn), (gap.offset, gap.first_lsn), "{context}");
+    for (record, after_gap) in &shown {
+        assert_eq!(record, &records[record.lsn as usize - 1], "{context}");
+        assert_eq!(*after_gap, record.lsn >= gap.first_lsn, "{context}");
+    }
+    // Only what touches a lost block is missing.
+    let whole = records.len() - shown.len();
+    assert!(whole <= lost.len() * 4096 / 60, "{context}: {whole} records are missing");
+    let findings = verify(&crate::Storage::reader(copy), |_| ()).unwrap().findings;
+    assert!(findings.iter().any(|f| f.to_string().contains("0000000001.segz")), "{context}: {findings:?}");
+}
+
+#[test]
+fn every_single_bit_flip_of_a_compressed_segment_is_classified() {
+    let (disk, records, file) = compressed();
+    let whole = disk.file(&file).unwrap();
+    let (list, blocks, starts) = divided(&whole);
+    assert!(blocks.len() >= 6, "{}", blocks.len());
+    for bit in 0..whole.len() * 8 {
+        let byte = bit / 8;
+        let copy = disk.fork();
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 1 << (bit % 8);
+        copy.set_file(&file, &bytes);
+        let hit = blocks.iter().position(|block| block.contains(&byte));
+        assert_eq!(hit.is_none(), byte < list || byte >= whole.len() - list);
+        let lost: Vec<usize> = hit.into_iter().collect();
+        // What is told of a flip is the same for all bits of a block.
+        let go_on = bit % 8 == byte % 8 && byte % 8 == 0;
+        check_lost(&copy, &records, &starts, &lost, go_on, &format!("byte {byte} bit {}", bit % 8));
+    }
+}
+
+#[test]
+fn every_truncation_of_a_compressed_segment_is_classified() {
+    let (disk, records, file) = compressed();
+    let whole = disk.file(&file).unwrap();
+    let (list, blocks, starts) = divided(&whole);
+    for length in 0..whole.len() {
+        let copy = disk.fork();
+        copy.set_file(&file, &whole[..length]);
+        if length < list {
+            // Nothing says any more what is where: all of the segment is lost, and what is behind it is shown.
+            let report = opened(&copy).unwrap().report().clone();
+            let gap = report.gap.unwrap();
+            assert_eq!((report.row, gap.first_lsn, gap.file), (Row::E, 1, file.clone()), "cut to {length}");
+            let (shown, damages) = read_all(crate::Storage::reader(&copy)).unwrap();
+            assert!(!damages.is_empty() && shown.iter().all(|(_, after_gap)| *after_gap), "cut to {length}");
+            assert_eq!(shown.len(), 4, "cut to {length}");
+            continue;
+        }
+        let lost: Vec<usize> = (0..blocks.len()).filter(|n| blocks[*n].end > length).collect();
+        check_lost(&copy, &records, &starts, &lost, length % 8 == 0, &format!("cut to {length}"));
+    }
+}
+
+#[test]
+fn a_compressed_segment_of_a_newer_version_is_refused_by_name() {
+    let (disk, _, file) = compressed();
+    let mut bytes = disk.file(&file).unwrap();
+    bytes[8] = 9;
+    let crc = crate::layout::crc32(0, &bytes[..28]);
+    bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+    disk.set_file(&file, &bytes);
+    let newer = |e: &OpenError| matches!(e, OpenError::Newer { file: named, what: crate::Newer::Format { version: 9 } } if *named == file);
+    let refused = opened(&disk).unwrap_err();
+    assert!(newer(&refused), "{refused}");
+    let refused = verify(&crate::Storage::reader(&disk), |_| ()).unwrap_err();
+    assert!(newer(&refused), "{refused}");
+}
+
+/// Both of the newest files are gone and a compressed one is the last: it was durable, and is judged as such.
+#[test]
+fn a_compressed_segment_is_never_a_torn_tail() {
+    let (disk, records, file) = compressed();
+    let last = disk.names().into_iter().filter(|n| n.ends_with(".seg")).collect::<Vec<_>>();
+    last.iter().for_each(|name| disk.remove_file(name));
+    let kept = records.len() - 4;
+    let (_, whole, report) = recover(&disk.fork()).unwrap();
+    assert_eq!((whole.len(), report.row), (kept, Row::B));
+    let bytes = disk.file(&file).unwrap();
+    let (_, blocks, _) = divided(&bytes);
+    disk.patch(&file, blocks[blocks.len() - 2].start as u64 + 9, &[0x55; 4]);
+    let before = disk.file(&file);
+    let (writer, some, report) = recover(&disk).unwrap();
+    assert!(some.len() < kept && report.row == Row::E, "{report:?}");
+    assert!(report.next_lsn > kept as u64, "its seal says how many LSNs were given");
+    writer.close().unwrap();
+    assert_eq!(disk.file(&file), before);
 }
