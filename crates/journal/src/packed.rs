@@ -26,9 +26,9 @@ const ENTRY_BYTES: usize = 16;
 const METHOD_ZSTD: u16 = 1;
 /// Read at once when a file is opened: the block list of a segment of 64 MiB.
 const FIRST_READ_BYTES: usize = 8 << 10;
-/// How hard is tried to find a shorter spelling. Measured here on the mix of `benches/`, MB/s compressed and bytes a
-/// record: see `benches/compress.rs`.
-const LEVEL: i32 = 3;
+/// How hard is tried to find a shorter spelling. Measured on the mix of `benches/`, MB/s and how many times shorter: level
+/// 1 325 and 4.15, level 3 170 and 4.20, level 9 32 and 4.48. All of them are read back alike, at 1.1 GB/s.
+const LEVEL: i32 = 1;
 
 /// What the block list says of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,8 +34,8 @@ const LEFT_ALONE: u64 = 2;
 /// Largest block: what one read of a long scan takes, and little to lose at once.
 const BLOCK_BYTES_MAX: u64 = 256 << 10;
 /// Compressed bytes written at a time, each time with a sync, so that nothing gathers that a sync of the writer would
-/// have to wait for.
-const PORTION_BYTES: usize = 1 << 20;
+/// have to wait for: that of a mebibyte waits for two milliseconds, of this a quarter of one.
+const PORTION_BYTES: usize = 64 << 10;
 
 /// Bytes of a block: as large a part of a segment, whatever its size.
 fn block_bytes(segment_bytes: u64) -> u64 {
@@ -295,6 +295,7 @@ impl<S: Storage> Work<S> {
                 temp.sync().map_err(failed("sync", PACK))?;
                 written += out.len() as u64;
                 out.clear();
+                self.names.give_way();
             }
         }
         let (first, last) = packer.lists();

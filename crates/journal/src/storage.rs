@@ -10,7 +10,7 @@ mod mmap;
 
 use std::io;
 
-pub use dir::{DirFile, DirReader, DirStorage};
+pub use dir::{DirFile, DirNames, DirReader, DirStorage};
 pub use mem::{MemFile, MemNames, MemReader, MemSource, MemStorage, PowerCut};
 
 /// Name of the file the next segment is made ready under.
@@ -147,6 +147,9 @@ pub trait StorageNames: Send + 'static {
     fn remove(&mut self, name: &str) -> io::Result<()>;
     /// From here on the calling thread does what nobody waits for: others go first.
     fn step_back(&self);
+    /// To be called between two portions of such work that keep the device busy: waits a little while the journal
+    /// syncs, so that few of its syncs have to wait for a portion.
+    fn give_way(&mut self);
     /// Renames a file, replacing the target.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.

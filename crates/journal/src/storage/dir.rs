@@ -44,6 +44,8 @@ pub struct DirStorage {
 
 /// The niceness of a thread that nobody waits for.
 const LOWEST_PRIORITY: i32 = 19;
+/// How long such a thread waits between two portions while the journal syncs: some thirty times what a portion takes.
+const GIVE_WAY: std::time::Duration = std::time::Duration::from_millis(10);
 /// Zeros that are written before a file is used at all: a millisecond or two.
 const FILLED_AT_ONCE_BYTES: u64 = 512 << 10;
 
@@ -63,6 +65,15 @@ pub struct DirReader {
     /// Kept open once they were found: a reader at the end of a live journal asks for nothing else.
     live: Mutex<Option<File>>,
     lock: Mutex<Option<File>>,
+}
+
+/// What changes names in a journal directory, on whatever thread.
+#[derive(Debug)]
+pub struct DirNames {
+    dir: DirReader,
+    /// Changes when a sync of the journal begins and when it ends.
+    beat: Arc<AtomicU64>,
+    seen: u64,
 }
 
 /// An open file of a journal directory.
@@ -233,15 +244,37 @@ impl StorageRead for DirReader {
     }
 }
 
-impl StorageNames for DirReader {
+impl DirReader {
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rfs::renameat(&self.dir, from, &self.dir, to)?)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(rfs::unlinkat(&self.dir, name, AtFlags::empty())?)
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        Ok(rfs::fsync(&self.dir)?)
+    }
+}
+
+impl StorageNames for DirNames {
     type File = DirFile;
 
     fn create(&mut self, name: &str) -> io::Result<DirFile> {
-        create_at(self, name)
+        create_at(&self.dir, name)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.dir.rename(from, to)
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
-        Ok(rfs::unlinkat(&self.dir, name, AtFlags::empty())?)
+        self.dir.remove(name)
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        self.dir.sync_dir()
     }
 
     fn step_back(&self) {
@@ -249,12 +282,12 @@ impl StorageNames for DirReader {
         let _ = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
     }
 
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        Ok(rfs::renameat(&self.dir, from, &self.dir, to)?)
-    }
-
-    fn sync_dir(&mut self) -> io::Result<()> {
-        Ok(rfs::fsync(&self.dir)?)
+    fn give_way(&mut self) {
+        let beat = self.beat.load(Ordering::Relaxed);
+        if beat != self.seen {
+            self.seen = beat;
+            std::thread::sleep(GIVE_WAY);
+        }
     }
 }
 
@@ -280,10 +313,10 @@ impl Storage for DirStorage {
     const THREADS: bool = true;
     type Read = DirReader;
     type File = DirFile;
-    type Names = DirReader;
+    type Names = DirNames;
 
-    fn names(&self) -> io::Result<DirReader> {
-        self.reader.duplicate()
+    fn names(&self) -> io::Result<DirNames> {
+        Ok(DirNames { dir: self.reader.duplicate()?, beat: self.beat.clone(), seen: 0 })
     }
 
     fn reader(&self) -> DirReader {
@@ -336,15 +369,15 @@ impl Storage for DirStorage {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        StorageNames::rename(&mut self.reader, from, to)
+        self.reader.rename(from, to)
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
-        StorageNames::remove(&mut self.reader, name)
+        self.reader.remove(name)
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {
-        StorageNames::sync_dir(&mut self.reader)
+        self.reader.sync_dir()
     }
 
     fn spare_begin(&mut self, bytes: u64) {

@@ -335,6 +335,8 @@ impl StorageNames for MemNames {
 
     fn step_back(&self) {}
 
+    fn give_way(&mut self) {}
+
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.0.rename(from, to)
     }
