@@ -26,7 +26,9 @@ use std::thread::JoinHandle;
 use crate::error::IoFacts;
 use crate::layout::{Header, NO_ROOT, PAGE_BYTES, Root, SEAL_BYTES, Seal};
 use crate::segment::{SegmentFile, open_segment, segment_name};
-use crate::storage::{SPARE, Source, Storage, StorageFile, StorageNames, StorageRead, TouchAhead};
+use crate::storage::{
+    SPARE, Source, Storage, StorageFile, StorageNames, StorageRead, TouchAhead, is_shortage,
+};
 
 /// The writer says how far it is each time it has stored this much: some hundred microseconds of hashing.
 pub(crate) const REACHED_BYTES: u64 = 128 << 10;
@@ -152,7 +154,10 @@ impl<S: Storage> Roots<S> {
     /// The result of the change under way; `None` when it is not there yet and must not be waited for.
     pub(crate) fn changed(&mut self, wait: bool) -> Option<Result<(), IoFacts>> {
         match self {
-            Roots::Here { work, change } if wait => change.take().map(|change| work.change(*change)),
+            Roots::Here { work, change } if wait => change.take().map(|change| {
+                while work.work_off() {}
+                work.change(*change)
+            }),
             Roots::Here { .. } => None,
             Roots::Thread { changed, .. } => {
                 let result = if wait {
@@ -274,7 +279,7 @@ impl<S: Storage> Work<S> {
         Hashing { header, source: None, hasher, taken: PAGE_BYTES, ahead, touched: 0 }
     }
 
-    /// Hashes a portion of the backlog; `false` when there is none. Rot in it is not this file's to judge: the root
+    /// Hashes a portion of the backlog; `false` when there is none that could be hashed now. Rot in it is not this file's to judge: the root
     /// is not known then, and neither is any that builds on it.
     fn work_off(&mut self) -> bool {
         let Some((mut hashing, end)) = self.backlog.pop_front() else { return false };
@@ -285,7 +290,11 @@ impl<S: Storage> Work<S> {
         let until = (hashing.taken + PORTION_BYTES).min(end);
         match self.take_until(&mut hashing, until) {
             Err(_) => self.before = None,
-            Ok(()) if hashing.taken < end => self.backlog.push_front((hashing, end)),
+            Ok(()) if hashing.taken < end => {
+                let opened = hashing.source.is_some();
+                self.backlog.push_front((hashing, end));
+                return opened;
+            }
             Ok(()) => self.before = self.before.map(|before| hashing.header.root(hashing.hasher, &before)),
         }
         true
@@ -319,7 +328,9 @@ impl<S: Storage> Work<S> {
         }
         self.take_until(&mut hashing, end)?;
         if hashing.taken < end {
-            self.before = None; // told to stop in the middle
+            // Told to stop in the middle, or no handle to read it with: later, if there is a later.
+            self.backlog.push_back((hashing, end));
+            return Ok(None);
         } else {
             self.before = self.before.map(|before| hashing.header.root(hashing.hasher, &before));
         }
@@ -345,13 +356,16 @@ impl<S: Storage> Work<S> {
         Ok(())
     }
 
-    /// Hashes up to `end`, or less far when the writer is going away.
+    /// Hashes up to `end`, or less far when the writer is going away or the process has no handle left to read with.
     fn take_until(&mut self, hashing: &mut HashingOf<S>, end: u64) -> Result<(), IoFacts> {
         if hashing.source.is_none() {
             let number = hashing.header.number;
-            let source = open_segment(&self.read, number)
-                .map_err(|e| IoFacts::new("open", segment_name(number), &e))?;
-            hashing.source = Some(source);
+            match open_segment(&self.read, number) {
+                Ok(source) => hashing.source = Some(source),
+                // It says nothing of the file, and a root that is not known in time is left out.
+                Err(e) if is_shortage(&e) => return Ok(()),
+                Err(e) => return Err(IoFacts::new("open", segment_name(number), &e)),
+            }
         }
         let Some(source) = &hashing.source else { return Ok(()) };
         let page = PAGE_BYTES as usize;

@@ -27,6 +27,12 @@ pub(crate) const LOCK: &str = "lock";
 /// Name of the file the writer publishes its durable end in.
 pub(crate) const LIVE: &str = "live";
 
+/// Whether a failure is of the process or the system and says nothing of the file: too many open files, or no memory.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM];
+    rustix::io::Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))
+}
+
 /// One file of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -69,8 +75,8 @@ pub enum Spare<F> {
     /// Still being made.
     Making,
     /// Ready under its temporary name: allocated in full, synced and mapped. Zeros may still be written to it, where
-    /// nothing is stored.
-    Ready(F),
+    /// nothing is stored. With a second handle, for whoever changes the segment: by then none might be had any more.
+    Ready(F, F),
     /// It could not be made.
     Failed(io::Error),
 }

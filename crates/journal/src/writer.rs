@@ -66,7 +66,7 @@ enum SpareState<F> {
     /// The one before has no segment's name yet.
     NotYet,
     Making,
-    Ready(F),
+    Ready(F, F),
     Failed,
 }
 
@@ -432,7 +432,7 @@ impl<S: Storage> Writer<S> {
         self.store_mark()?;
         // A spare is only disk space; failing to give it back is no failure of the journal.
         self.poll_spare();
-        if let SpareState::Ready(_) = self.spare {
+        if let SpareState::Ready(..) = self.spare {
             let _ = self.storage.remove(SPARE);
         }
         Ok(())
@@ -458,7 +458,7 @@ impl<S: Storage> Writer<S> {
         }
         self.poll_spare();
         let current = self.file.is_ready();
-        matches!(&self.spare, SpareState::Ready(next) if next.is_ready()) && current
+        matches!(&self.spare, SpareState::Ready(next, _) if next.is_ready()) && current
     }
 
     fn left(&self) -> u64 {
@@ -534,7 +534,7 @@ impl<S: Storage> Writer<S> {
             self.begin_spare();
             self.wait_spare();
         }
-        if matches!(self.spare, SpareState::Ready(_)) {
+        if matches!(self.spare, SpareState::Ready(..)) {
             self.reserve_only = false;
             return if bytes <= left { Ok(()) } else { self.rotate(Vec::new()) };
         }
@@ -572,7 +572,7 @@ impl<S: Storage> Writer<S> {
     fn take_spare(&mut self, wait: bool) {
         if matches!(self.spare, SpareState::Making) {
             self.spare = match self.storage.spare_take(wait) {
-                Spare::Ready(file) => SpareState::Ready(file),
+                Spare::Ready(file, second) => SpareState::Ready(file, second),
                 Spare::Making => SpareState::Making,
                 Spare::Failed(_) | Spare::None => SpareState::Failed,
             };
@@ -588,14 +588,12 @@ impl<S: Storage> Writer<S> {
         assert!(gaps.len() <= GAPS_MAX);
         self.poll_change(true)?;
         self.take_spare(true);
-        let next = match std::mem::replace(&mut self.spare, SpareState::Failed) {
-            SpareState::Ready(file) => file,
+        let (next, second) = match std::mem::replace(&mut self.spare, SpareState::Failed) {
+            SpareState::Ready(file, second) => (file, second),
             SpareState::NotYet | SpareState::Making | SpareState::Failed => {
                 return Err(Fault::Refused(Refusal::Full));
             }
         };
-        let second = next.second();
-        let second = self.latch_on("change", second)?;
         let seal = Seal {
             last_lsn: self.appended_lsn(),
             count: self.next_lsn - self.header.first_lsn,

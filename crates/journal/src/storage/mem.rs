@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::{
     Entry, Live, LockError, SPARE, Source, Spare, Storage, StorageFile, StorageNames, StorageRead, TouchAhead,
 };
-use disk::{DirChange, Disk, Inode, PAGE, dead, eio};
+use disk::{DirChange, Disk, Inode, PAGE, dead, eio, too_many};
 
 /// The process id a simulated lock names.
 const PID: u32 = 4242;
@@ -35,7 +35,7 @@ pub struct MemStorage {
     disk: Arc<Mutex<Disk>>,
     process: u64,
     handle: u64,
-    spare: Option<io::Result<MemFile>>,
+    spare: Option<io::Result<(MemFile, MemFile)>>,
 }
 
 /// Changes names on a simulated disk for the process that it was made by; it never holds the lock.
@@ -169,6 +169,11 @@ impl MemStorage {
         guard(&self.disk).full = full;
     }
 
+    /// While `true`, no file can be opened or created and no second handle be had: EMFILE.
+    pub fn handles_used_up(&self, used_up: bool) {
+        guard(&self.disk).handles_used_up = used_up;
+    }
+
     /// Reading any byte of this 4 KiB page of the file gives EIO from now on.
     pub fn read_error(&self, name: &str, page: u64) {
         let mut disk = guard(&self.disk);
@@ -219,14 +224,17 @@ impl MemStorage {
         MemFile { disk: self.disk.clone(), process: self.process, inode, mapped: 0 }
     }
 
-    fn make_spare(&mut self, bytes: u64) -> io::Result<MemFile> {
+    fn make_spare(&mut self, bytes: u64) -> io::Result<(MemFile, MemFile)> {
         let mut file = self.create(SPARE)?;
-        if let Err(e) = file.allocate(bytes).and_then(|()| file.sync()).and_then(|()| file.map(bytes)) {
-            // Give the space back; the failure to report is the first one.
-            let _ = self.remove(SPARE);
-            return Err(e);
+        let made = file.allocate(bytes).and_then(|()| file.sync()).and_then(|()| file.map(bytes));
+        match made.and_then(|()| file.second()) {
+            Ok(second) => Ok((file, second)),
+            Err(e) => {
+                // Give the space back; the failure to report is the first one.
+                let _ = self.remove(SPARE);
+                Err(e)
+            }
         }
-        Ok(file)
     }
 }
 
@@ -265,6 +273,9 @@ impl Storage for MemStorage {
     fn create(&mut self, name: &str) -> io::Result<MemFile> {
         let mut disk = guard(&self.disk);
         disk.step(self.process)?;
+        if disk.handles_used_up {
+            return Err(too_many());
+        }
         let inode = disk.new_inode(Inode::default());
         disk.change_names(DirChange::Link(name.to_owned(), inode));
         Ok(self.new_file(inode))
@@ -274,6 +285,9 @@ impl Storage for MemStorage {
         let disk = guard(&self.disk);
         if disk.process != self.process {
             return Err(dead());
+        }
+        if disk.handles_used_up {
+            return Err(too_many());
         }
         Ok(self.new_file(disk.lookup(name)?))
     }
@@ -309,7 +323,7 @@ impl Storage for MemStorage {
     fn spare_take(&mut self, _wait: bool) -> Spare<MemFile> {
         match self.spare.take() {
             None => Spare::None,
-            Some(Ok(file)) => Spare::Ready(file),
+            Some(Ok((file, second))) => Spare::Ready(file, second),
             Some(Err(e)) => Spare::Failed(e),
         }
     }
@@ -357,7 +371,12 @@ impl StorageRead for MemReader {
     }
 
     fn open(&self, name: &str) -> io::Result<MemSource> {
-        let inode = guard(&self.disk).lookup(name)?;
+        let disk = guard(&self.disk);
+        if disk.handles_used_up {
+            return Err(too_many());
+        }
+        let inode = disk.lookup(name)?;
+        drop(disk);
         Ok(MemSource { disk: self.disk.clone(), inode })
     }
 
@@ -401,6 +420,9 @@ impl Source for MemSource {
 
 impl StorageFile for MemFile {
     fn second(&self) -> io::Result<MemFile> {
+        if guard(&self.disk).handles_used_up {
+            return Err(too_many());
+        }
         Ok(MemFile { disk: self.disk.clone(), process: self.process, inode: self.inode, mapped: 0 })
     }
 

@@ -199,3 +199,41 @@ fn a_change_of_segment_that_fails_latches_the_next_sync() {
         assert!(disk.file("0000000002.seg").is_none(), "sync {nth}: no name for what may not be durable");
     }
 }
+
+/// A process that has no handle left for a while changes its segment all the same: what it needs for that it has had
+/// since the next file was made, and a root can wait.
+#[test]
+fn a_change_of_segment_needs_no_new_handle() {
+    let (disk, mut writer) = writer();
+    let mut records = append(&mut writer, 2, 1).unwrap();
+    writer.sync().unwrap();
+    disk.handles_used_up(true);
+    while writer.stats().rotations < 1 {
+        records.extend(append(&mut writer, 2, 1).unwrap());
+    }
+    writer.sync().unwrap();
+    let root = |disk: &MemStorage, number: u64| {
+        let bytes = disk.file(&crate::segment::segment_name(number)).unwrap();
+        crate::layout::Seal::decode(&bytes[bytes.len() - 72..]).expect("a seal").root
+    };
+    assert_eq!(root(&disk, 1), crate::layout::NO_ROOT, "nobody could read it");
+    // No third file could be made, so only the reserve is left, and said so; nothing is latched.
+    let refused = loop {
+        match append(&mut writer, 2, 1) {
+            Ok(batch) => records.extend(batch),
+            Err(fault) => break fault,
+        }
+    };
+    assert!(matches!(refused, Fault::Refused(Refusal::OnlyReserve { .. })), "{refused}");
+    writer.sync().unwrap();
+    disk.handles_used_up(false);
+    while writer.stats().rotations < 3 {
+        records.extend(append(&mut writer, 2, 1).unwrap());
+    }
+    writer.sync().unwrap();
+    assert_ne!(root(&disk, 3), crate::layout::NO_ROOT, "the one that was left out is in the later ones");
+    writer.close().unwrap();
+    assert!(verify(&Storage::reader(&disk), |_| ()).unwrap().findings.is_empty());
+    let (_, kept, _) = recover(&disk).unwrap();
+    assert_eq!(kept, records);
+}

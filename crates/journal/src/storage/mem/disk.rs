@@ -58,11 +58,18 @@ pub(super) struct Disk {
     pub(super) allocations: u64,
     pub(super) fail_allocation_at: Option<u64>,
     pub(super) full: bool,
+    /// No process can open anything more.
+    pub(super) handles_used_up: bool,
 }
 
 /// EIO, as a device gives it.
 pub(super) fn eio() -> io::Error {
     io::Error::from_raw_os_error(5)
+}
+
+/// EMFILE.
+pub(super) fn too_many() -> io::Error {
+    io::Error::from_raw_os_error(24)
 }
 
 pub(super) fn dead() -> io::Error {
