@@ -73,6 +73,11 @@ pub(crate) fn heard(state: &State, now: Timestamp, effect: &VenueEffect) -> Opti
             tracing::error!(instrument = %name, "the paper exchange does not list it: {text}");
             None
         }
+        // What only a server asks for.
+        VenueEffect::Trigger { .. }
+        | VenueEffect::TriggerRefused { .. }
+        | VenueEffect::Listed { .. }
+        | VenueEffect::Amended { .. } => None,
     }
 }
 

@@ -7,7 +7,7 @@ use aegis_model::order::RejectClass;
 use aegis_model::wire::{self, DecodeError};
 use aegis_model::{
     Actor, AssetId, FeedId, InstrumentId, Label, Lsn, Money, OrderKind, Price, Quantity, Rate, RecordHead,
-    Side, Text, Tick, Timestamp, market,
+    Side, Text, Tick, TimeInForce, Timestamp, market,
 };
 use alloc::vec::Vec;
 
@@ -34,6 +34,45 @@ pub enum Liquidity {
     Maker,
     /// The order took what was shown.
     Taker,
+}
+
+/// What a conditional order becomes, and which way it waits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, bincode::Encode, bincode::Decode)]
+pub enum TriggerKind {
+    /// A market order; a sell waits for a fall, a buy for a rise.
+    StopLoss,
+    /// The same, becoming a limit order.
+    StopLimit,
+    /// A market order; a sell waits for a rise, a buy for a fall.
+    TakeProfit,
+    /// The same, becoming a limit order.
+    TakeProfitLimit,
+    /// A leg that waits for nothing: a limit order.
+    Limit,
+    /// A leg that waits for nothing: a market order.
+    Market,
+}
+
+/// The price that a conditional order watches.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, bincode::Encode, bincode::Decode)]
+pub enum Watched {
+    /// The mark price.
+    Mark,
+    /// The index price, which here is the mark price.
+    Index,
+    /// The last price shown.
+    Last,
+}
+
+/// What ties the legs of a list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, bincode::Encode, bincode::Decode)]
+pub enum Linked {
+    /// The first execution of one cancels the other.
+    Oco,
+    /// The second waits until the first is complete.
+    Oto,
+    /// Two wait until the first is complete, and then cancel each other.
+    Otoco,
 }
 
 macro_rules! facts {
@@ -233,6 +272,111 @@ facts! {
     46 OrderExpired {
         /// The order.
         order: u64,
+    }
+    /// The order's fee is to be paid in another asset than the usual one, as long as that has enough.
+    47 OrderFeeChosen {
+        /// The order.
+        order: u64,
+        /// The asset.
+        asset: AssetId,
+    }
+    /// An open limit order was changed under the same number.
+    48 OrderAmended {
+        /// The order.
+        order: u64,
+        /// A new client order id, used up from here on beside the old one.
+        client: Option<Label>,
+        /// What it is now.
+        kind: OrderKind,
+        /// Base quantity, what is filled included.
+        quantity: Quantity,
+        /// The price that a buy's funds are held at.
+        hold: Price,
+        /// What is reserved for the rest.
+        reserved: Quantity,
+    }
+
+    /// A conditional order exists, in a numbering and a namespace of its own. It reserves nothing.
+    50 TriggerAccepted {
+        /// Its number, from 1.
+        trigger: u64,
+        /// Its client order id.
+        client: Option<Label>,
+        /// The instrument.
+        instrument: InstrumentId,
+        /// Buy or sell.
+        side: Side,
+        /// What it becomes and which way it waits.
+        kind: TriggerKind,
+        /// Base quantity.
+        quantity: Quantity,
+        /// The price that it waits for; zero for a leg that waits for none.
+        reference: Price,
+        /// The price that it watches.
+        watched: Watched,
+        /// The limit of what it becomes; zero for a market order.
+        limit: Price,
+        /// How long that lives.
+        time_in_force: TimeInForce,
+        /// The asset that is to pay its fee, if not the usual one.
+        fee: Option<AssetId>,
+        /// The list that it is a leg of; 0 for none.
+        list: u64,
+        /// Which leg, from 1; 0 outside lists.
+        leg: u8,
+        /// Whether it is watched from now on.
+        armed: bool,
+    }
+    /// The legs that follow belong together.
+    51 ListMade {
+        /// Its number, from 1.
+        list: u64,
+        /// How.
+        linked: Linked,
+    }
+    /// A leg is watched from now on: the first of its list is complete.
+    52 TriggerArmed {
+        /// The conditional order.
+        trigger: u64,
+    }
+    /// The price that it waits for was there.
+    53 TriggerFired {
+        /// The conditional order.
+        trigger: u64,
+        /// The price that fired it.
+        reference: Price,
+    }
+    /// It became an order, which may have been rejected.
+    54 TriggerSent {
+        /// The conditional order.
+        trigger: u64,
+        /// The order.
+        order: u64,
+    }
+    /// It was changed while it waited.
+    55 TriggerAmended {
+        /// The conditional order.
+        trigger: u64,
+        /// Base quantity.
+        quantity: Quantity,
+        /// The price that it waits for.
+        reference: Price,
+        /// The limit of what it becomes; zero for a market order.
+        limit: Price,
+    }
+    /// It was cancelled while it waited.
+    56 TriggerCancelled {
+        /// The conditional order.
+        trigger: u64,
+    }
+    /// It fired and no order came of it.
+    57 TriggerRejected {
+        /// The conditional order.
+        trigger: u64,
+        /// The exchange's code.
+        code: u32,
+        /// In words.
+        text: Text,
     }
 }
 

@@ -1,11 +1,11 @@
 //! What arrives at the exchange and what it answers. Instruments, assets and orders go by name here, so that no
 //! journal's numbers leak into another's. None of this is stored as such.
 
-use crate::fact::Liquidity;
+use crate::fact::{Linked, Liquidity, TriggerKind, Watched};
 use aegis_model::input::{Answer, ListedInstrument, RowStatus, Scope, VenueBalance};
 use aegis_model::order::RejectClass;
 use aegis_model::{
-    Candle, FeedId, Label, Money, OrderKind, Price, Quantity, Side, Text, Tick, Timestamp, TradeId,
+    Candle, FeedId, Label, Money, OrderKind, Price, Quantity, Side, Text, Tick, TimeInForce, Timestamp, TradeId,
     VenueOrderId,
 };
 use alloc::vec::Vec;
@@ -108,6 +108,99 @@ pub enum VenueInput {
         /// The venue's id of the order.
         venue_order: VenueOrderId,
     },
+    /// Place an order with what a server knows beside it.
+    Ask(Asked),
+    /// Cancel an order by its number.
+    CancelNumber {
+        /// The order.
+        order: u64,
+    },
+    /// Change an open limit order.
+    Amend {
+        /// The order.
+        order: u64,
+        /// A new client order id.
+        client: Option<Label>,
+        /// The new limit.
+        price: Price,
+        /// The new base quantity, what is filled included.
+        quantity: Quantity,
+    },
+    /// The mark price of an instrument, from now on or, with none, what its market shows again. Not remembered over
+    /// a restart.
+    Mark {
+        /// The instrument's name.
+        name: Label,
+        /// The price.
+        price: Option<Price>,
+    },
+    /// Make conditional orders: independent ones, each for itself, or the legs of one list, all or none.
+    Condition {
+        /// What ties them; none when they are independent.
+        linked: Option<Linked>,
+        /// The orders; of a list the one that waits for nothing, or the first, is the first leg.
+        legs: Vec<Conditional>,
+    },
+    /// Cancel a conditional order, or the order that it became. Of a list all legs go.
+    CancelTrigger {
+        /// The conditional order.
+        trigger: u64,
+    },
+    /// Change a conditional order while it waits.
+    AmendTrigger {
+        /// The conditional order.
+        trigger: u64,
+        /// Base quantity.
+        quantity: Quantity,
+        /// The price that it waits for; unchanged when none is given.
+        reference: Option<Price>,
+        /// The limit of what it becomes; zero for a market order.
+        limit: Price,
+    },
+}
+
+/// An order as a server asks for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// Its client order id; none for an order made by hand.
+    pub client: Option<Label>,
+    /// The instrument's name.
+    pub instrument: Label,
+    /// Buy or sell.
+    pub side: Side,
+    /// Market, limit or trigger.
+    pub kind: OrderKind,
+    /// Base quantity.
+    pub quantity: Quantity,
+    /// The asset that is to pay the fee, if not the usual one.
+    pub fee: Option<Label>,
+    /// The server's own refusal, which leaves an ended order behind: what the machine has no rule for.
+    pub refuse: Option<(RejectClass, u32)>,
+}
+
+/// A conditional order as it is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Conditional {
+    /// Its client order id.
+    pub client: Option<Label>,
+    /// The instrument's name.
+    pub instrument: Label,
+    /// Buy or sell.
+    pub side: Side,
+    /// What it becomes and which way it waits.
+    pub kind: TriggerKind,
+    /// Base quantity.
+    pub quantity: Quantity,
+    /// The price that it waits for; zero for a leg that waits for none.
+    pub reference: Price,
+    /// The price that it watches.
+    pub watched: Watched,
+    /// The limit of what it becomes; zero for a market order.
+    pub limit: Price,
+    /// How long that lives.
+    pub time_in_force: TimeInForce,
+    /// The asset that is to pay its fee, if not the usual one.
+    pub fee: Option<Label>,
 }
 
 /// Facts of a new journal.
@@ -139,6 +232,34 @@ pub enum VenueEffect {
         id: Label,
         /// What came of it.
         outcome: FlowOutcome,
+    },
+    /// A conditional order was made or has changed; its row tells how.
+    Trigger {
+        /// Its number.
+        trigger: u64,
+    },
+    /// A conditional order was not made, changed or cancelled.
+    TriggerRefused {
+        /// Its place among those asked for, from 0.
+        place: u32,
+        /// What the refusal means for a retry.
+        class: RejectClass,
+        /// The exchange's code.
+        code: u32,
+        /// In words.
+        text: Text,
+    },
+    /// A list of conditional orders was made.
+    Listed {
+        /// Its number.
+        list: u64,
+    },
+    /// An order was changed, or why not.
+    Amended {
+        /// The order.
+        order: u64,
+        /// The exchange's code; 0 when it was changed.
+        code: u32,
     },
     /// An instrument could not be listed; the others were.
     ListingRefused {
@@ -270,6 +391,47 @@ pub struct VenueTrade {
     pub liquidity: Liquidity,
     /// Market time of the execution.
     pub executed: Timestamp,
+}
+
+/// A conditional order as the exchange lists it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TriggerRow {
+    /// Its number, from 1.
+    pub trigger: u64,
+    /// Its client order id.
+    pub client: Option<Label>,
+    /// The instrument's name.
+    pub instrument: Label,
+    /// Buy or sell.
+    pub side: Side,
+    /// What it becomes and which way it waits.
+    pub kind: TriggerKind,
+    /// Base quantity.
+    pub quantity: Quantity,
+    /// The price that it waits for; none for a leg that waits for none.
+    pub reference: Option<Price>,
+    /// The price that it watches.
+    pub watched: Watched,
+    /// The limit of what it becomes; none for a market order.
+    pub limit: Option<Price>,
+    /// How long that lives.
+    pub time_in_force: TimeInForce,
+    /// The list that it is a leg of, and which leg.
+    pub list: Option<(u64, Linked, u8)>,
+    /// Where it stands; once it became an order, where that stands.
+    pub status: RowStatus,
+    /// Whether it still waits.
+    pub waits: bool,
+    /// The price that fired it.
+    pub fired: Option<Price>,
+    /// The order that it became.
+    pub order: Option<u64>,
+    /// Code of its rejection; 0 for none.
+    pub code: u32,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it, or the order that it became, was last changed.
+    pub updated: Timestamp,
 }
 
 /// A deposit or withdrawal as the exchange lists it.

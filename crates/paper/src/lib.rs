@@ -16,6 +16,10 @@
 //!   Better limits first, then older orders; resting orders before triggers.
 //! - Triggers are sells. A gap through one fills at the tick's price, never at the trigger; a price that was
 //!   traded through on the way (inside a candle) fills at the trigger less the configured slippage.
+//! - Beside them there are *conditional* orders (`VenueInput::Condition`), in a numbering and a namespace of their
+//!   own, which watch the mark price (the one that was set, else the middle of the quotes, else the last price) or the
+//!   last price. They reserve nothing; when one fires, an order is placed for it and checked like any other, so that a
+//!   sell without its coins is rejected then, with 306. Legs of a list cancel or arm each other in the same decision.
 //! - A client order id is used up for ever by an accepted order and by a rejected one; the memory of ids, orders
 //!   and trades is kept whole, as large as the journal's history. A refused *request* (class
 //!   [`aegis_model::order::RejectClass::Permanent`] or [`Later`](aegis_model::order::RejectClass::Later) without
@@ -33,13 +37,14 @@ mod order;
 mod query;
 pub mod settings;
 pub mod state;
+mod trigger;
 mod venue;
 
 pub use aegis_model::event::VENUE_SCHEMA;
-pub use fact::{Liquidity, VenueEvent, VenueFact};
+pub use fact::{Linked, Liquidity, TriggerKind, VenueEvent, VenueFact, Watched};
 pub use input::{
-    Created, FlowOutcome, Found, Listing, OrderReport, Said, VenueEffect, VenueFlow, VenueInput, VenueRow,
-    VenueTrade,
+    Asked, Conditional, Created, FlowOutcome, Found, Listing, OrderReport, Said, TriggerRow, VenueEffect, VenueFlow,
+    VenueInput, VenueRow, VenueTrade,
 };
 pub use market::candle_ticks;
 pub use settings::{Settings, SettingsError};

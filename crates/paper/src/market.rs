@@ -2,6 +2,7 @@
 //!
 //! The memory is inputs beside the state: it is never stored and never part of the digest.
 
+use aegis_model::fixed::Rounding;
 use aegis_model::market::PricePath;
 use aegis_model::{Candle, FeedId, InstrumentId, Price, Quantity, Side, Tick};
 use alloc::collections::BTreeMap;
@@ -11,6 +12,7 @@ use alloc::collections::BTreeMap;
 pub(crate) struct Memory {
     ticks: BTreeMap<InstrumentId, Tick>,
     feeds: BTreeMap<FeedId, Tick>,
+    marks: BTreeMap<InstrumentId, Price>,
 }
 
 impl Memory {
@@ -27,6 +29,35 @@ impl Memory {
     /// The last decided tick of every feed, in order of the feed's number.
     pub(crate) fn feeds(&self) -> impl Iterator<Item = &Tick> {
         self.feeds.values()
+    }
+
+    /// Sets a mark price, or lets it follow the market again.
+    pub(crate) fn set_mark(&mut self, instrument: InstrumentId, price: Option<Price>) {
+        match price {
+            Some(price) => self.marks.insert(instrument, price),
+            None => self.marks.remove(&instrument),
+        };
+    }
+
+    /// The mark price: the one that was set, else the middle of the quotes, else the last price.
+    pub(crate) fn mark(&self, instrument: InstrumentId) -> Option<Price> {
+        if let Some(set) = self.marks.get(&instrument) {
+            return Some(*set);
+        }
+        let tick = self.tick(instrument)?;
+        match (tick.bid.filter(|price| price.is_positive()), tick.ask.filter(|price| price.is_positive())) {
+            (Some(bid), Some(ask)) => {
+                let sum = bid.plus(ask).ok()?;
+                sum.scaled(aegis_model::Rate::basis_points(5_000), Rounding::Floor).ok()
+            }
+            (Some(one), None) | (None, Some(one)) => tick.last.or(Some(one)),
+            (None, None) => tick.last,
+        }
+    }
+
+    /// The last price shown, else the mark price.
+    pub(crate) fn last(&self, instrument: InstrumentId) -> Option<Price> {
+        self.tick(instrument).and_then(|tick| tick.last).or_else(|| self.mark(instrument))
     }
 
     /// Keeps a tick that decides nothing, unless a later one of its feed is known.

@@ -10,7 +10,9 @@ use crate::state::Order;
 use crate::venue::Venue;
 use aegis_model::fixed::Rounding;
 use aegis_model::market::PricePath;
-use aegis_model::{Actor, ArithmeticError, InstrumentId, Lsn, Money, OrderKind, Price, Quantity, Side, Tick};
+use aegis_model::{
+    Actor, ArithmeticError, AssetId, InstrumentId, Lsn, Money, OrderKind, Price, Quantity, Side, Tick,
+};
 use alloc::vec::Vec;
 
 /// An open order that a tick reaches. The derived order is the order of execution: resting orders before
@@ -27,6 +29,7 @@ enum Reached {
 struct Execution {
     quantity: Quantity,
     value: Money,
+    fee_asset: AssetId,
     fee: Quantity,
     reserved: Quantity,
 }
@@ -45,7 +48,7 @@ impl Venue {
             return;
         }
         let mut reached = self.reached(&tick, previous);
-        if reached.is_empty() {
+        if reached.is_empty() && !self.any_fires(tick.instrument) {
             return;
         }
         reached.sort_unstable();
@@ -66,6 +69,7 @@ impl Venue {
                 }
             }
         }
+        self.release_fired(tick.instrument, cause);
     }
 
     fn reached(&self, tick: &Tick, previous: Option<Tick>) -> Vec<Reached> {
@@ -167,13 +171,9 @@ impl Venue {
     ) -> bool {
         let Some(order) = self.open_order(number) else { return false };
         let Some(spec) = self.state.instruments.get(&order.instrument).copied() else { return false };
-        let Ok(Some(execution)) = self.execution(&order, tick, price, liquidity) else { return false };
-        let Execution { quantity, value, fee, reserved } = execution;
+        let Ok(Some(execution)) = self.execution((number, &order), tick, price, liquidity) else { return false };
+        let Execution { quantity, value, fee_asset, fee, reserved } = execution;
         let trade = self.state.trades.last_key_value().map_or(1, |(last, _)| last + 1);
-        let fee_asset = match order.side {
-            Side::Buy => spec.base,
-            Side::Sell => spec.quote,
-        };
         let (feed, cursor) = (tick.feed, tick.cursor);
         let fact = OrderTraded {
             trade,
@@ -189,7 +189,7 @@ impl Venue {
             cursor,
         };
         self.emit(Actor::Market, cause, fact);
-        for asset in [spec.base, spec.quote] {
+        for asset in [spec.base, spec.quote, fee_asset] {
             let sound = self
                 .state
                 .assets
@@ -205,16 +205,15 @@ impl Venue {
 
     fn execution(
         &self,
-        order: &Order,
+        (number, order): (u64, &Order),
         tick: &Tick,
         price: Price,
         liquidity: Liquidity,
     ) -> Result<Option<Execution>, ArithmeticError> {
         let rest = order.quantity.minus(order.cumulative)?;
         let quantity = self.fillable(order.instrument, order.side, rest, tick);
-        if !quantity.is_positive() {
-            return Ok(None);
-        }
+        let spec = self.state.instruments.get(&order.instrument).filter(|_| quantity.is_positive());
+        let Some(spec) = spec else { return Ok(None) };
         let rate = match liquidity {
             Liquidity::Maker => self.settings.maker(),
             Liquidity::Taker => self.settings.taker(),
@@ -223,16 +222,27 @@ impl Venue {
         let value = price.times(quantity, Rounding::Floor)?;
         order.value.plus(value)?;
         let left = rest.minus(quantity)?;
-        let (fee, reserved) = match order.side {
+        let in_base = quantity.scaled(rate, Rounding::Ceil)?;
+        let in_quote = Quantity(value.scaled(rate, Rounding::Ceil)?.0);
+        let ((usual, fee), reserved) = match order.side {
             Side::Buy => {
                 let held = order.hold.times(left, Rounding::Ceil)?;
-                (quantity.scaled(rate, Rounding::Ceil)?, Quantity(held.0))
+                ((spec.base, in_base), Quantity(held.0))
             }
-            Side::Sell => (Quantity(value.scaled(rate, Rounding::Ceil)?.0), left),
+            Side::Sell => ((spec.quote, in_quote), left),
         };
         order.fee.plus(fee)?;
-        let possible = self.state.after_trade(order, quantity, value, fee)?;
-        Ok(possible.map(|_| Execution { quantity, value, fee, reserved }))
+        // Another asset pays only if it has enough beside what is reserved; otherwise the usual one does.
+        if let Some(chosen) = self.state.fee_choices.get(&number).copied().filter(|asset| *asset == spec.quote)
+            && order.side == Side::Buy
+            && let Some(after) = self.state.after_trade(order, quantity, value, (chosen, in_quote))?
+            && let Some((_, quote)) = after.into_iter().flatten().find(|(asset, _)| *asset == chosen)
+            && quote.held(order.reserved, reserved).is_ok_and(|held| held.total >= held.reserved)
+        {
+            return Ok(Some(Execution { quantity, value, fee_asset: chosen, fee: in_quote, reserved }));
+        }
+        let possible = self.state.after_trade(order, quantity, value, (usual, fee))?;
+        Ok(possible.map(|_| Execution { quantity, value, fee_asset: usual, fee, reserved }))
     }
 
     /// Ends what is left of an order that does not wait.

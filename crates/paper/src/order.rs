@@ -2,7 +2,9 @@
 //!
 //! It never makes a second order under a client order id and never reserves what is not there.
 
-use crate::fact::{OrderAccepted, OrderCancelled, OrderRejected, RequestRefused, TickSeen};
+use crate::fact::{
+    OrderAccepted, OrderAmended, OrderCancelled, OrderFeeChosen, OrderRejected, RequestRefused, TickSeen,
+};
 use crate::input::{OrderReport, Said, VenueEffect};
 use crate::market::{crosses, touch};
 use crate::state::Order;
@@ -11,7 +13,7 @@ use aegis_model::fixed::Rounding;
 use aegis_model::input::RowStatus;
 use aegis_model::order::RejectClass;
 use aegis_model::{
-    Actor, InstrumentId, Label, Lsn, OrderKind, Price, Quantity, Side, Text, Tick, TimeInForce, VenueOrderId,
+    Actor, AssetId, InstrumentId, Label, Lsn, OrderKind, Price, Quantity, Side, Text, Tick, TimeInForce, VenueOrderId,
     market::Instrument,
 };
 use alloc::string::ToString;
@@ -25,6 +27,7 @@ pub(crate) mod code {
     pub(crate) const UNKNOWN_INSTRUMENT: u32 = 209;
     pub(crate) const NO_SUCH_ORDER: u32 = 212;
     pub(crate) const INVALID_QUANTITY: u32 = 213;
+    pub(crate) const INVALID_REFERENCE: u32 = 229;
     pub(crate) const INSUFFICIENT_BALANCE: u32 = 306;
     pub(crate) const INVALID_PRICE: u32 = 308;
     pub(crate) const BELOW_MINIMUM: u32 = 415;
@@ -43,6 +46,10 @@ pub(crate) struct Wish {
     pub(crate) side: Side,
     pub(crate) kind: OrderKind,
     pub(crate) quantity: Quantity,
+    /// The asset that is to pay the fee, if not the usual one.
+    pub(crate) fee: Option<AssetId>,
+    /// A refusal decided elsewhere, which leaves an ended order behind.
+    pub(crate) refuse: Option<(RejectClass, u32)>,
 }
 
 /// An order that can be made.
@@ -55,14 +62,14 @@ struct Plan {
 }
 
 /// Why not. With an instrument, an order came into being and ended; without, nothing exists.
-struct Refusal {
+pub(crate) struct Refusal {
     instrument: Option<InstrumentId>,
-    class: RejectClass,
-    code: u32,
-    text: Text,
+    pub(crate) class: RejectClass,
+    pub(crate) code: u32,
+    pub(crate) text: Text,
 }
 
-fn nothing(class: RejectClass, code: u32, text: &str) -> Refusal {
+pub(crate) fn nothing(class: RejectClass, code: u32, text: &str) -> Refusal {
     Refusal { instrument: None, class, code, text: Text::new(text) }
 }
 
@@ -74,9 +81,23 @@ impl Venue {
     /// Accepts or refuses an order, and fills what takes at once.
     pub(crate) fn place(&mut self, wish: Wish) {
         let actor = if wish.client.is_some() { Actor::Engine } else { Actor::Operator };
+        if let Some(refusal) = self.place_for(actor, wish) {
+            self.refuse(actor, wish, refusal);
+        }
+    }
+
+    /// The same; a refusal that leaves nothing behind is told and not recorded.
+    pub(crate) fn place_for(&mut self, actor: Actor, wish: Wish) -> Option<Refusal> {
         match self.check(&wish) {
-            Err(refusal) => self.refuse(actor, wish, refusal),
-            Ok(plan) => self.accept(actor, wish, &plan),
+            Err(refusal) if refusal.instrument.is_none() => Some(refusal),
+            Err(refusal) => {
+                self.refuse(actor, wish, refusal);
+                None
+            }
+            Ok(plan) => {
+                self.accept(actor, wish, &plan);
+                None
+            }
         }
     }
 
@@ -87,6 +108,9 @@ impl Venue {
         let number = self.next_order();
         let fact = OrderAccepted { order: number, client, instrument, side, kind, quantity, hold, reserved };
         let cause = self.emit(actor, Lsn::NONE, fact);
+        if let Some(asset) = wish.fee {
+            self.emit(actor, cause, OrderFeeChosen { order: number, asset });
+        }
         self.report(number, Said::Accepted);
         let touched = take.zip(self.market.tick(instrument));
         if let Some((price, tick)) = touched {
@@ -164,6 +188,9 @@ impl Venue {
             ));
         }
         check_ticks(wish, spec)?;
+        if let Some((class, code)) = wish.refuse {
+            return Err(ended(id, class, code, "the server has a rule against it"));
+        }
         let touch = self.market.tick(id).and_then(|tick| touch(&tick, wish.side));
         let hold = holding_price(wish, touch)?;
         let too_large =
@@ -244,9 +271,89 @@ impl Venue {
         }
     }
 
-    fn cancel_open(&mut self, actor: Actor, number: u64) {
+    pub(crate) fn cancel_open(&mut self, actor: Actor, number: u64) {
         self.emit(actor, Lsn::NONE, OrderCancelled { order: number });
         self.report_row(number);
+    }
+
+    /// Cancels by the order's number.
+    pub(crate) fn cancel_number(&mut self, number: u64) {
+        if self.is_open(number) {
+            return self.cancel_open(Actor::Engine, number);
+        }
+        let order = self.state.orders.get(&number);
+        self.refuse_cancel(order.and_then(|order| order.client), order.map(|_| order_id(number)));
+    }
+
+    /// Changes an open limit order under its number, and fills what takes at once then.
+    pub(crate) fn amend(&mut self, number: u64, client: Option<Label>, price: Price, quantity: Quantity) {
+        match self.amended(number, client, price, quantity) {
+            Err(code) => self.say(VenueEffect::Amended { order: number, code }),
+            Ok((fact, take)) => {
+                let instrument = self.state.orders.get(&number).map(|order| order.instrument);
+                if let Some(instrument) = instrument {
+                    self.record_places(instrument);
+                }
+                let cause = self.emit(Actor::Engine, Lsn::NONE, fact);
+                self.say(VenueEffect::Amended { order: number, code: 0 });
+                let tick = instrument.and_then(|instrument| self.market.tick(instrument));
+                if let Some((price, tick)) = take.zip(tick) {
+                    self.fill(number, &tick, price, crate::fact::Liquidity::Taker, cause);
+                }
+                self.report_row(number);
+            }
+        }
+    }
+
+    fn amended(
+        &self,
+        number: u64,
+        client: Option<Label>,
+        price: Price,
+        quantity: Quantity,
+    ) -> Result<(OrderAmended, Option<Price>), u32> {
+        let order = self.open_order(number).ok_or(code::NO_SUCH_ORDER)?;
+        let OrderKind::Limit { time_in_force, price: before } = order.kind else {
+            return Err(code::INVALID_PARAMETERS);
+        };
+        if client.is_some_and(|client| self.state.clients.contains_key(&client)) {
+            return Err(code::DUPLICATE_CLIENT_ID);
+        }
+        if (price, quantity) == (before, order.quantity) {
+            return Err(code::MISSING_ARGUMENT);
+        }
+        let (id, side) = (order.instrument, order.side);
+        let spec = self.state.instruments.get(&id).ok_or(code::UNKNOWN_INSTRUMENT)?;
+        let kind = OrderKind::Limit { price, time_in_force };
+        let instrument = spec.name;
+        let wish = Wish { client, instrument, side, kind, quantity, fee: None, refuse: None };
+        check_ticks(&wish, spec).map_err(|refusal| refusal.code)?;
+        let rest = quantity.minus(order.cumulative).map_err(|_| code::INVALID_QUANTITY)?;
+        if !rest.is_positive() {
+            return Err(code::INVALID_QUANTITY);
+        }
+        let worth = price.times(quantity, Rounding::Floor).map_err(|_| code::INVALID_QUANTITY)?;
+        if worth < spec.minimum_notional {
+            return Err(code::BELOW_MINIMUM);
+        }
+        let (asset, reserved) = match side {
+            Side::Buy => {
+                let cost = price.times(rest, Rounding::Ceil).map_err(|_| code::INVALID_QUANTITY)?;
+                (spec.quote, Quantity(cost.0))
+            }
+            Side::Sell => (spec.base, rest),
+        };
+        let holding = self.state.assets.get(&asset).ok_or(code::INSUFFICIENT_BALANCE)?;
+        let held = holding.held(order.reserved, reserved).map_err(|_| code::INSUFFICIENT_BALANCE)?;
+        if held.total < held.reserved {
+            return Err(code::INSUFFICIENT_BALANCE);
+        }
+        let touch = self.market.tick(id).and_then(|tick| touch(&tick, side));
+        let take = touch.filter(|touch| crosses(side, price, *touch));
+        if take.is_some() && time_in_force == TimeInForce::PostOnly {
+            return Err(code::POST_ONLY);
+        }
+        Ok((OrderAmended { order: number, client, kind, quantity, hold: price, reserved }, take))
     }
 
     fn refuse_cancel(&mut self, client: Option<Label>, venue_order: Option<VenueOrderId>) {
@@ -262,7 +369,7 @@ impl Venue {
         self.state.orders.get(&number).copied().filter(|order| order.status == RowStatus::Open)
     }
 
-    fn next_order(&self) -> u64 {
+    pub(crate) fn next_order(&self) -> u64 {
         self.state.orders.last_key_value().map_or(1, |(last, _)| last + 1)
     }
 

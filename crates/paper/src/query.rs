@@ -6,7 +6,7 @@ use crate::input::{Found, Listing, VenueEffect, VenueFlow, VenueRow, VenueTrade}
 use crate::order::{digits, order_id};
 use crate::venue::Venue;
 use aegis_model::input::{Answer, Scope, VenueBalance};
-use aegis_model::{AssetId, InstrumentId, Label, OrderKind, Timestamp, TradeId};
+use aegis_model::{AssetId, InstrumentId, Label, OrderKind, Price, Quantity, Side, Timestamp, TradeId};
 use alloc::vec::Vec;
 
 impl Venue {
@@ -70,6 +70,41 @@ impl Venue {
         let trades = self.state.order_trades.range((number, 0)..=(number, u64::MAX));
         let trades = trades.filter_map(|(_, trade)| self.trade_row(*trade)).collect();
         self.row(number).map(|row| Found { row, trades })
+    }
+
+    /// An order's row by its number; its venue order id is that number in decimal digits.
+    pub fn order_row(&self, number: u64) -> Option<VenueRow> {
+        self.row(number)
+    }
+
+    /// The trades of an order, in order.
+    pub fn order_trades(&self, number: u64) -> Vec<VenueTrade> {
+        let trades = self.state.order_trades.range((number, 0)..=(number, u64::MAX));
+        trades.filter_map(|(_, trade)| self.trade_row(*trade)).collect()
+    }
+
+    /// The number of the order with a client order id.
+    pub fn order_of(&self, client: Label) -> Option<u64> {
+        self.state.clients.get(&client).copied()
+    }
+
+    /// The asset that was chosen to pay an order's fee, if it is not the usual one.
+    pub fn fee_choice(&self, number: u64) -> Option<Label> {
+        self.state.fee_choices.get(&number).map(|asset| self.asset_name(*asset))
+    }
+
+    /// The price at which an order of this side would take now, and what is left there (none for no limit).
+    pub fn touch(&self, name: Label, side: Side) -> Option<(Price, Option<Quantity>)> {
+        let (id, _) = self.state.instrument(name)?;
+        let tick = self.market.tick(id)?;
+        let price = crate::market::touch(&tick, side)?;
+        let limited = crate::market::shown(&tick, side);
+        Some((price, limited.map(|shown| self.fillable(id, side, shown, &tick))))
+    }
+
+    /// The mark price of an instrument now.
+    pub fn mark_price(&self, name: Label) -> Option<Price> {
+        self.state.instrument(name).and_then(|(id, _)| self.market.mark(id))
     }
 
     /// Balances of every asset that was ever named.

@@ -11,6 +11,7 @@ pub struct Settings {
     maker: Rate,
     taker: Rate,
     slippage: Rate,
+    repeated: bool,
 }
 
 /// Which rate lies outside its range.
@@ -40,7 +41,7 @@ impl core::error::Error for SettingsError {}
 impl Default for Settings {
     /// 25 basis points for makers, 50 for takers, no slippage.
     fn default() -> Settings {
-        Settings { maker: Rate::basis_points(25), taker: Rate::basis_points(50), slippage: Rate::ZERO }
+        Settings { maker: Rate::basis_points(25), taker: Rate::basis_points(50), slippage: Rate::ZERO, repeated: false }
     }
 }
 
@@ -59,7 +60,18 @@ impl Settings {
         if slippage.is_negative() || slippage >= Rate::ONE {
             return Err(SettingsError::Slippage(slippage));
         }
-        Ok(Settings { maker, taker, slippage })
+        Ok(Settings { maker, taker, slippage, repeated: false })
+    }
+
+    /// The same, where an order that a conditional order became repeats its client order id.
+    #[must_use]
+    pub const fn repeating_clients(self, repeated: bool) -> Settings {
+        Settings { repeated, ..self }
+    }
+
+    /// Whether an order that a conditional order became repeats its client order id.
+    pub const fn repeats_clients(&self) -> bool {
+        self.repeated
     }
 
     /// The fee rate of an order that rested.

@@ -3,20 +3,23 @@
 //!
 //! It never decides, never reads settings, and never refuses an event: the impossible is a counted anomaly.
 
-use crate::fact::{Liquidity, OrderAccepted, OrderRejected, OrderTraded, VenueEvent, VenueFact};
+use crate::fact::{
+    Linked, Liquidity, OrderAccepted, OrderAmended, OrderRejected, OrderTraded, TriggerAccepted, TriggerAmended,
+    TriggerKind, VenueEvent, VenueFact, Watched,
+};
 use aegis_model::input::RowStatus;
 use aegis_model::order::RejectClass;
 use aegis_model::wire::{self, DecodeError};
 use aegis_model::{
     ArithmeticError, AssetId, FeedId, InstrumentId, Label, Lsn, Money, OrderKind, Price, Quantity, Side,
-    Tick, Timestamp, market::Instrument,
+    Tick, TimeInForce, Timestamp, market::Instrument,
 };
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The version of the state's encoding; another version is not read, the journal is replayed instead.
-pub const STATE_VERSION: u16 = 1;
+pub const STATE_VERSION: u16 = 2;
 
 /// One asset of the account. Always: `flows = total + fees + market` and `0 <= reserved <= total`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
@@ -103,6 +106,38 @@ pub(crate) struct Trade {
     pub(crate) executed: Timestamp,
 }
 
+/// A conditional order. What became of it after it was sent is told by the order that it became.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
+pub(crate) struct Trigger {
+    pub(crate) client: Option<Label>,
+    pub(crate) instrument: InstrumentId,
+    pub(crate) side: Side,
+    pub(crate) kind: TriggerKind,
+    pub(crate) quantity: Quantity,
+    pub(crate) reference: Price,
+    pub(crate) watched: Watched,
+    pub(crate) limit: Price,
+    pub(crate) time_in_force: TimeInForce,
+    pub(crate) fee: Option<AssetId>,
+    pub(crate) list: u64,
+    pub(crate) leg: u8,
+    pub(crate) armed: bool,
+    pub(crate) fired: Option<Price>,
+    pub(crate) order: Option<u64>,
+    /// Open until it was sent, cancelled or rejected.
+    pub(crate) status: RowStatus,
+    pub(crate) code: u32,
+    pub(crate) created: Timestamp,
+    pub(crate) updated: Timestamp,
+}
+
+impl Trigger {
+    /// Whether nothing has become of it yet.
+    pub(crate) fn waits(&self) -> bool {
+        self.status == RowStatus::Open && self.order.is_none() && self.fired.is_none()
+    }
+}
+
 /// A deposit or withdrawal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
 pub(crate) struct Flow {
@@ -163,6 +198,16 @@ pub struct State {
     pub(crate) feeds: BTreeMap<FeedId, Tick>,
     pub(crate) taken: BTreeMap<InstrumentId, Taken>,
     pub(crate) counters: Counters,
+    /// Assets that were chosen to pay the fees of orders.
+    pub(crate) fee_choices: BTreeMap<u64, AssetId>,
+    pub(crate) triggers: BTreeMap<u64, Trigger>,
+    pub(crate) trigger_clients: BTreeMap<Label, u64>,
+    /// Conditional orders that are watched.
+    pub(crate) armed: BTreeSet<(InstrumentId, u64)>,
+    pub(crate) lists: BTreeMap<u64, Linked>,
+    pub(crate) legs: BTreeSet<(u64, u64)>,
+    /// The conditional order that an order came from.
+    pub(crate) sent: BTreeMap<u64, u64>,
 }
 
 impl State {
@@ -296,6 +341,43 @@ impl State {
                 self.counters.expired += 1;
                 self.end(fact.order, RowStatus::Expired, event.at)
             }
+            VenueFact::OrderFeeChosen(fact) => {
+                self.fee_choices.insert(fact.order, fact.asset);
+                Some(())
+            }
+            VenueFact::OrderAmended(fact) => self.amend(fact, event.at),
+            VenueFact::TriggerAccepted(fact) => {
+                self.accept_trigger(fact, event.at);
+                Some(())
+            }
+            VenueFact::ListMade(fact) => {
+                self.lists.insert(fact.list, fact.linked);
+                Some(())
+            }
+            VenueFact::TriggerArmed(fact) => self.change_trigger(fact.trigger, event.at, |t| t.armed = true),
+            VenueFact::TriggerFired(fact) => {
+                self.counters.triggered += 1;
+                self.change_trigger(fact.trigger, event.at, |t| t.fired = Some(fact.reference))
+            }
+            VenueFact::TriggerSent(fact) => {
+                self.sent.insert(fact.order, fact.trigger);
+                self.change_trigger(fact.trigger, event.at, |t| t.order = Some(fact.order))
+            }
+            VenueFact::TriggerAmended(fact) => {
+                let TriggerAmended { quantity, reference, limit, .. } = *fact;
+                self.change_trigger(fact.trigger, event.at, |t| {
+                    (t.quantity, t.reference, t.limit) = (quantity, reference, limit);
+                })
+            }
+            VenueFact::TriggerCancelled(fact) => {
+                self.counters.cancelled += 1;
+                self.change_trigger(fact.trigger, event.at, |t| t.status = RowStatus::Cancelled)
+            }
+            VenueFact::TriggerRejected(fact) => {
+                self.counters.rejected += 1;
+                let code = fact.code;
+                self.change_trigger(fact.trigger, event.at, |t| (t.status, t.code) = (RowStatus::Rejected, code))
+            }
         };
         if explained.is_none() {
             self.counters.anomalies += 1;
@@ -335,6 +417,67 @@ impl State {
             self.clients.insert(client, fact.order);
         }
         self.reserve(fact.order, fact.reserved)
+    }
+
+    fn amend(&mut self, fact: &OrderAmended, at: Timestamp) -> Option<()> {
+        self.reserve(fact.order, fact.reserved)?;
+        let order = self.orders.get_mut(&fact.order)?;
+        (order.kind, order.quantity, order.hold) = (fact.kind, fact.quantity, fact.hold);
+        order.updated = at;
+        if let Some(client) = fact.client {
+            order.client = Some(client);
+            self.clients.insert(client, fact.order);
+        }
+        Some(())
+    }
+
+    fn accept_trigger(&mut self, fact: &TriggerAccepted, at: Timestamp) {
+        self.counters.accepted += 1;
+        let trigger = Trigger {
+            client: fact.client,
+            instrument: fact.instrument,
+            side: fact.side,
+            kind: fact.kind,
+            quantity: fact.quantity,
+            reference: fact.reference,
+            watched: fact.watched,
+            limit: fact.limit,
+            time_in_force: fact.time_in_force,
+            fee: fact.fee,
+            list: fact.list,
+            leg: fact.leg,
+            armed: fact.armed,
+            fired: None,
+            order: None,
+            status: RowStatus::Open,
+            code: 0,
+            created: at,
+            updated: at,
+        };
+        self.triggers.insert(fact.trigger, trigger);
+        if let Some(client) = fact.client {
+            self.trigger_clients.insert(client, fact.trigger);
+        }
+        if fact.list > 0 {
+            self.legs.insert((fact.list, fact.trigger));
+        }
+        if fact.armed {
+            self.armed.insert((fact.instrument, fact.trigger));
+        }
+    }
+
+    /// Changes a conditional order, and whether it is watched with it.
+    fn change_trigger(&mut self, number: u64, at: Timestamp, change: impl FnOnce(&mut Trigger)) -> Option<()> {
+        let trigger = self.triggers.get_mut(&number)?;
+        change(trigger);
+        trigger.updated = at;
+        let key = (trigger.instrument, number);
+        if trigger.armed && trigger.waits() {
+            self.armed.insert(key);
+        } else {
+            self.armed.remove(&key);
+        }
+        Some(())
     }
 
     fn reject(&mut self, fact: &OrderRejected, at: Timestamp) {
@@ -384,36 +527,48 @@ impl State {
         let order = *order;
         self.take(&order, fact)?;
         self.reserve(fact.order, fact.reserved)?;
-        let (base, quote) = self.after_trade(&order, fact.quantity, fact.value, fact.fee).ok()??;
-        let spec = self.instruments.get(&order.instrument)?;
-        self.assets.insert(spec.base, base);
-        self.assets.insert(spec.quote, quote);
+        let after =
+            self.after_trade(&order, fact.quantity, fact.value, (fact.fee_asset, fact.fee)).ok()??;
+        for (asset, holding) in after.into_iter().flatten() {
+            self.assets.insert(asset, holding);
+        }
         if order.cumulative >= order.quantity {
             return self.end(fact.order, RowStatus::Filled, at);
         }
         Some(())
     }
 
-    /// Base and quote holdings after an execution; the live side asks before it lets one happen.
+    /// Base and quote holdings after an execution, and that of a third asset that pays the fee; the live side asks
+    /// before it lets one happen.
     pub(crate) fn after_trade(
         &self,
         order: &Order,
         quantity: Quantity,
         value: Money,
-        fee: Quantity,
-    ) -> Result<Option<(Holding, Holding)>, ArithmeticError> {
-        let Some((base, quote)) = self
+        (fee_asset, fee): (AssetId, Quantity),
+    ) -> Result<Option<[Option<(AssetId, Holding)>; 3]>, ArithmeticError> {
+        let Some((spec, base, quote)) = self
             .instruments
             .get(&order.instrument)
-            .and_then(|spec| Some((*self.assets.get(&spec.base)?, *self.assets.get(&spec.quote)?)))
+            .and_then(|spec| Some((spec, *self.assets.get(&spec.base)?, *self.assets.get(&spec.quote)?)))
         else {
             return Ok(None);
         };
         let value = Quantity(value.0);
-        Ok(Some(match order.side {
-            Side::Buy => (base.traded(quantity, fee)?, quote.traded(value.negated(), Quantity::ZERO)?),
-            Side::Sell => (base.traded(quantity.negated(), Quantity::ZERO)?, quote.traded(value, fee)?),
-        }))
+        let (in_base, in_quote) = match order.side {
+            Side::Buy => (quantity, value.negated()),
+            Side::Sell => (quantity.negated(), value),
+        };
+        let pays = |asset: AssetId| if asset == fee_asset { fee } else { Quantity::ZERO };
+        let base = (spec.base, base.traded(in_base, pays(spec.base))?);
+        let quote = (spec.quote, quote.traded(in_quote, pays(spec.quote))?);
+        let third = match self.assets.get(&fee_asset) {
+            Some(holding) if fee_asset != spec.base && fee_asset != spec.quote => {
+                Some((fee_asset, holding.traded(Quantity::ZERO, fee)?))
+            }
+            Some(_) | None => None,
+        };
+        Ok(Some([Some(base), Some(quote), third]))
     }
 
     /// Counts an execution against the size shown at its tick.

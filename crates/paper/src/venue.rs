@@ -6,7 +6,7 @@
 use crate::fact::{
     AssetNamed, FundsMoved, InstrumentListed, VenueCreated, VenueEvent, VenueFact, VenueOpened,
 };
-use crate::input::{Created, FlowOutcome, VenueEffect, VenueInput};
+use crate::input::{Asked, Created, FlowOutcome, VenueEffect, VenueInput};
 use crate::market::{Memory, candle_ticks};
 use crate::order::{Wish, code};
 use crate::settings::Settings;
@@ -25,7 +25,7 @@ pub struct Venue {
     pub(crate) settings: Settings,
     pub(crate) state: State,
     pub(crate) market: Memory,
-    out: Decision<VenueEvent, VenueEffect>,
+    pub(crate) out: Decision<VenueEvent, VenueEffect>,
     at: Timestamp,
 }
 
@@ -203,11 +203,13 @@ impl Machine for Venue {
             }
             VenueInput::Place { client, instrument, side, kind, quantity } => {
                 let (client, instrument) = (Some(*client), *instrument);
-                self.place(Wish { client, instrument, side: *side, kind: *kind, quantity: *quantity });
+                let (side, kind, quantity) = (*side, *kind, *quantity);
+                self.place(Wish { client, instrument, side, kind, quantity, fee: None, refuse: None });
             }
             VenueInput::Manual { instrument, side, kind, quantity } => {
                 let (client, instrument) = (None, *instrument);
-                self.place(Wish { client, instrument, side: *side, kind: *kind, quantity: *quantity });
+                let (side, kind, quantity) = (*side, *kind, *quantity);
+                self.place(Wish { client, instrument, side, kind, quantity, fee: None, refuse: None });
             }
             VenueInput::Cancel { client } => self.cancel(*client),
             VenueInput::ManualCancel { venue_order } => self.cancel_by_hand(*venue_order),
@@ -215,7 +217,23 @@ impl Machine for Venue {
             VenueInput::Listing { number, scope, trades_from } => {
                 self.answer_listing(*number, *scope, *trades_from);
             }
+            VenueInput::Ask(asked) => {
+                let Asked { client, instrument, side, kind, quantity, fee, refuse } = *asked;
+                let fee = fee.and_then(|name| self.state.asset_names.get(&name)).copied();
+                self.place(Wish { client, instrument, side, kind, quantity, fee, refuse });
+            }
+            VenueInput::CancelNumber { order } => self.cancel_number(*order),
+            VenueInput::Amend { order, client, price, quantity } => {
+                self.amend(*order, *client, *price, *quantity);
+            }
+            VenueInput::Mark { name, price } => self.set_mark(*name, *price),
+            VenueInput::Condition { linked, legs } => self.condition(*linked, legs),
+            VenueInput::CancelTrigger { trigger } => self.cancel_trigger(*trigger),
+            VenueInput::AmendTrigger { trigger, quantity, reference, limit } => {
+                self.amend_trigger(*trigger, *quantity, *reference, *limit);
+            }
         }
+        self.settle_lists();
         core::mem::take(&mut self.out)
     }
 

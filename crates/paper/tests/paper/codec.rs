@@ -9,6 +9,10 @@ fn story() -> Rig {
     for line in [
         "fund USDT 1000",
         "fund BTC 1",
+        "mark 100",
+        "when sell z 1 stop 90",
+        "mark 80",
+        "mark none",
         "quote 99 100 1 0.5",
         "buy a 1 limit 100",
         "sell s 1 stop 95",
@@ -18,6 +22,13 @@ fn story() -> Rig {
         "buy c 1 limit 10",
         "cancel c",
         "buy d 1 ioc 98",
+        "ask buy e 1 USDT limit 20",
+        "amend 6 2 21 e2",
+        "oto buy f 1 limit 99 and sell g 1 stop 90",
+        "when sell h 1 stop 80 and sell i 0.5 take 120 and sell j 5 stop 70",
+        "rearm 5 0.2 130",
+        "disarm 5",
+        "mark 60",
     ] {
         rig.line(line);
     }
@@ -59,6 +70,16 @@ fn kinds_are_frozen() {
         (44, "OrderTraded"),
         (45, "OrderCancelled"),
         (46, "OrderExpired"),
+        (47, "OrderFeeChosen"),
+        (48, "OrderAmended"),
+        (50, "TriggerAccepted"),
+        (51, "ListMade"),
+        (52, "TriggerArmed"),
+        (53, "TriggerFired"),
+        (54, "TriggerSent"),
+        (55, "TriggerAmended"),
+        (56, "TriggerCancelled"),
+        (57, "TriggerRejected"),
     ];
     assert_eq!(VenueFact::KINDS, table);
 }

@@ -14,7 +14,7 @@ use aegis_model::{
 use aegis_paper::fact::OrderAccepted;
 use aegis_paper::{Created, Liquidity, Settings, Venue, VenueEvent, VenueFact, VenueInput};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const FEED: FeedId = FeedId(1);
 
@@ -234,6 +234,8 @@ struct Ledger {
     totals: BTreeMap<u16, i128>,
     taken: BTreeMap<(InstrumentId, u64, Side), i128>,
     triggered: BTreeMap<u64, Price>,
+    fired: BTreeSet<u64>,
+    sent: BTreeSet<u64>,
     trades: u64,
 }
 
@@ -334,7 +336,25 @@ impl Ledger {
             | VenueFact::TickSeen(_)
             | VenueFact::RequestRefused(_)
             | VenueFact::OrderCancelled(_)
-            | VenueFact::OrderExpired(_) => {}
+            | VenueFact::OrderExpired(_)
+            | VenueFact::OrderFeeChosen(_)
+            | VenueFact::TriggerAccepted(_)
+            | VenueFact::ListMade(_)
+            | VenueFact::TriggerArmed(_)
+            | VenueFact::TriggerAmended(_)
+            | VenueFact::TriggerCancelled(_)
+            | VenueFact::TriggerRejected(_) => {}
+            VenueFact::TriggerFired(fact) => {
+                assert!(self.fired.insert(fact.trigger), "a conditional order fires once");
+            }
+            VenueFact::TriggerSent(fact) => {
+                assert!(self.sent.insert(fact.trigger), "and becomes one order");
+            }
+            VenueFact::OrderAmended(fact) => {
+                if let Some(order) = self.orders.get_mut(&fact.order) {
+                    (order.kind, order.quantity) = (fact.kind, fact.quantity);
+                }
+            }
         }
     }
 }

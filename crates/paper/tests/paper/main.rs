@@ -3,6 +3,7 @@
 
 mod accounts;
 mod codec;
+mod conditional;
 mod laws;
 mod orders;
 mod restart;

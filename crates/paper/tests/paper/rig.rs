@@ -7,7 +7,8 @@ use aegis_model::{
     TimeInForce, Timestamp, VenueOrderId,
 };
 use aegis_paper::{
-    Created, FlowOutcome, Said, Settings, Venue, VenueEffect, VenueEvent, VenueInput, VenueRow,
+    Asked, Conditional, Created, FlowOutcome, Linked, Said, Settings, TriggerKind, Venue, VenueEffect,
+    VenueEvent, VenueInput, VenueRow, Watched,
 };
 
 pub(crate) const PAIR: Label = Label::literal("BTC_USDT");
@@ -188,6 +189,54 @@ impl Rig {
                 let trades_from = Timestamp(from.parse().expect("a time"));
                 VenueInput::Listing { number: 3, scope: Scope::Full, trades_from }
             }
+            ["number", order] => {
+                let row = self.venue.order_row(order.parse().expect("a number"));
+                return row.map_or_else(|| "-".into(), |row| format!("{} {}", row_of(&row), row.code));
+            }
+            ["state", trigger] => {
+                let row = self.venue.trigger_row(trigger.parse().expect("a number")).expect("a trigger");
+                let waits = if row.waits { " waits" } else { "" };
+                let order = row.order.map_or_else(String::new, |order| format!(" order {order}"));
+                return format!("{:?}{waits}{order} {}", row.status, row.code).to_lowercase();
+            }
+            ["mark", price] => VenueInput::Mark { name: PAIR, price: price.parse().ok() },
+            ["drop", order] => VenueInput::CancelNumber { order: order.parse().expect("a number") },
+            ["amend", order, quantity, price, ref client @ ..] => VenueInput::Amend {
+                order: order.parse().expect("a number"),
+                client: client.first().map(|client| label(client)),
+                price: price.parse().expect("a price"),
+                quantity: quantity.parse().expect("a quantity"),
+            },
+            ["ask", side @ ("buy" | "sell"), client, quantity, fee, ref kind @ ..] => {
+                let refuse = fee.parse().ok().map(|code| (aegis_model::order::RejectClass::PriceOut, code));
+                VenueInput::Ask(Asked {
+                    client: Some(label(client)),
+                    instrument: PAIR,
+                    side: side_of(side),
+                    kind: kind_of(kind),
+                    quantity: quantity.parse().expect("a quantity"),
+                    fee: refuse.is_none().then(|| label(fee)),
+                    refuse,
+                })
+            }
+            ["when", ref legs @ ..] => {
+                VenueInput::Condition { linked: None, legs: legs.split(|w| *w == "and").map(leg).collect() }
+            }
+            [linked @ ("oco" | "oto" | "otoco"), ref legs @ ..] => VenueInput::Condition {
+                linked: Some(match linked {
+                    "oco" => Linked::Oco,
+                    "oto" => Linked::Oto,
+                    _ => Linked::Otoco,
+                }),
+                legs: legs.split(|w| *w == "and").map(leg).collect(),
+            },
+            ["disarm", trigger] => VenueInput::CancelTrigger { trigger: trigger.parse().expect("a number") },
+            ["rearm", trigger, quantity, reference] => VenueInput::AmendTrigger {
+                trigger: trigger.parse().expect("a number"),
+                quantity: quantity.parse().expect("a quantity"),
+                reference: reference.parse().ok(),
+                limit: Price::ZERO,
+            },
             ["balances"] => {
                 VenueInput::Listing { number: 4, scope: Scope::Balances, trades_from: Timestamp::EPOCH }
             }
@@ -198,6 +247,33 @@ impl Rig {
         }
         let said: Vec<String> = self.give(&input).effects.iter().map(words_of).collect();
         if said.is_empty() { "-".into() } else { said.join(", ") }
+    }
+}
+
+/// `sell s1 1 stop 95`, `buy b1 1 take-limit 90 91`, `buy b2 1 limit 95`, `buy b3 1 market`.
+fn leg(words: &[&str]) -> Conditional {
+    let [side, client, quantity, kind, rest @ ..] = words else { panic!("not a leg: {words:?}") };
+    let price = |at: usize| rest.get(at).map_or(Price::ZERO, |text| text.parse().expect("a price"));
+    let (kind, reference, limit) = match *kind {
+        "stop" => (TriggerKind::StopLoss, price(0), Price::ZERO),
+        "stop-limit" => (TriggerKind::StopLimit, price(0), price(1)),
+        "take" => (TriggerKind::TakeProfit, price(0), Price::ZERO),
+        "take-limit" => (TriggerKind::TakeProfitLimit, price(0), price(1)),
+        "limit" => (TriggerKind::Limit, Price::ZERO, price(0)),
+        "market" => (TriggerKind::Market, Price::ZERO, Price::ZERO),
+        other => panic!("not a kind: {other}"),
+    };
+    Conditional {
+        client: Some(label(client)),
+        instrument: PAIR,
+        side: side_of(side),
+        kind,
+        quantity: quantity.parse().expect("a quantity"),
+        reference,
+        watched: Watched::Mark,
+        limit,
+        time_in_force: TimeInForce::GoodTillCancel,
+        fee: None,
     }
 }
 
@@ -302,5 +378,9 @@ fn words_of(effect: &VenueEffect) -> String {
             FlowOutcome::Refused { code, .. } => format!("refused {id} {code}"),
         },
         VenueEffect::ListingRefused { name, .. } => format!("not listed {name}"),
+        VenueEffect::Trigger { trigger } => format!("trigger {trigger}"),
+        VenueEffect::TriggerRefused { place, code, class, .. } => format!("refused {place} {code} {class}"),
+        VenueEffect::Listed { list } => format!("list {list}"),
+        VenueEffect::Amended { order, code } => format!("amended {order} {code}"),
     }
 }
