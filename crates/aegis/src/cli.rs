@@ -31,6 +31,9 @@ pub(crate) struct Cli {
 pub(crate) enum What {
     /// Play the acts: paper exchange, recorded market data, reference strategies
     Run(Run),
+    /// Serve a simulated exchange over HTTP and WebSocket, for clients made for the real one
+    #[cfg(feature = "venue")]
+    Venue(crate::venue::Options),
     /// Fold a journal and show the state at any point, with its digest
     #[cfg(feature = "forensics")]
     Replay(Replay),

@@ -6,6 +6,8 @@ mod layers;
 #[cfg(test)]
 mod tests;
 mod values;
+#[cfg_attr(not(feature = "venue"), allow(dead_code))]
+pub(crate) mod venue_server;
 
 use crate::exit::{Exit, Failure};
 use aegis_model::input::ListedInstrument;
@@ -101,6 +103,12 @@ pub(crate) struct Config {
     pub(crate) control: bool,
     /// What is played, in order.
     pub(crate) acts: Vec<Act>,
+    /// The paper exchange's terms.
+    #[cfg_attr(not(feature = "venue"), allow(dead_code))]
+    pub(crate) paper: aegis_paper::Settings,
+    /// The exchange that `aegis venue` serves.
+    #[cfg_attr(not(feature = "venue"), allow(dead_code))]
+    pub(crate) venue_server: venue_server::VenueServer,
     /// Every value with its origin, for `config show --effective`.
     pub(crate) effective: String,
 }
@@ -116,6 +124,8 @@ pub(crate) struct Overrides {
     pub(crate) market: Option<String>,
     /// `--signals`.
     pub(crate) signals: Option<String>,
+    /// The options of `aegis venue`.
+    pub(crate) venue_server: Vec<venue_server::Set>,
 }
 
 impl Config {
@@ -179,6 +189,7 @@ impl Config {
                 acts.extend(act);
             }
         }
+        let venue_server = venue_server::read(layers, &listed);
         let effective = effective(layers);
         Some(Config {
             data: PathBuf::from(data?),
@@ -194,6 +205,8 @@ impl Config {
             },
             control: control?,
             acts,
+            paper: venue?,
+            venue_server: venue_server?,
             effective,
         })
     }
@@ -201,6 +214,7 @@ impl Config {
 
 impl Overrides {
     fn lay(&self, layers: &mut Layers) {
+        venue_server::lay(&self.venue_server, layers);
         if let Some(data) = &self.data {
             layers.set("run.data", &data.display().to_string(), "--data");
         }

@@ -27,6 +27,8 @@ mod text;
 #[path = "live/translate.rs"]
 #[expect(dead_code, reason = "the live loop that uses it follows")]
 mod translate;
+#[cfg(feature = "venue")]
+mod venue;
 mod verify;
 #[expect(dead_code, reason = "the live loop that uses it follows")]
 mod wire;
@@ -100,8 +102,14 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
                 pace: asked.pace.clone(),
                 market: asked.market.clone(),
                 signals: asked.signals.clone(),
+                ..Overrides::default()
             };
             run::run(&config(cli, over)?, asked, cli.json)
+        }
+        #[cfg(feature = "venue")]
+        What::Venue(asked) => {
+            let over = Overrides { venue_server: asked.over(), ..Overrides::default() };
+            venue::serve(&config(cli, over)?, asked, cli.data.as_deref(), cli.json)
         }
         #[cfg(feature = "forensics")]
         What::Replay(asked) => offline::replay(&plain()?, asked, cli.json),

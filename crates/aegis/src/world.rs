@@ -76,12 +76,12 @@ fn knows_engine(kind: u16, version: u8) -> bool {
     version == VERSION && Fact::KINDS.iter().any(|known| known.0 == kind)
 }
 
-fn knows_venue(kind: u16, version: u8) -> bool {
+pub(crate) fn knows_venue(kind: u16, version: u8) -> bool {
     version == aegis_paper::fact::VERSION && VenueFact::KINDS.iter().any(|known| known.0 == kind)
 }
 
 /// Opens a node, or creates its journal; logs what recovery found.
-fn open_node<M: aegis_model::Machine>(
+pub(crate) fn open_node<M: aegis_model::Machine>(
     machine: impl Fn() -> M,
     dir: &Path,
     schema: u16,

@@ -102,6 +102,22 @@ impl Venue {
         Some((price, limited.map(|shown| self.fillable(id, side, shown, &tick))))
     }
 
+    /// The prices at which something waits: limits of open orders, triggers, and references of conditional orders.
+    pub fn guarded(&self) -> Vec<(Label, Price)> {
+        let open = self.state.open.iter().filter_map(|(id, number)| {
+            let price = match self.state.orders.get(number)?.kind {
+                OrderKind::Limit { price, .. } => price,
+                OrderKind::StopLoss { trigger } | OrderKind::TakeProfit { trigger } => trigger,
+                OrderKind::Market => return None,
+            };
+            Some((self.instrument_name(*id), price))
+        });
+        let armed = self.state.armed.iter().filter_map(|(id, number)| {
+            Some((self.instrument_name(*id), self.state.triggers.get(number)?.reference))
+        });
+        open.chain(armed).collect()
+    }
+
     /// The mark price of an instrument now.
     pub fn mark_price(&self, name: Label) -> Option<Price> {
         self.state.instrument(name).and_then(|(id, _)| self.market.mark(id))
