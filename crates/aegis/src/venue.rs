@@ -181,7 +181,9 @@ fn market_of(text: &str) -> String {
 /// Reads an account; no message repeats the secret.
 fn signer(written: &str) -> Result<Signer, Failure> {
     let wrong = |why: &str| {
-        Failure::usage(format!("an account is KEY:SECRET or KEY:@FILE, the key of letters, digits, - and _: {why}"))
+        Failure::usage(format!(
+            "an account is KEY:SECRET or KEY:@FILE, the key of letters, digits, - and _: {why}"
+        ))
     };
     let (key, secret) = written.split_once(':').ok_or_else(|| wrong("there is no colon"))?;
     let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
@@ -205,7 +207,8 @@ fn signer(written: &str) -> Result<Signer, Failure> {
 fn account_id(key: &str) -> Label {
     let hex = blake3::hash(key.as_bytes()).to_hex();
     let hex = hex.as_str();
-    let spelled = format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
+    let spelled =
+        format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
     Label::lossy(&spelled)
 }
 
@@ -213,13 +216,21 @@ fn account_id(key: &str) -> Label {
 ///
 /// # Errors
 /// [`Failure`].
-pub(crate) fn serve(config: &Config, asked: &Options, data: Option<&Path>, json: bool) -> Result<Exit, Failure> {
+pub(crate) fn serve(
+    config: &Config,
+    asked: &Options,
+    data: Option<&Path>,
+    json: bool,
+) -> Result<Exit, Failure> {
     asked.check()?;
     let settings = &config.venue_server;
-    let written = asked.account.iter().map(|w| w.0.as_str()).chain(settings.accounts.iter().map(String::as_str));
+    let written =
+        asked.account.iter().map(|w| w.0.as_str()).chain(settings.accounts.iter().map(String::as_str));
     let signers: Vec<Signer> = written.map(signer).collect::<Result<_, _>>()?;
     if signers.is_empty() {
-        return Err(Failure::usage("an exchange needs an account: --account KEY:SECRET (any key and secret will do)"));
+        return Err(Failure::usage(
+            "an exchange needs an account: --account KEY:SECRET (any key and secret will do)",
+        ));
     }
     let mut keys: Vec<&str> = signers.iter().map(Signer::api_key).collect();
     keys.sort_unstable();
@@ -251,12 +262,15 @@ async fn bind(address: &str, loopback_only: bool) -> Result<TcpListener, Failure
         .map_err(|e| wrong(format!("not an address such as 127.0.0.1:8790: {e}")))?
         .collect();
     if loopback_only && resolved.iter().any(|address| !address.ip().is_loopback()) {
-        return Err(wrong("the control endpoint can do everything, so it listens on loopback only".to_owned()));
+        return Err(wrong(
+            "the control endpoint can do everything, so it listens on loopback only".to_owned(),
+        ));
     }
     TcpListener::bind(resolved.as_slice()).await.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            Failure::new(Exit::Io, format!("{address} is in use: stop who listens there, or give another port"))
-        }
+        std::io::ErrorKind::AddrInUse => Failure::new(
+            Exit::Io,
+            format!("{address} is in use: stop who listens there, or give another port"),
+        ),
         _ => Failure::io(address, &e),
     })
 }
@@ -283,7 +297,10 @@ fn open(config: &Config, data: &Path, key: &str) -> Result<Account, Failure> {
     for effect in node.step(wall(), &inputs)? {
         match effect {
             VenueEffect::ListingRefused { name, text } => {
-                return Err(Failure::new(Exit::Config, format!("{name} cannot be listed: {}", text.as_str())));
+                return Err(Failure::new(
+                    Exit::Config,
+                    format!("{name} cannot be listed: {}", text.as_str()),
+                ));
             }
             VenueEffect::Flow { id, outcome: FlowOutcome::Refused { text, .. } } => {
                 tracing::warn!(
@@ -299,7 +316,8 @@ fn open(config: &Config, data: &Path, key: &str) -> Result<Account, Failure> {
 
 /// The price that an instrument begins at: where it stood when the journal last looked, else as configured.
 fn begins(accounts: &[Account], settings: &VenueServer, spec: &ListedInstrument) -> Price {
-    let remembered = accounts.iter().find_map(|account| account.remembered(spec.name)).and_then(|tick| tick.bid);
+    let remembered =
+        accounts.iter().find_map(|account| account.remembered(spec.name)).and_then(|tick| tick.bid);
     remembered.unwrap_or_else(|| settings.prices.get(&spec.name).copied().unwrap_or(PRICE_USUAL))
 }
 
@@ -333,7 +351,8 @@ fn first_points(accounts: &[Account], settings: &VenueServer) -> Vec<driver::Due
         let bid = begins(accounts, settings, spec);
         let size = Some(board::ordinary(bid, spec.quantity_tick));
         let ask = bid.plus(spec.price_tick).unwrap_or(bid);
-        let point = board::Point { bid: Some((bid, size)), ask: Some((ask, size)), trade: None, last: Some(bid) };
+        let point =
+            board::Point { bid: Some((bid, size)), ask: Some((ask, size)), trade: None, last: Some(bid) };
         driver::Due { name: spec.name, point, tick: None, at: wall() }
     };
     settings.instruments.iter().map(quoted).collect()

@@ -5,8 +5,8 @@ use crate::fact::{Linked, Liquidity, TriggerKind, Watched};
 use aegis_model::input::{Answer, ListedInstrument, RowStatus, Scope, VenueBalance};
 use aegis_model::order::RejectClass;
 use aegis_model::{
-    Candle, FeedId, Label, Money, OrderKind, Price, Quantity, Side, Text, Tick, TimeInForce, Timestamp, TradeId,
-    VenueOrderId,
+    Candle, FeedId, Label, Money, OrderKind, Price, Quantity, Side, Text, Tick, TimeInForce, Timestamp,
+    TradeId, VenueOrderId,
 };
 use alloc::vec::Vec;
 

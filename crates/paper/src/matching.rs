@@ -171,7 +171,9 @@ impl Venue {
     ) -> bool {
         let Some(order) = self.open_order(number) else { return false };
         let Some(spec) = self.state.instruments.get(&order.instrument).copied() else { return false };
-        let Ok(Some(execution)) = self.execution((number, &order), tick, price, liquidity) else { return false };
+        let Ok(Some(execution)) = self.execution((number, &order), tick, price, liquidity) else {
+            return false;
+        };
         let Execution { quantity, value, fee_asset, fee, reserved } = execution;
         let trade = self.state.trades.last_key_value().map_or(1, |(last, _)| last + 1);
         let (feed, cursor) = (tick.feed, tick.cursor);
@@ -233,7 +235,8 @@ impl Venue {
         };
         order.fee.plus(fee)?;
         // Another asset pays only if it has enough beside what is reserved; otherwise the usual one does.
-        if let Some(chosen) = self.state.fee_choices.get(&number).copied().filter(|asset| *asset == spec.quote)
+        if let Some(chosen) =
+            self.state.fee_choices.get(&number).copied().filter(|asset| *asset == spec.quote)
             && order.side == Side::Buy
             && let Some(after) = self.state.after_trade(order, quantity, value, (chosen, in_quote))?
             && let Some((_, quote)) = after.into_iter().flatten().find(|(asset, _)| *asset == chosen)

@@ -13,8 +13,8 @@ use aegis_model::fixed::Rounding;
 use aegis_model::input::RowStatus;
 use aegis_model::order::RejectClass;
 use aegis_model::{
-    Actor, AssetId, InstrumentId, Label, Lsn, OrderKind, Price, Quantity, Side, Text, Tick, TimeInForce, VenueOrderId,
-    market::Instrument,
+    Actor, AssetId, InstrumentId, Label, Lsn, OrderKind, Price, Quantity, Side, Text, Tick, TimeInForce,
+    VenueOrderId, market::Instrument,
 };
 use alloc::string::ToString;
 use alloc::vec::Vec;

@@ -41,7 +41,12 @@ impl core::error::Error for SettingsError {}
 impl Default for Settings {
     /// 25 basis points for makers, 50 for takers, no slippage.
     fn default() -> Settings {
-        Settings { maker: Rate::basis_points(25), taker: Rate::basis_points(50), slippage: Rate::ZERO, repeated: false }
+        Settings {
+            maker: Rate::basis_points(25),
+            taker: Rate::basis_points(50),
+            slippage: Rate::ZERO,
+            repeated: false,
+        }
     }
 }
 

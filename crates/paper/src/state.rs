@@ -4,8 +4,8 @@
 //! It never decides, never reads settings, and never refuses an event: the impossible is a counted anomaly.
 
 use crate::fact::{
-    Linked, Liquidity, OrderAccepted, OrderAmended, OrderRejected, OrderTraded, TriggerAccepted, TriggerAmended,
-    TriggerKind, VenueEvent, VenueFact, Watched,
+    Linked, Liquidity, OrderAccepted, OrderAmended, OrderRejected, OrderTraded, TriggerAccepted,
+    TriggerAmended, TriggerKind, VenueEvent, VenueFact, Watched,
 };
 use aegis_model::input::RowStatus;
 use aegis_model::order::RejectClass;
@@ -376,7 +376,9 @@ impl State {
             VenueFact::TriggerRejected(fact) => {
                 self.counters.rejected += 1;
                 let code = fact.code;
-                self.change_trigger(fact.trigger, event.at, |t| (t.status, t.code) = (RowStatus::Rejected, code))
+                self.change_trigger(fact.trigger, event.at, |t| {
+                    (t.status, t.code) = (RowStatus::Rejected, code)
+                })
             }
         };
         if explained.is_none() {
@@ -467,7 +469,12 @@ impl State {
     }
 
     /// Changes a conditional order, and whether it is watched with it.
-    fn change_trigger(&mut self, number: u64, at: Timestamp, change: impl FnOnce(&mut Trigger)) -> Option<()> {
+    fn change_trigger(
+        &mut self,
+        number: u64,
+        at: Timestamp,
+        change: impl FnOnce(&mut Trigger),
+    ) -> Option<()> {
         let trigger = self.triggers.get_mut(&number)?;
         change(trigger);
         trigger.updated = at;

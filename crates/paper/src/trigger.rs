@@ -5,8 +5,8 @@
 //! decided: what one leg does to the others happens in the same decision.
 
 use crate::fact::{
-    Linked, ListMade, TriggerAccepted, TriggerAmended, TriggerArmed, TriggerCancelled, TriggerFired, TriggerKind,
-    TriggerRejected, TriggerSent, VenueFact, Watched,
+    Linked, ListMade, TriggerAccepted, TriggerAmended, TriggerArmed, TriggerCancelled, TriggerFired,
+    TriggerKind, TriggerRejected, TriggerSent, VenueFact, Watched,
 };
 use crate::input::{Conditional, TriggerRow, VenueEffect};
 use crate::order::{Refusal, Wish, code, nothing};
@@ -99,7 +99,9 @@ impl Venue {
         let firing: Vec<(u64, Price)> = self.firing(instrument).collect();
         for (number, reference) in firing {
             // An earlier one may have ended its sibling.
-            let Some(trigger) = self.state.triggers.get(&number).copied().filter(Trigger::waits) else { continue };
+            let Some(trigger) = self.state.triggers.get(&number).copied().filter(Trigger::waits) else {
+                continue;
+            };
             let cause = self.emit(Actor::Market, cause, TriggerFired { trigger: number, reference });
             if self.state.lists.get(&trigger.list) == Some(&Linked::Oco) {
                 // The sibling's reservation is needed by this one.
@@ -135,7 +137,8 @@ impl Venue {
 
     /// Makes conditional orders.
     pub(crate) fn condition(&mut self, linked: Option<Linked>, legs: &[Conditional]) {
-        let checked: Vec<Result<_, Refusal>> = legs.iter().map(|leg| self.conditional(leg, linked.is_some())).collect();
+        let checked: Vec<Result<_, Refusal>> =
+            legs.iter().map(|leg| self.conditional(leg, linked.is_some())).collect();
         let Some(linked) = linked else {
             for (place, (leg, checked)) in legs.iter().zip(checked).enumerate() {
                 // Again: an earlier one of this request may have taken the client order id.
@@ -224,7 +227,11 @@ impl Venue {
         let measure = measure.filter(|price| price.is_positive()).or_else(|| self.market.mark(id));
         let worth = measure.and_then(|price| price.times(leg.quantity, Rounding::Floor).ok());
         if worth.is_some_and(|worth| worth < spec.minimum_notional) {
-            return Err(nothing(RejectClass::TooSmall, code::BELOW_MINIMUM, "below the least worth of an order"));
+            return Err(nothing(
+                RejectClass::TooSmall,
+                code::BELOW_MINIMUM,
+                "below the least worth of an order",
+            ));
         }
         Ok((id, leg.fee.and_then(|name| self.state.asset_names.get(&name)).copied()))
     }
@@ -392,7 +399,9 @@ impl Venue {
         let cause = self.state.lsn;
         let ended = order.status != RowStatus::Open;
         match (linked, trigger.leg) {
-            (Linked::Oco, _) if order.cumulative.is_positive() => self.end_siblings(number, trigger.list, cause),
+            (Linked::Oco, _) if order.cumulative.is_positive() => {
+                self.end_siblings(number, trigger.list, cause)
+            }
             (Linked::Oto | Linked::Otoco, 1) if order.status == RowStatus::Filled => {
                 for leg in self.legs_of(trigger.list).into_iter().filter(|leg| *leg != number) {
                     let waits = self.state.triggers.get(&leg).is_some_and(|leg| leg.waits() && !leg.armed);
@@ -455,5 +464,4 @@ impl Venue {
         let linked = *self.state.lists.get(&list)?;
         Some((linked, self.legs_of(list).into_iter().filter_map(|leg| self.trigger_row(leg)).collect()))
     }
-
 }

@@ -89,7 +89,8 @@ pub(super) fn read(layers: &mut Layers, listed: &BTreeMap<String, ListedInstrume
         Some(_) => Err("an account is KEY:@FILE here; a secret itself stands in no configuration".to_owned()),
         None => Ok(parts.to_vec()),
     });
-    let fund = layers.many(&at("fund"), |parts| parts.iter().map(|part| fund(part)).collect::<Result<Vec<_>, _>>());
+    let fund =
+        layers.many(&at("fund"), |parts| parts.iter().map(|part| fund(part)).collect::<Result<Vec<_>, _>>());
     let market = layers.one(&at("market"), |text| match text {
         "walk" => Ok(MarketSource::Walk),
         "none" => Ok(MarketSource::Silent),
@@ -112,7 +113,8 @@ pub(super) fn read(layers: &mut Layers, listed: &BTreeMap<String, ListedInstrume
         }
     });
     let [nonce_window, heartbeat, heartbeat_answer, connect_pause] =
-        ["nonce_window", "heartbeat", "heartbeat_answer", "connect_pause"].map(|key| layers.one(&at(key), positive));
+        ["nonce_window", "heartbeat", "heartbeat_answer", "connect_pause"]
+            .map(|key| layers.one(&at(key), positive));
     let visible = layers.one(&at("visible"), values::span);
     let band = layers.one(&at("price_band"), |t| values::optional(t, values::rate));
     let largest = layers.one(&at("max_notional"), |t| values::optional(t, |t| values::decimal(t).map(Money)));
@@ -127,11 +129,13 @@ pub(super) fn read(layers: &mut Layers, listed: &BTreeMap<String, ListedInstrume
         _ => Err(format!("{text:?} is neither answer nor later")),
     });
     let [legacy_triggers, repeat_client, shared_ids] =
-        ["legacy_triggers", "repeat_client_oid", "shared_client_oids"].map(|key| layers.one(&at(key), values::yes_no));
+        ["legacy_triggers", "repeat_client_oid", "shared_client_oids"]
+            .map(|key| layers.one(&at(key), values::yes_no));
     let mut prices = BTreeMap::new();
     for name in layers.keys("venue_server.prices") {
         let price = layers.one(&at(&format!("prices.{name}")), |t| {
-            values::decimal(t).and_then(|v| if v.is_positive() { Ok(Price(v)) } else { Err("not above zero".into()) })
+            values::decimal(t)
+                .and_then(|v| if v.is_positive() { Ok(Price(v)) } else { Err("not above zero".into()) })
         });
         if let (Ok(label), Some(price)) = (name.parse(), price) {
             prices.insert(label, price);
@@ -193,4 +197,3 @@ pub(super) fn lay(set: &[Set], layers: &mut Layers) {
         layers.set(&format!("venue_server.{key}"), value, option);
     }
 }
-

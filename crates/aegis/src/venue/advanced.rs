@@ -42,15 +42,9 @@ impl Desk {
                 }
                 answer(id, method, &acks, integers)
             }
-            Request::AdvancedCreateOco(list) => {
-                self.create_list(asked, Linked::Oco, &list.order_list)?
-            }
-            Request::AdvancedCreateOto(list) => {
-                self.create_list(asked, Linked::Oto, &list.order_list)?
-            }
-            Request::AdvancedCreateOtoco(list) => {
-                self.create_list(asked, Linked::Otoco, &list.order_list)?
-            }
+            Request::AdvancedCreateOco(list) => self.create_list(asked, Linked::Oco, &list.order_list)?,
+            Request::AdvancedCreateOto(list) => self.create_list(asked, Linked::Oto, &list.order_list)?,
+            Request::AdvancedCreateOtoco(list) => self.create_list(asked, Linked::Otoco, &list.order_list)?,
             Request::AdvancedCancelOco(key) => self.cancel_list(asked, Linked::Oco, &key.list_id)?,
             Request::AdvancedCancelOto(key) => self.cancel_list(asked, Linked::Oto, &key.list_id)?,
             Request::AdvancedCancelOtoco(key) => self.cancel_list(asked, Linked::Otoco, &key.list_id)?,
@@ -108,8 +102,11 @@ impl Desk {
     pub(crate) fn create_legacy(&mut self, at: usize, order: &CreateOrder, client: Label) -> Option<Made> {
         let nothing = |code: Code| Made { code, ack: OrderAck { client_oid: Some(client), order_id: None } };
         let Some(quantity) = order.quantity.filter(|_| self.settings.legacy_triggers) else {
-            let code =
-                if self.settings.legacy_triggers { Code::MissingOrInvalidArgument } else { Code::ApiDisabled };
+            let code = if self.settings.legacy_triggers {
+                Code::MissingOrInvalidArgument
+            } else {
+                Code::ApiDisabled
+            };
             return Some(nothing(code));
         };
         let trigger = TriggerOrder {
@@ -125,7 +122,8 @@ impl Desk {
             time_in_force: order.time_in_force,
             ..TriggerOrder::default()
         };
-        if trigger.ref_price.is_none() || (kind_of(trigger.order_type)?.is_limit() && trigger.price.is_none()) {
+        if trigger.ref_price.is_none() || (kind_of(trigger.order_type)?.is_limit() && trigger.price.is_none())
+        {
             return Some(nothing(Code::MissingOrInvalidArgument));
         }
         self.create_trigger(at, &trigger, client)
@@ -218,7 +216,12 @@ impl Desk {
         })
     }
 
-    fn trigger_of(&self, at: usize, order: Option<&VenueOrderId>, client: Option<Label>) -> Option<TriggerRow> {
+    fn trigger_of(
+        &self,
+        at: usize,
+        order: Option<&VenueOrderId>,
+        client: Option<Label>,
+    ) -> Option<TriggerRow> {
         let venue = self.accounts.get(at)?.venue();
         let number = match order {
             Some(id) => trigger_number(id),

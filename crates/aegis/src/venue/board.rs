@@ -91,7 +91,9 @@ impl Board {
     /// All tickers, or one.
     pub(crate) fn tickers(&self, name: Option<Label>, now: Timestamp) -> Vec<Ticker> {
         let wanted = self.shown.iter().filter(|(own, _)| name.is_none_or(|name| name == **own));
-        wanted.map(|(_, shown)| Ticker { bid_quantity: None, ask_quantity: None, ..shown.ticker(now) }).collect()
+        wanted
+            .map(|(_, shown)| Ticker { bid_quantity: None, ask_quantity: None, ..shown.ticker(now) })
+            .collect()
     }
 }
 
@@ -134,7 +136,12 @@ impl Shown {
     }
 
     /// What is left at the touch after an account took some of it.
-    pub(crate) fn take(&mut self, bid: Option<Option<Quantity>>, ask: Option<Option<Quantity>>, now: Timestamp) {
+    pub(crate) fn take(
+        &mut self,
+        bid: Option<Option<Quantity>>,
+        ask: Option<Option<Quantity>>,
+        now: Timestamp,
+    ) {
         let less = |levels: &[Level], left: Option<Option<Quantity>>| match (levels.first(), left) {
             (Some(first), Some(Some(left))) if left.is_positive() => {
                 let mut levels = levels.to_vec();
@@ -187,10 +194,12 @@ impl Shown {
         let mut levels = Vec::with_capacity(LEVELS);
         let mut price = touch;
         for n in 0..LEVELS {
-            let draw = mix(u64::from_le_bytes(price.0.units().to_le_bytes()[..8].try_into().unwrap_or_default()));
+            let draw =
+                mix(u64::from_le_bytes(price.0.units().to_le_bytes()[..8].try_into().unwrap_or_default()));
             // The touch shows exactly what can be had there; the rest between a half and twice that.
             let eighths = Fixed::from_int(if n == 0 { 8 } else { 4 + i64::try_from(draw % 13).unwrap_or(0) });
-            let quantity = shown.0.times_over(eighths, Fixed::from_int(8), Rounding::Floor).ok().map(Quantity);
+            let quantity =
+                shown.0.times_over(eighths, Fixed::from_int(8), Rounding::Floor).ok().map(Quantity);
             let quantity = quantity.and_then(|q| q.to_tick(self.spec.quantity_tick, Rounding::Ceil).ok());
             let orders = u32::try_from(1 + draw % 4).unwrap_or(1);
             levels.push(Level { price, quantity: quantity.unwrap_or(shown), orders });
@@ -268,7 +277,14 @@ impl Shown {
                     last.volume = last.volume.plus(volume).unwrap_or(last.volume);
                 }
                 Some(_) | None => {
-                    kept.push_back(CandleRow { open: price, high: price, low: price, close: price, volume, time: open });
+                    kept.push_back(CandleRow {
+                        open: price,
+                        high: price,
+                        low: price,
+                        close: price,
+                        volume,
+                        time: open,
+                    });
                     if kept.len() > CANDLES {
                         kept.pop_front();
                     }
@@ -284,7 +300,8 @@ fn opened(timeframe: Timeframe, at: Timestamp) -> Timestamp {
         Some(interval) => Timestamp(at.0 - at.0.rem_euclid(interval)),
         None => {
             let day = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0)).ok();
-            let first = day.and_then(|day| day.replace_day(1).ok()).map(|day| day.replace_time(time::Time::MIDNIGHT));
+            let first =
+                day.and_then(|day| day.replace_day(1).ok()).map(|day| day.replace_time(time::Time::MIDNIGHT));
             first.map_or(at, |first| Timestamp::from_millis(first.unix_timestamp().saturating_mul(1000)))
         }
     }

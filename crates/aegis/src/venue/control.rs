@@ -40,7 +40,8 @@ use crate::venue::faults::Script;
 use crate::venue::house::House;
 use crate::venue::rows::{list_id, machine_number, order_id, order_number, trigger_id};
 use aegis_model::{
-    Label, Money, OrderKind, Price, Quantity, Side, TimeInForce, Timestamp, VenueOrderId, input::ListedInstrument,
+    Label, Money, OrderKind, Price, Quantity, Side, TimeInForce, Timestamp, VenueOrderId,
+    input::ListedInstrument,
 };
 use aegis_paper::{Asked, FlowOutcome, VenueInput, VenueRow};
 use axum::Router;
@@ -238,7 +239,13 @@ fn in_query(query: &str, name: &str) -> Option<String> {
     parts.filter(|(own, _)| *own == name).map(|(_, value)| value.to_owned()).next()
 }
 
-async fn asked(house: &House, method: &Method, path: &str, query: &str, body: &[u8]) -> Result<Value, String> {
+async fn asked(
+    house: &House,
+    method: &Method,
+    path: &str,
+    query: &str,
+    body: &[u8],
+) -> Result<Value, String> {
     let post = *method == Method::POST;
     if post {
         let said: Value = if body.is_empty() { Value::Null } else { of(body)? };
@@ -247,11 +254,19 @@ async fn asked(house: &House, method: &Method, path: &str, query: &str, body: &[
     let order = match (path, post) {
         ("/price", true) => Order::Price(of(body)?),
         ("/mark", true) => of(body).map(|SetMark { instrument, price }| Order::Mark { instrument, price })?,
-        ("/market", true) => of(body).map(|SetMarket { instrument, hold }| Order::Market { instrument, hold })?,
+        ("/market", true) => {
+            of(body).map(|SetMarket { instrument, hold }| Order::Market { instrument, hold })?
+        }
         ("/order", true) => Order::Place(of(body)?),
-        ("/cancel", true) => of(body).map(|SetCancel { account, order_id }| Order::Cancel { account, order_id })?,
-        ("/flow", true) => of(body)
-            .map(|SetFlow { account, id, asset, quantity }| Order::Flow { account, id, asset, quantity })?,
+        ("/cancel", true) => {
+            of(body).map(|SetCancel { account, order_id }| Order::Cancel { account, order_id })?
+        }
+        ("/flow", true) => of(body).map(|SetFlow { account, id, asset, quantity }| Order::Flow {
+            account,
+            id,
+            asset,
+            quantity,
+        })?,
         ("/instrument", true) => Order::Instrument(of(body)?),
         ("/lag", true) => Order::Lag(lags(&of(body)?)?),
         ("/fees", true) => of(body).map(|SetFees { fall_back }| Order::Fees { fall_back })?,
@@ -447,7 +462,8 @@ impl Desk {
             ..spec
         };
         for at in 0..self.accounts.len() {
-            let refused = self.step(at, &[VenueInput::List(vec![spec.clone()])]).and_then(|o| o.listing_refused);
+            let refused =
+                self.step(at, &[VenueInput::List(vec![spec.clone()])]).and_then(|o| o.listing_refused);
             if let Some(why) = refused {
                 return wrong(why);
             }

@@ -290,10 +290,14 @@ impl Desk {
                     outcome.triggers.push(*trigger);
                     triggers.insert(*trigger);
                 }
-                VenueEffect::TriggerRefused { place, code, .. } => outcome.triggers_refused.push((*place, *code)),
+                VenueEffect::TriggerRefused { place, code, .. } => {
+                    outcome.triggers_refused.push((*place, *code))
+                }
                 VenueEffect::Listed { list } => outcome.list = Some(*list),
                 VenueEffect::Amended { code, .. } => outcome.amended = Some(*code),
-                VenueEffect::ListingRefused { text, .. } => outcome.listing_refused = Some(text.as_str().to_owned()),
+                VenueEffect::ListingRefused { text, .. } => {
+                    outcome.listing_refused = Some(text.as_str().to_owned())
+                }
                 VenueEffect::LookedUp { .. } | VenueEffect::Listing(_) => {}
             }
         }
@@ -334,7 +338,8 @@ impl Desk {
         let due = Instant::now() + crate::venue::clock::span(self.lags.visible + self.lags.stream);
         let rows: Vec<OrderRow> = orders.iter().filter_map(|n| self.order_row(at, *n, true)).collect();
         let waiting: Vec<OrderRow> = triggers.iter().filter_map(|n| self.trigger_row(at, *n, true)).collect();
-        let fills: Vec<TradeRow> = trades.iter().filter_map(|trade| self.trade_row(at, trade, true)).collect();
+        let fills: Vec<TradeRow> =
+            trades.iter().filter_map(|trade| self.trade_row(at, trade, true)).collect();
         let mut news = Vec::new();
         for (empty, what) in [
             (rows.is_empty(), What::Orders(rows)),
@@ -380,7 +385,9 @@ impl Desk {
         let instrument: Option<Label> = instrument.and_then(|name| name.parse().ok());
         let what = match family {
             "user.order" => What::Orders(self.open_orders(at, instrument)),
-            "user.advance.order" | "user.advanced.order" => What::Triggers(self.open_triggers(at, instrument)),
+            "user.advance.order" | "user.advanced.order" => {
+                What::Triggers(self.open_triggers(at, instrument))
+            }
             "user.balance" => {
                 let balances = self.seen_balances(at);
                 What::Balance(Box::new(self.balance_row(at, &balances)))
@@ -485,10 +492,13 @@ impl Desk {
             return;
         }
         let guarded: Vec<(Label, Price)> = match &self.driver {
-            Driver::Recorded(_) => self.accounts.iter().flat_map(|account| account.venue().guarded()).collect(),
+            Driver::Recorded(_) => {
+                self.accounts.iter().flat_map(|account| account.venue().guarded()).collect()
+            }
             Driver::Walk(_) | Driver::Silent => Vec::new(),
         };
-        let of = |name: Label| guarded.iter().filter(|(of, _)| *of == name).map(|(_, price)| *price).collect();
+        let of =
+            |name: Label| guarded.iter().filter(|(of, _)| *of == name).map(|(_, price)| *price).collect();
         let due = self.driver.points(now, of);
         self.points(due);
     }

@@ -179,7 +179,11 @@ impl Path {
         };
         self.price = moved.ok().filter(within).unwrap_or(self.price);
         let spread = Fixed::from_int(1 + i64::try_from(draw >> 16 & 3).unwrap_or(0) % 3);
-        let ask = tick.0.times(spread, Rounding::Ceil).and_then(|by| self.price.0.plus(by)).map_or(self.price, Price);
+        let ask = tick
+            .0
+            .times(spread, Rounding::Ceil)
+            .and_then(|by| self.price.0.plus(by))
+            .map_or(self.price, Price);
         let size = |bits: u64, parts: i64| {
             let eighths = Fixed::from_int(1 + i64::try_from(bits % 16).unwrap_or(0));
             let whole = ordinary(self.price, self.spec.quantity_tick);

@@ -110,7 +110,10 @@ impl Action {
             | Action::ReorderFrame {}
             | Action::DelayFrame { .. }
             | Action::Close { .. } => matches!(stage, Stage::Frame),
-            Action::Strings {} | Action::ExtraFields {} | Action::LowerCaseSide {} | Action::NullValues {} => {
+            Action::Strings {}
+            | Action::ExtraFields {}
+            | Action::LowerCaseSide {}
+            | Action::NullValues {} => {
                 matches!(stage, Stage::Request | Stage::Frame)
             }
             Action::SkipHeartbeat {} => matches!(stage, Stage::Heartbeat),
@@ -325,7 +328,12 @@ impl Subject {
                 }
             }
             Value::Array(items) if depth < 3 => items.iter().for_each(|item| self.gather(item, depth + 1)),
-            Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+            Value::Object(_)
+            | Value::Array(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Text(_) => {}
         }
     }
 }

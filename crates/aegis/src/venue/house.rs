@@ -15,10 +15,10 @@ use aegis_cryptocom::rows::{BaseRisk, BookResult, CandleResult, InstrumentRow, P
 use aegis_cryptocom::server::{answer, knock, parse_target, refuse};
 use aegis_cryptocom::wire::{Ms, Spare};
 use aegis_cryptocom::words::{InstrumentType, OrderType, Timeframe};
+use aegis_cryptocom::write::{Json, Sink};
 use aegis_cryptocom::{
     Budgets, Code, Inbound, Integers, Listing, Manner, Method, Reply, Request, Rows, Signer, Wire,
 };
-use aegis_cryptocom::write::{Json, Sink};
 use aegis_model::{Fixed, Label, Money, Quantity, Rate, Timestamp};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -333,8 +333,11 @@ impl House {
                 return refused(Code::TooManyRequests);
             }
         }
-        let target =
-            if from.query.is_empty() { from.method.clone() } else { format!("{}?{}", from.method, from.query) };
+        let target = if from.query.is_empty() {
+            from.method.clone()
+        } else {
+            format!("{}?{}", from.method, from.query)
+        };
         match parse_target(&target).and_then(|request| self.shown(method, &request, integers)) {
             Ok(reply) => reply,
             Err(code) => refused(code),
@@ -387,7 +390,10 @@ impl House {
             }
             Request::GetRiskParameters(_) => {
                 let rows = board.shown.values().map(|shown| self.risk_row(&shown.spec)).collect();
-                let result = RiskParameters { base_currency_config: Rows::of(rows), update_timestamp_ms: Some(Ms(now)) };
+                let result = RiskParameters {
+                    base_currency_config: Rows::of(rows),
+                    update_timestamp_ms: Some(Ms(now)),
+                };
                 Ok(answer(-1, method, &result, integers))
             }
             _ => Err(Code::MethodNotFound),
@@ -445,7 +451,11 @@ pub(crate) fn instrument_row(spec: &aegis_model::input::ListedInstrument) -> Ins
 }
 
 /// The newest first, as recorded.
-fn public_trades(shown: &crate::venue::board::Shown, asked: &GetPublicTrades, now: Timestamp) -> Vec<PublicTrade> {
+fn public_trades(
+    shown: &crate::venue::board::Shown,
+    asked: &GetPublicTrades,
+    now: Timestamp,
+) -> Vec<PublicTrade> {
     let end = asked.end_ts.map_or(now.after(1), |t| t.0);
     let day = end.after(-aegis_model::ids::DAY);
     let start = asked.start_ts.map_or(day, |t| t.0).max(end.after(-7 * aegis_model::ids::DAY));
@@ -463,7 +473,8 @@ fn candle_rows(
 ) -> Vec<aegis_cryptocom::rows::CandleRow> {
     let mut rows = shown.candles(timeframe);
     rows.retain(|row| {
-        asked.start_ts.is_none_or(|start| row.time.0 >= start.0) && asked.end_ts.is_none_or(|end| row.time.0 < end.0)
+        asked.start_ts.is_none_or(|start| row.time.0 >= start.0)
+            && asked.end_ts.is_none_or(|end| row.time.0 < end.0)
     });
     let count = asked.count.unwrap_or(COUNT_USUAL).min(CANDLES_MAX) as usize;
     let first = rows.len().saturating_sub(count);

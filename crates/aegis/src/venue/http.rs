@@ -92,7 +92,11 @@ impl Line {
 }
 
 impl AsyncRead for Line {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.whole()?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
@@ -144,7 +148,11 @@ async fn market(State(house): State<Arc<House>>, upgrade: WebSocketUpgrade) -> R
     upgrade.max_message_size(FRAME_MAX).on_upgrade(move |socket| socket::market(house, socket))
 }
 
-async fn rest(State(house): State<Arc<House>>, ConnectInfo(peer): ConnectInfo<Peer>, request: Request) -> Response {
+async fn rest(
+    State(house): State<Arc<House>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+) -> Response {
     let Some(method) = request.uri().path().strip_prefix(ROOT).map(str::to_owned) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -189,4 +197,3 @@ fn page(status: u16) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
     response
 }
-

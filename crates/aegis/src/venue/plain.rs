@@ -11,8 +11,8 @@ use aegis_cryptocom::request::{
     AmendOrder, CancelAll, CancelEntry, CreateOrder, History, OrderKey, PAGE_MAX, Transactions,
 };
 use aegis_cryptocom::rows::{
-    AccountRow, AccountsResult, BalancePoint, BalancePoints, FeeRates, InstrumentFeeRates, ListAck, OrderAck, OrderRow,
-    TradeRow, TransactionRow,
+    AccountRow, AccountsResult, BalancePoint, BalancePoints, FeeRates, InstrumentFeeRates, ListAck, OrderAck,
+    OrderRow, TradeRow, TransactionRow,
 };
 use aegis_cryptocom::server::{answer, answer_saying, done, refuse};
 use aegis_cryptocom::wire::{Ms, Spare};
@@ -22,8 +22,8 @@ use aegis_model::ids::DAY;
 use aegis_model::input::VenueBalance;
 use aegis_model::order::RejectClass;
 use aegis_model::{
-    Fixed, Label, Money, OrderKind, Price, Quantity, Rate, Rounding, Side as ModelSide, TimeInForce as ModelForce,
-    Timestamp, VenueOrderId,
+    Fixed, Label, Money, OrderKind, Price, Quantity, Rate, Rounding, Side as ModelSide,
+    TimeInForce as ModelForce, Timestamp, VenueOrderId,
 };
 use aegis_paper::{Asked as Order, VenueInput, VenueRow};
 
@@ -89,7 +89,8 @@ impl Desk {
             Request::CreateOrderList(list) => {
                 let mut acks = Vec::new();
                 for (index, order) in list.order_list.iter().enumerate() {
-                    let made = self.create(at, order, format!("{}_{index}", asked.nonce), asked.connection)?;
+                    let made =
+                        self.create(at, order, format!("{}_{index}", asked.nonce), asked.connection)?;
                     acks.push(list_ack(index, made.code, made.ack));
                 }
                 answer(id, method, &acks, integers)
@@ -148,8 +149,10 @@ impl Desk {
                 let hour = Timestamp(now.0 - now.0.rem_euclid(3600 * aegis_model::ids::SECOND));
                 let point =
                     BalancePoint { value: row.total_cash_balance.0.unwrap_or_default(), time: Ms(hour) };
-                let points =
-                    BalancePoints { data: Rows::of(vec![point]), instrument_name: Some(Label::literal("USD")) };
+                let points = BalancePoints {
+                    data: Rows::of(vec![point]),
+                    instrument_name: Some(Label::literal("USD")),
+                };
                 answer(id, method, &points, integers)
             }
             Request::GetAccounts(_) => answer(id, method, &self.account_rows(at)?, integers),
@@ -209,7 +212,13 @@ impl Desk {
     }
 
     /// Creates an order. Without a client order id of its own the venue takes the nonce (section 14.1).
-    fn create(&mut self, at: usize, order: &CreateOrder, nonce: String, connection: Option<u64>) -> Option<Made> {
+    fn create(
+        &mut self,
+        at: usize,
+        order: &CreateOrder,
+        nonce: String,
+        connection: Option<u64>,
+    ) -> Option<Made> {
         let named = order.client_oid.filter(|id| !id.is_empty());
         let client = named.unwrap_or_else(|| Label::lossy(&nonce));
         let nothing = |code: Code| Made { code, ack: OrderAck { client_oid: Some(client), order_id: None } };
@@ -334,7 +343,8 @@ impl Desk {
         if self.settings.largest.zip(worth).is_some_and(|(largest, worth)| worth > largest) {
             return Some((RejectClass::PriceOut, Code::ExceedsMaxOrderSize));
         }
-        let (OrderKind::Limit { price, .. }, Some(band), Some(mark)) = (kind, self.settings.band, mark) else {
+        let (OrderKind::Limit { price, .. }, Some(band), Some(mark)) = (kind, self.settings.band, mark)
+        else {
             return None;
         };
         let share = band.complement().ok()?;
@@ -352,7 +362,12 @@ impl Desk {
         }
     }
 
-    fn amend(&mut self, at: usize, amend: &AmendOrder, nonce: i64) -> Option<Result<OrderAck, (Code, Option<OrderAck>)>> {
+    fn amend(
+        &mut self,
+        at: usize,
+        amend: &AmendOrder,
+        nonce: i64,
+    ) -> Option<Result<OrderAck, (Code, Option<OrderAck>)>> {
         let number = self.number_of(at, amend.order_id.as_ref(), amend.orig_client_oid);
         let Some(number) = number else { return Some(Err((Code::InvalidOrderid, None))) };
         let client = amend.client_oid.unwrap_or_else(|| Label::lossy(&nonce.to_string()));
@@ -494,7 +509,11 @@ impl Desk {
     fn account_rows(&self, at: usize) -> Option<AccountsResult> {
         let account = self.accounts.get(at)?;
         let master_account = AccountRow {
-            create_time: Some(Ms(account.venue().flow_rows(Timestamp::EPOCH).first().map_or(wall(), |f| f.time))),
+            create_time: Some(Ms(account
+                .venue()
+                .flow_rows(Timestamp::EPOCH)
+                .first()
+                .map_or(wall(), |f| f.time))),
             enabled: Some(true),
             label: Some("a simulated account".to_owned()),
             margin_access: Some(Label::literal("DISABLED")),
@@ -564,4 +583,3 @@ pub(crate) fn limit(asked: Option<aegis_cryptocom::wire::Limit>) -> usize {
 fn in_points(rate: Rate) -> Rate {
     rate.0.times(Fixed::from_int(10_000), Rounding::HalfEven).map_or(rate, Rate)
 }
-

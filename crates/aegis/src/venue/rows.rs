@@ -5,14 +5,17 @@ use aegis_cryptocom::code::Code;
 use aegis_cryptocom::rows::{BalanceRow, OrderRow, PositionBalance, TradeRow, TransactionRow};
 use aegis_cryptocom::wire::{Ms, Ns, Rows, Spare};
 use aegis_cryptocom::words::{
-    ContingencyType, ExecInst, JournalType, OrderStatus, OrderType, RefPriceType, Side, TakerSide, TimeInForce,
+    ContingencyType, ExecInst, JournalType, OrderStatus, OrderType, RefPriceType, Side, TakerSide,
+    TimeInForce,
 };
 use aegis_model::input::{ListedInstrument, RowStatus, VenueBalance};
 use aegis_model::{
-    Label, Money, OrderKind, Price, Quantity, Rate, Rounding, Side as ModelSide, TimeInForce as ModelForce, Timestamp,
-    TradeId, VenueOrderId,
+    Label, Money, OrderKind, Price, Quantity, Rate, Rounding, Side as ModelSide, TimeInForce as ModelForce,
+    Timestamp, TradeId, VenueOrderId,
 };
-use aegis_paper::{Linked, Liquidity, Settings, TriggerKind, TriggerRow, VenueFlow, VenueRow, VenueTrade, Watched};
+use aegis_paper::{
+    Linked, Liquidity, Settings, TriggerKind, TriggerRow, VenueFlow, VenueRow, VenueTrade, Watched,
+};
 
 /// What is added to the machine's numbers, so that ids have nineteen digits and do not survive a float.
 const ORDERS: u64 = 6_530_219_000_000_000_000;
@@ -365,7 +368,9 @@ pub(crate) fn balance(balances: &[VenueBalance], usd: impl Fn(Label) -> Option<P
     for held in balances {
         let free = held.total.minus(held.reserved).unwrap_or_default();
         let worth = |quantity: Quantity| {
-            usd(held.asset).and_then(|price| price.times(quantity, Rounding::HalfEven).ok()).unwrap_or_default()
+            usd(held.asset)
+                .and_then(|price| price.times(quantity, Rounding::HalfEven).ok())
+                .unwrap_or_default()
         };
         total = total.plus(worth(held.total)).unwrap_or(total);
         free_total = free_total.plus(worth(free)).unwrap_or(free_total);

@@ -17,7 +17,7 @@ use aegis_cryptocom::server::answer;
 use aegis_cryptocom::{Code, ConnectionQuota, Data, Inbound, Integers, Method, Push, Rate, Request, Rows};
 use aegis_model::Label;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -80,7 +80,11 @@ impl Line {
             return Ok(());
         }
         self.next_heartbeat = now + span(self.house.settings.times.heartbeat);
-        let subject = Subject { account: self.account.clone(), method: "public/heartbeat".into(), ..Subject::default() };
+        let subject = Subject {
+            account: self.account.clone(),
+            method: "public/heartbeat".into(),
+            ..Subject::default()
+        };
         if self.house.faults.take(Stage::Heartbeat, &subject).is_some() {
             return Ok(());
         }
@@ -143,7 +147,8 @@ impl Line {
     async fn acknowledge(&mut self, id: i64, method: &str, code: Code) -> Result<(), End> {
         let words = (code != Code::Success).then(|| code.row().name);
         let text = acknowledge(id, method, code.row().number, words, self.integers());
-        let subject = Subject { method: method.to_owned(), account: self.account.clone(), ..Subject::default() };
+        let subject =
+            Subject { method: method.to_owned(), account: self.account.clone(), ..Subject::default() };
         self.send(text, &subject).await
     }
 
@@ -396,27 +401,28 @@ impl User {
         for (id, channel) in channels {
             let (family, instrument) = split_channel(&channel);
             let only: Option<Label> = instrument.and_then(|name| name.parse().ok());
-            let Some(data) = data_for(family, only, &news.what) else { continue };
-            if news.shows.is_none() && is_empty(&data) {
-                continue;
+            for (instrument, data) in data_for(family, only, &news.what) {
+                if news.shows.is_none() && is_empty(&data) {
+                    continue;
+                }
+                let mut subject = Subject {
+                    method: "subscribe".into(),
+                    channel: data.channel().to_owned(),
+                    account: self.line.account.clone(),
+                    ..Subject::default()
+                };
+                name_rows(&data, &mut subject);
+                let push = Push {
+                    id: id.filter(|id| *id >= 0),
+                    subscription: channel.clone(),
+                    instrument,
+                    depth: None,
+                    interval: None,
+                    data,
+                };
+                let text = push.text(self.line.integers());
+                self.line.send(text, &subject).await?;
             }
-            let mut subject = Subject {
-                method: "subscribe".into(),
-                channel: data.channel().to_owned(),
-                account: self.line.account.clone(),
-                ..Subject::default()
-            };
-            name_rows(&data, &mut subject);
-            let push = Push {
-                id: id.filter(|id| *id >= 0),
-                subscription: channel.clone(),
-                instrument: only,
-                depth: None,
-                interval: None,
-                data,
-            };
-            let text = push.text(self.line.integers());
-            self.line.send(text, &subject).await?;
         }
         Ok(())
     }
@@ -440,20 +446,36 @@ async fn next_answer(answers: &mut VecDeque<tokio::task::JoinHandle<(String, Ans
     }
 }
 
-/// The rows of news that a channel shows; none when the news are of another family.
-fn data_for(family: &str, only: Option<Label>, what: &What) -> Option<Data> {
-    let orders = |rows: &[OrderRow]| {
-        Rows::of(rows.iter().filter(|row| only.is_none_or(|name| name == row.instrument_name)).cloned().collect())
-    };
-    let trades = |rows: &[TradeRow]| {
-        Rows::of(rows.iter().filter(|row| only.is_none_or(|name| name == row.instrument_name)).cloned().collect())
-    };
+/// The rows of news that a channel shows, one frame an instrument: a frame of orders or trades names its instrument
+/// even when the subscription does not, and clients rely on it. Nothing when the news are of another family; one empty
+/// frame when the channel has no rows now.
+fn data_for(family: &str, only: Option<Label>, what: &What) -> Vec<(Option<Label>, Data)> {
+    fn split<T: Clone>(
+        rows: &[T],
+        only: Option<Label>,
+        name: fn(&T) -> Label,
+        data: fn(Rows<T>) -> Data,
+    ) -> Vec<(Option<Label>, Data)> {
+        let mut by_name: BTreeMap<Label, Vec<T>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| only.is_none_or(|only| only == name(row))) {
+            by_name.entry(name(row)).or_default().push(row.clone());
+        }
+        if by_name.is_empty() {
+            return vec![(only, data(Rows::default()))];
+        }
+        by_name.into_iter().map(|(name, rows)| (Some(name), data(Rows::of(rows)))).collect()
+    }
+    let of_order = |row: &OrderRow| row.instrument_name;
     match (family, what) {
-        ("user.order", What::Orders(rows)) => Some(Data::Orders(orders(rows))),
-        ("user.advance.order" | "user.advanced.order", What::Triggers(rows)) => Some(Data::Triggers(orders(rows))),
-        ("user.trade", What::Trades(rows)) => Some(Data::Trades(trades(rows))),
-        ("user.balance", What::Balance(row)) => Some(Data::Balances(Rows::of(vec![(**row).clone()]))),
-        (_, _) => None,
+        ("user.order", What::Orders(rows)) => split(rows, only, of_order, Data::Orders),
+        ("user.advance.order" | "user.advanced.order", What::Triggers(rows)) => {
+            split(rows, only, of_order, Data::Triggers)
+        }
+        ("user.trade", What::Trades(rows)) => {
+            split(rows, only, |row: &TradeRow| row.instrument_name, Data::Trades)
+        }
+        ("user.balance", What::Balance(row)) => vec![(None, Data::Balances(Rows::of(vec![(**row).clone()])))],
+        (_, _) => Vec::new(),
     }
 }
 
@@ -479,7 +501,9 @@ fn name_rows(data: &Data, subject: &mut Subject) {
         Data::Orders(rows) | Data::Triggers(rows) => {
             rows.rows.iter().for_each(|row| name(subject, row.instrument_name, row.client_oid));
         }
-        Data::Trades(rows) => rows.rows.iter().for_each(|row| name(subject, row.instrument_name, row.client_oid)),
+        Data::Trades(rows) => {
+            rows.rows.iter().for_each(|row| name(subject, row.instrument_name, row.client_oid))
+        }
         Data::Balances(_)
         | Data::Tickers(_)
         | Data::PublicTrades(_)

@@ -62,7 +62,9 @@ fn parse(channel: &str, asked: &Channels) -> Option<(Label, Kind)> {
         }
         "book" => {
             let (name, depth) = match rest.split_once('.') {
-                Some((name, depth)) => (name, depth.parse::<usize>().ok().filter(|depth| [10, 50, 150].contains(depth))?),
+                Some((name, depth)) => {
+                    (name, depth.parse::<usize>().ok().filter(|depth| [10, 50, 150].contains(depth))?)
+                }
                 None => (rest, DEPTH_USUAL),
             };
             let deltas = asked.book_subscription_type == Some(BookSubscription::SnapshotAndUpdate);
@@ -140,7 +142,8 @@ impl Stream {
         match &mut self.kind {
             Kind::Ticker { seen } => {
                 let ticker = shown.ticker(now);
-                let same = seen.as_ref().is_some_and(|seen| Ticker { time: seen.time, ..ticker.clone() } == *seen);
+                let same =
+                    seen.as_ref().is_some_and(|seen| Ticker { time: seen.time, ..ticker.clone() } == *seen);
                 if same {
                     return None;
                 }
