@@ -1,8 +1,7 @@
 //! The exchange as a process with a client: spoken to over plain HTTP/1.1 and WebSocket, one blocking call at a time.
 
 use crate::schema::Excerpt;
-use aegis_cryptocom::request::Door;
-use aegis_cryptocom::{Method, Request, Secret, Signer, auth_frame, heartbeat_answer};
+use aegis_cryptocom::{Method, Secret, Signer, auth_frame, heartbeat_answer};
 use aegis_model::{Price, Quantity};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -42,16 +41,17 @@ pub(crate) fn signer() -> Signer {
     Signer::new(KEY, &Secret::new(SECRET.to_owned()))
 }
 
-/// Options of most tests: quotas of a thousandth, heartbeats far away, a market that moves when told to.
+/// Options of most tests: quotas of a ten-thousandth, so that no call waits for one, heartbeats far away, a market that
+/// moves when told to.
 pub(crate) const QUIET: &[&str] = &[
     "--market",
     "none",
     "--protocol-scale",
-    "0.001",
+    "0.0001",
     "--set",
-    "heartbeat=100000s",
+    "heartbeat=1000000s",
     "--set",
-    "nonce_window=60000s",
+    "nonce_window=600000s",
 ];
 
 impl Venue {
@@ -193,20 +193,6 @@ impl Venue {
         assert_eq!(status, known.status(), "{reply}");
         self.excerpt.check(self.excerpt.named("ApiError"), &reply.to_string());
         reply
-    }
-
-    /// A typed request, by whichever door it has.
-    pub(crate) fn ask(&self, request: &Request) -> Answer {
-        let method = request.method();
-        match method.door() {
-            Door::Public => self.get(&request.target()),
-            Door::Private => {
-                let (status, body) =
-                    self.post(method.name(), &request.body(&signer(), 7, now_ms())).expect("an answer");
-                (status, serde_json::from_str(&body).expect("JSON"))
-            }
-            Door::Socket => panic!("{method} has no door here"),
-        }
     }
 
     /// An order of the control endpoint.

@@ -266,12 +266,13 @@ async fn bind(address: &str, loopback_only: bool) -> Result<TcpListener, Failure
             "the control endpoint can do everything, so it listens on loopback only".to_owned(),
         ));
     }
-    TcpListener::bind(resolved.as_slice()).await.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AddrInUse => Failure::new(
-            Exit::Io,
-            format!("{address} is in use: stop who listens there, or give another port"),
-        ),
-        _ => Failure::io(address, &e),
+    TcpListener::bind(resolved.as_slice()).await.map_err(|e| {
+        if e.kind() == std::io::ErrorKind::AddrInUse {
+            let text = format!("{address} is in use: stop who listens there, or give another port");
+            Failure::new(Exit::Io, text)
+        } else {
+            Failure::io(address, &e)
+        }
     })
 }
 
@@ -308,7 +309,14 @@ fn open(config: &Config, data: &Path, key: &str) -> Result<Account, Failure> {
                     "what the account starts with was booked at its first start and stays: {}", text.as_str()
                 );
             }
-            _ => {}
+            VenueEffect::Flow { .. }
+            | VenueEffect::Order(_)
+            | VenueEffect::LookedUp { .. }
+            | VenueEffect::Listing(_)
+            | VenueEffect::Trigger { .. }
+            | VenueEffect::TriggerRefused { .. }
+            | VenueEffect::Listed { .. }
+            | VenueEffect::Amended { .. } => {}
         }
     }
     Ok(Account::new(key.to_owned(), account_id(key), node))

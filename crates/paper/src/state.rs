@@ -147,6 +147,9 @@ pub(crate) struct Flow {
     pub(crate) time: Timestamp,
 }
 
+/// Holdings after an execution: base, quote, and a third asset that pays the fee.
+pub(crate) type AfterTrade = [Option<(AssetId, Holding)>; 3];
+
 /// What this account took of the size shown at one tick.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
 pub(crate) struct Taken {
@@ -553,7 +556,7 @@ impl State {
         quantity: Quantity,
         value: Money,
         (fee_asset, fee): (AssetId, Quantity),
-    ) -> Result<Option<[Option<(AssetId, Holding)>; 3]>, ArithmeticError> {
+    ) -> Result<Option<AfterTrade>, ArithmeticError> {
         let Some((spec, base, quote)) = self
             .instruments
             .get(&order.instrument)

@@ -114,6 +114,7 @@ fn a_market_file_is_played_alone_and_the_command_line_is_the_last_word() {
         pace: Some("60x".to_owned()),
         market: Some("my.csv".to_owned()),
         signals: Some("-".to_owned()),
+        ..Overrides::default()
     };
     let config = load("[run]\npace = \"realtime\"\n", &[], &over).expect("right");
     assert_eq!((config.acts.len(), config.acts[0].name.as_str()), (1, "market"));

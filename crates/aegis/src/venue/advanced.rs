@@ -19,6 +19,10 @@ use aegis_paper::{Conditional, Linked, TriggerKind, TriggerRow, VenueInput, Watc
 
 impl Desk {
     /// Answers a request of the advanced namespace; none once a journal has failed.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`asked` hands over exactly those of the advanced namespace"
+    )]
     pub(crate) fn asked_advanced(&mut self, asked: &Asked) -> Option<Reply> {
         let Asked { account: at, id, integers, nonce, .. } = *asked;
         let method = asked.request.method();
@@ -210,9 +214,10 @@ impl Desk {
                 cancel_code(&self.step(at, &[VenueInput::CancelTrigger { trigger: first.trigger }])?)
             }
         };
-        Some(match code {
-            Code::Success => done(id, method, integers),
-            code => refuse(id, method.name(), code, None, None, integers),
+        Some(if code == Code::Success {
+            done(id, method, integers)
+        } else {
+            refuse(id, method.name(), code, None, None, integers)
         })
     }
 
@@ -241,10 +246,7 @@ impl Desk {
             limit: amend.new_price,
         };
         let outcome = self.step(at, &[input])?;
-        Some(match cancel_code(&outcome) {
-            Code::Success => Ok(ack_of(&row)),
-            code => Err(code),
-        })
+        Some(changed(&outcome, &row))
     }
 
     fn cancel_trigger(&mut self, at: usize, key: &OrderKey) -> Option<Result<OrderAck, Code>> {
@@ -252,10 +254,7 @@ impl Desk {
             return Some(Err(Code::InvalidOrderid));
         };
         let outcome = self.step(at, &[VenueInput::CancelTrigger { trigger: row.trigger }])?;
-        Some(match cancel_code(&outcome) {
-            Code::Success => Ok(ack_of(&row)),
-            code => Err(code),
-        })
+        Some(changed(&outcome, &row))
     }
 
     fn cancel_all_triggers(&mut self, at: usize, all: &CancelAll) -> Option<()> {
@@ -325,6 +324,12 @@ fn ack_of(row: &TriggerRow) -> OrderAck {
         client_oid: Some(shown_client(row.client, row.created)),
         order_id: Some(trigger_id(row.trigger)),
     }
+}
+
+/// What a change or a cancel answers.
+fn changed(outcome: &Outcome, row: &TriggerRow) -> Result<OrderAck, Code> {
+    let code = cancel_code(outcome);
+    if code == Code::Success { Ok(ack_of(row)) } else { Err(code) }
 }
 
 /// The code of a change or a cancel.

@@ -351,6 +351,20 @@ pub(crate) fn reshaped(text: String, act: &Action) -> String {
         Action::NullValues {} => text
             .replace("\"time_in_force\":\"GOOD_TILL_CANCEL\"", "\"time_in_force\":\"NULL_VAL\"")
             .replace("\"ref_price_type\":\"MARK_PRICE\"", "\"ref_price_type\":\"NULL_VAL\""),
-        _ => text,
+        Action::DropRequest {}
+        | Action::DropReply {}
+        | Action::Page { .. }
+        | Action::Code { .. }
+        | Action::DelayRequest { .. }
+        | Action::HoldRequest { .. }
+        | Action::DelayReply { .. }
+        | Action::RepeatRequest {}
+        | Action::Strings {}
+        | Action::DropFrame {}
+        | Action::DuplicateFrame {}
+        | Action::ReorderFrame {}
+        | Action::DelayFrame { .. }
+        | Action::Close { .. }
+        | Action::SkipHeartbeat {} => text,
     }
 }

@@ -345,6 +345,7 @@ impl House {
     }
 
     /// What everybody may see.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only public methods come by this door")]
     fn shown(&self, method: Method, request: &Request, integers: Integers) -> Result<Reply, Code> {
         let board = self.board.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = self.clock.shown();

@@ -379,12 +379,10 @@ impl Desk {
         };
         let code = self.step(at, &[input])?.amended.unwrap_or(0);
         let ack = OrderAck { client_oid: Some(client), order_id: Some(order_id(number)) };
-        Some(match wire_code(code) {
-            Code::Success => Ok(ack),
-            // Recorded with a result (section 7.3).
-            Code::InsufficientAvailableBalance => Err((Code::InsufficientAvailableBalance, Some(ack))),
-            code => Err((code, None)),
-        })
+        let code = wire_code(code);
+        // Too little money is recorded with a result (section 7.3).
+        let record = (code == Code::InsufficientAvailableBalance).then(|| ack.clone());
+        Some(if code == Code::Success { Ok(ack) } else { Err((code, record)) })
     }
 
     fn cancel(&mut self, at: usize, key: &OrderKey) -> Option<Result<OrderAck, Code>> {
@@ -551,8 +549,8 @@ pub(crate) fn fee_asset(
         ModelSide::Buy if asked == base => Ok(None),
         ModelSide::Buy if asked == quote => Ok(Some(quote)),
         ModelSide::Sell if asked == quote => Ok(None),
-        _ if money => Ok(None),
-        _ => Err(Code::InvalidFeeCurrency),
+        ModelSide::Buy | ModelSide::Sell if money => Ok(None),
+        ModelSide::Buy | ModelSide::Sell => Err(Code::InvalidFeeCurrency),
     }
 }
 

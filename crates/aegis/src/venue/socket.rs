@@ -265,6 +265,7 @@ impl User {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is no socket's own is a command for the desk")]
     async fn frame(&mut self, bytes: &[u8]) -> Result<(), End> {
         let inbound = match Inbound::parse(bytes) {
             Ok(inbound) => inbound,

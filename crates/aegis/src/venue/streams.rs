@@ -28,7 +28,7 @@ const DEPTH_USUAL: usize = LEVELS;
 /// What a subscription shows.
 #[derive(Clone, Debug)]
 enum Kind {
-    Ticker { seen: Option<Ticker> },
+    Ticker { seen: Option<Box<Ticker>> },
     Trades { seen: u64 },
     Candles { timeframe: Timeframe, seen: Option<CandleRow> },
     Book { depth: usize, deltas: bool, every: Duration, sent: Option<(Instant, BookRow)> },
@@ -143,11 +143,11 @@ impl Stream {
             Kind::Ticker { seen } => {
                 let ticker = shown.ticker(now);
                 let same =
-                    seen.as_ref().is_some_and(|seen| Ticker { time: seen.time, ..ticker.clone() } == *seen);
+                    seen.as_ref().is_some_and(|seen| Ticker { time: seen.time, ..ticker.clone() } == **seen);
                 if same {
                     return None;
                 }
-                *seen = Some(ticker.clone());
+                *seen = Some(Box::new(ticker.clone()));
                 Some((Data::Tickers(Rows::of(vec![ticker])), None, None))
             }
             Kind::Trades { seen } => {
