@@ -252,7 +252,7 @@ fn histories_have_windows_and_pages() {
     let days = |n: i64| now - n * 86_400_000;
     venue.refuses("private/get-trades", &json!({"start_time": days(8), "end_time": now}), 40005);
     assert_eq!(
-        venue.does("private/get-trades", &json!({"start_time": days(7), "end_time": now + 1}))["data"]
+        venue.does("private/get-trades", &json!({"start_time": days(7) + 1, "end_time": now + 1}))["data"]
             .as_array()
             .map(Vec::len),
         Some(5)
