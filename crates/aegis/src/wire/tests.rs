@@ -8,6 +8,8 @@ mod lookups;
 mod server;
 mod snapshots;
 mod sockets;
+#[cfg(feature = "venue")]
+mod venue;
 mod writes;
 
 use crate::wire::{Ask, Heard, Ours, Said, Settings, Wire, outlet};
