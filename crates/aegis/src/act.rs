@@ -95,6 +95,18 @@ pub(crate) fn names(act: &Act) -> Vec<Label> {
     act.instruments.iter().map(|i| i.name).collect()
 }
 
+/// BLAKE3 of what is set.
+pub(crate) fn config_digest(recorded: &[(aegis_model::Text, aegis_model::Text)]) -> [u8; 32] {
+    let mut digest = blake3::Hasher::new();
+    for (key, value) in recorded {
+        digest.update(key.as_str().as_bytes());
+        digest.update(b"=");
+        digest.update(value.as_str().as_bytes());
+        digest.update(b"\n");
+    }
+    *digest.finalize().as_bytes()
+}
+
 /// A run under way.
 struct Play<'a> {
     script: &'a Script<'a>,
@@ -265,18 +277,11 @@ impl Play<'_> {
                 quote: act.quote,
             }),
         };
-        let mut digest = blake3::Hasher::new();
-        for (key, value) in &act.recorded {
-            digest.update(key.as_str().as_bytes());
-            digest.update(b"=");
-            digest.update(value.as_str().as_bytes());
-            digest.update(b"\n");
-        }
         let opened = Opened {
             created,
             run: draw.run(journal.openings)?,
             version: Label::lossy(env!("CARGO_PKG_VERSION")),
-            config_digest: *digest.finalize().as_bytes(),
+            config_digest: config_digest(&act.recorded),
             seed: draw.seed(),
             settings: act.recorded.clone(),
             gap,

@@ -110,6 +110,12 @@ pub(crate) enum What {
     },
     /// Accept that acknowledged records are lost
     AcceptGap,
+    /// Compare a live run with the exchange: by the running process, or as a table that changes nothing
+    Reconcile {
+        /// Only show what differs: exit 0 in sync, 1 drift, 2 the exchange could not be asked
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Put an instrument's dust back into its position
     ReturnDust {
         /// Such as BTC_USDT
@@ -138,6 +144,9 @@ pub(crate) enum What {
 /// `aegis run`
 #[derive(Args, Debug, Default)]
 pub(crate) struct Run {
+    /// Trade at the exchange that [live] names, until SIGTERM or SIGINT
+    #[arg(long, conflicts_with_all = ["pace", "market", "act", "stop_after"])]
+    pub(crate) live: bool,
     /// Draw every id from this number, so that two runs print one digest
     #[arg(long)]
     pub(crate) seed: Option<u64>,

@@ -3,6 +3,7 @@
 
 mod engine;
 mod layers;
+mod live;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use live::Live;
 pub(crate) use values::Age;
 
 /// The defaults with their documentation, as `aegis config show` prints them.
@@ -109,6 +111,8 @@ pub(crate) struct Config {
     /// The exchange that `aegis venue` serves.
     #[cfg_attr(not(feature = "venue"), allow(dead_code))]
     pub(crate) venue_server: venue_server::VenueServer,
+    /// The live run.
+    pub(crate) live: Live,
     /// Every value with its origin, for `config show --effective`.
     pub(crate) effective: String,
 }
@@ -190,6 +194,7 @@ impl Config {
             }
         }
         let venue_server = venue_server::read(layers, &listed);
+        let live = live::live(layers);
         let effective = effective(layers);
         Some(Config {
             data: PathBuf::from(data?),
@@ -207,6 +212,7 @@ impl Config {
             acts,
             paper: venue?,
             venue_server: venue_server?,
+            live: live?,
             effective,
         })
     }
@@ -239,6 +245,7 @@ impl Overrides {
                     layers.set(&format!("acts.{name}.signals"), signals, "--signals");
                 }
             }
+            layers.set("live.signals", signals, "--signals");
         }
     }
 }
@@ -398,16 +405,10 @@ fn act(
         };
         names.iter().map(find).collect::<Result<Vec<_>, _>>()
     });
-    let signals = layers.one_or(&at("signals"), SignalSource::None, |text| {
-        Ok(match text {
-            "none" | "" => SignalSource::None,
-            "embedded" => SignalSource::Embedded,
-            "-" => SignalSource::Stdin,
-            path => SignalSource::File(PathBuf::from(path)),
-        })
-    });
-    let engine = engine::settings(layers, name);
-    let recorded = recorded(layers, name);
+    let signals = layers.one_or(&at("signals"), SignalSource::None, |text| Ok(signal_source(text)));
+    let root = format!("acts.{name}");
+    let engine = engine::settings(layers, &root);
+    let recorded = recorded(layers, &root);
     Some(Act {
         name: if plain { name.to_owned() } else { return None },
         title: title?,
@@ -423,6 +424,15 @@ fn act(
         venue: venue?,
         recorded,
     })
+}
+
+fn signal_source(text: &str) -> SignalSource {
+    match text {
+        "none" | "" => SignalSource::None,
+        "embedded" => SignalSource::Embedded,
+        "-" => SignalSource::Stdin,
+        path => SignalSource::File(PathBuf::from(path)),
+    }
 }
 
 fn feed(text: &str) -> Result<FeedSource, String> {
@@ -441,8 +451,8 @@ fn feed(text: &str) -> Result<FeedSource, String> {
 }
 
 /// The act's own view of what is set: engine, venue and act keys, the act's over the common ones.
-fn recorded(layers: &Layers, act: &str) -> Vec<(Text, Text)> {
-    let own = format!("acts.{act}.");
+fn recorded(layers: &Layers, root: &str) -> Vec<(Text, Text)> {
+    let own = format!("{root}.");
     let mut set = BTreeMap::new();
     let common = |path: &str| path.starts_with("engine.") || path.starts_with("venue.");
     for (path, leaf) in layers.leaves().iter().filter(|(path, _)| common(path)) {

@@ -12,6 +12,7 @@ mod demo;
 mod exit;
 mod feed;
 mod ids;
+mod live;
 mod market;
 #[cfg_attr(not(test), expect(dead_code, reason = "the live loop that uses it follows"))]
 mod notify;
@@ -19,6 +20,7 @@ mod notify;
 mod offline;
 mod place;
 mod port;
+mod reconcile;
 mod run;
 mod signals;
 mod status;
@@ -49,6 +51,8 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     logs(cli.verbose);
+    // Before anything speaks TLS; a second installation does not happen.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match carry_out(&cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -104,7 +108,8 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
                 signals: asked.signals.clone(),
                 ..Overrides::default()
             };
-            run::run(&config(cli, over)?, asked, cli.json)
+            let config = config(cli, over)?;
+            if asked.live { live::run(&config, asked, cli.json) } else { run::run(&config, asked, cli.json) }
         }
         #[cfg(feature = "venue")]
         What::Venue(asked) => {
@@ -146,6 +151,8 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
             },
         ),
         What::Release { instrument } => command(cli, Ask::Release { instrument: instrument.clone() }),
+        What::Reconcile { dry_run: true } => reconcile::dry_run(&plain()?, cli.json),
+        What::Reconcile { dry_run: false } => command(cli, Ask::Reconcile {}),
         What::AcceptGap => command(cli, Ask::AcceptGap {}),
         What::ReturnDust { instrument } => command(cli, Ask::ReturnDust { instrument: instrument.clone() }),
         What::Config { what: ConfigWhat::Show { effective: false } } => {

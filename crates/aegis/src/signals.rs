@@ -48,6 +48,11 @@ impl Signals {
         }
     }
 
+    /// Whether any signal is left or may still come.
+    pub(crate) fn may_come(&self) -> bool {
+        self.live.is_some() || !self.waiting.is_empty()
+    }
+
     /// The next signal that is due by `until`, with the time it is delivered at: its own, or now.
     pub(crate) fn due(&mut self, now: Timestamp, until: Timestamp) -> Option<(Timestamp, Input)> {
         if let Some(live) = &self.live {

@@ -69,7 +69,7 @@ pub(crate) struct World {
     kill: Option<Kill>,
     reserve_only: bool,
     /// What the check of older records found, once it is through.
-    older: Option<Receiver<Vec<GapEvidence>>>,
+    older: Option<Older>,
 }
 
 fn knows_engine(kind: u16, version: u8) -> bool {
@@ -80,18 +80,52 @@ pub(crate) fn knows_venue(kind: u16, version: u8) -> bool {
     version == aegis_paper::fact::VERSION && VenueFact::KINDS.iter().any(|known| known.0 == kind)
 }
 
+/// An engine's node as opened.
+pub(crate) struct Opening {
+    /// The node.
+    pub(crate) node: Node<Engine, DirStorage>,
+    /// What recovery found; none for a new journal.
+    pub(crate) report: Option<OpenReport>,
+    /// The check of older records, on its way.
+    pub(crate) older: Option<Older>,
+}
+
+/// Opens the engine's journal under `dir`, or creates it.
+///
+/// # Errors
+/// [`Failure`], naming the journal.
+pub(crate) fn open_engine(
+    dir: &Path,
+    settings: &aegis_engine::Settings,
+    mode: Mode,
+    config: &Config,
+    draw: &Draw,
+) -> Result<Opening, Failure> {
+    make_dir(dir)?;
+    let engine = || Engine::new(settings.clone());
+    let (mut node, report) =
+        open_node(engine, &dir.join("engine"), (ENGINE_SCHEMA, mode), knows_engine, config, draw)?;
+    let older = node.take_older().map(check_older).transpose()?;
+    Ok(Opening { node, report, older })
+}
+
+fn make_dir(dir: &Path) -> Result<(), Failure> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|e| Failure::io(dir.display(), &e))
+}
+
 /// Opens a node, or creates its journal; logs what recovery found.
 pub(crate) fn open_node<M: aegis_model::Machine>(
     machine: impl Fn() -> M,
     dir: &Path,
-    schema: u16,
+    (schema, mode): (u16, Mode),
     knows: fn(u16, u8) -> bool,
     config: &Config,
     draw: &Draw,
 ) -> Result<(Node<M, DirStorage>, Option<OpenReport>), Failure> {
     let storage = || DirStorage::new(dir).map_err(|e| Failure::io(dir.display(), &e));
     let journal = aegis_journal::Config { knows, ..config.journal };
-    let expect = Expect { journal_id: None, schema, mode: Mode::Paper.number() };
+    let expect = Expect { journal_id: None, schema, mode: mode.number() };
     let named =
         |failure: Failure| Failure { text: format!("{}: {}", dir.display(), failure.text), ..failure };
     match Node::open(machine(), storage()?, expect, journal, config.limits) {
@@ -113,8 +147,7 @@ pub(crate) fn open_node<M: aegis_model::Machine>(
             Ok((node, Some(report)))
         }
         Err(OpenError::Journal(aegis_journal::OpenError::NoJournal)) => {
-            let identity =
-                Identity { journal_id: draw.journal_id(schema)?, schema, mode: Mode::Paper.number() };
+            let identity = Identity { journal_id: draw.journal_id(schema)?, schema, mode: mode.number() };
             let node = Node::create(machine(), storage()?, identity, journal, config.limits)
                 .map_err(|e| named(Failure::from(e)))?;
             Ok((node, None))
@@ -124,7 +157,7 @@ pub(crate) fn open_node<M: aegis_model::Machine>(
 }
 
 /// What the engine records of lost records: exactly the numbers that the journal passed over.
-fn gap_found(first: Lsn, last: Lsn, report: Option<&OpenReport>) -> GapFound {
+pub(crate) fn gap_found(first: Lsn, last: Lsn, report: Option<&OpenReport>) -> GapFound {
     let gap = report.and_then(|r| r.recovery.gap.as_ref());
     GapFound {
         first,
@@ -138,8 +171,26 @@ fn gap_found(first: Lsn, last: Lsn, report: Option<&OpenReport>) -> GapFound {
     }
 }
 
-/// Runs the check of older records on a thread of its own; trading need not wait for it.
-fn check_older(check: OlderCheck<DirReader>) -> Result<Receiver<Vec<GapEvidence>>, Failure> {
+/// The check of older records, on a thread of its own; trading need not wait for it.
+pub(crate) struct Older(Receiver<Vec<GapEvidence>>);
+
+impl Older {
+    /// What it found, once it is through.
+    pub(crate) fn found(&self) -> Option<Vec<GapEvidence>> {
+        self.0.try_recv().ok()
+    }
+}
+
+/// What rot in records that a checkpoint covers leads to: entries halt until a person has looked.
+pub(crate) fn halt_for(gap: &GapEvidence) -> Input {
+    let reason =
+        format!("rot in {} at offset {}, record {}: {}", gap.file, gap.offset, gap.first_lsn, gap.flaw);
+    tracing::error!("{reason}");
+    let command = Command::Halt { reason: Text::new(&reason) };
+    Input::Command { by: Label::literal("check of older records"), command }
+}
+
+fn check_older(check: OlderCheck<DirReader>) -> Result<Older, Failure> {
     let (sender, receiver) = sync_channel(1);
     let run = move || match check.run() {
         // Nobody listens any more when the run has ended.
@@ -148,7 +199,7 @@ fn check_older(check: OlderCheck<DirReader>) -> Result<Receiver<Vec<GapEvidence>
     };
     let spawned = std::thread::Builder::new().name("older records".to_owned()).spawn(run);
     spawned.map_err(|e| Failure::io("the thread that checks older records", &e))?;
-    Ok(receiver)
+    Ok(Older(receiver))
 }
 
 impl World {
@@ -163,17 +214,11 @@ impl World {
         draw: &Draw,
         kill: Option<Kill>,
     ) -> Result<(World, Option<GapFound>), Failure> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|e| Failure::io(dir.display(), &e))?;
-        let settings = act.engine.clone();
-        let engine = || Engine::new(settings.clone());
-        let (mut engine, report) =
-            open_node(engine, &dir.join("engine"), ENGINE_SCHEMA, knows_engine, config, draw)?;
+        let Opening { node: engine, report, older } =
+            open_engine(dir, &act.engine, Mode::Paper, config, draw)?;
         let venue = || Venue::new(act.venue);
-        let (venue, _) = open_node(venue, &dir.join("venue"), VENUE_SCHEMA, knows_venue, config, draw)?;
+        let (venue, _) =
+            open_node(venue, &dir.join("venue"), (VENUE_SCHEMA, Mode::Paper), knows_venue, config, draw)?;
         if venue.lost().is_some() {
             return Err(Failure::new(
                 Exit::Corrupt,
@@ -185,7 +230,6 @@ impl World {
             ));
         }
         let gap = engine.lost().map(|(first, last)| gap_found(first, last, report.as_ref()));
-        let older = engine.take_older().map(check_older).transpose()?;
         let now = engine.time().max(venue.time()).max(Timestamp::EPOCH);
         Ok((World { engine, venue, now, placed: 0, kill, reserve_only: false, older }, gap))
     }
@@ -304,17 +348,11 @@ impl World {
     /// Rot in records that a checkpoint covers is row E: declared in the journal, and entries halted until a person
     /// looked at it.
     fn older(&mut self) -> Result<(), Failure> {
-        let Some(found) = self.older.as_ref().and_then(|older| older.try_recv().ok()) else { return Ok(()) };
+        let Some(found) = self.older.as_ref().and_then(Older::found) else { return Ok(()) };
         self.older = None;
         for gap in &found {
             self.engine.declare(gap)?;
-            let reason = format!(
-                "rot in {} at offset {}, record {}: {}",
-                gap.file, gap.offset, gap.first_lsn, gap.flaw
-            );
-            tracing::error!("{reason}");
-            let halt = Command::Halt { reason: Text::new(&reason) };
-            self.command(Label::literal("check of older records"), halt)?;
+            self.tell(vec![halt_for(gap)])?;
         }
         Ok(())
     }

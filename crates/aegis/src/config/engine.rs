@@ -1,4 +1,4 @@
-//! The engine's settings of one act: `acts.<act>.engine.<key>` over `engine.<key>`. It only reads; what the figures
+//! The engine's settings of one act: `acts.<act>.engine.<key>`, or `live.engine.<key>`, over `engine.<key>`. It only reads; what the figures
 //! mean is the engine's business.
 
 use crate::config::layers::Layers;
@@ -9,16 +9,17 @@ use aegis_model::protection::{Plan, StopRule};
 use aegis_model::{Fixed, Money, Rate};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The keys of one act.
+/// The keys of one act, or of the live run.
 struct Keys<'a> {
     layers: &'a mut Layers,
-    act: &'a str,
+    /// `acts.<act>` or `live`.
+    root: &'a str,
 }
 
 impl Keys<'_> {
     /// The path that holds: the act's own if it is written, else the common one.
     fn path(&mut self, key: &str) -> String {
-        let own = format!("acts.{}.engine.{key}", self.act);
+        let own = format!("{}.engine.{key}", self.root);
         let common = format!("engine.{key}");
         self.layers.ask(&common);
         if self.layers.ask(&own).is_some() { own } else { common }
@@ -52,9 +53,9 @@ fn share(text: &str) -> Result<Rate, String> {
     if rate.is_negative() || rate > Rate::ONE { Err(format!("{text:?} is outside 0 to 1")) } else { Ok(rate) }
 }
 
-/// Reads an act's settings.
-pub(super) fn settings(layers: &mut Layers, act: &str) -> Option<Settings> {
-    let mut keys = Keys { layers, act };
+/// Reads the settings of what stands at `root`: an act, or the live run.
+pub(super) fn settings(layers: &mut Layers, root: &str) -> Option<Settings> {
+    let mut keys = Keys { layers, root };
     let max_positions = keys.one("max_positions", values::whole);
     let confidence_min = keys.share("confidence_min");
     let exit_confidence_min = keys.one("exit_confidence_min", |t| values::optional(t, share));
@@ -208,7 +209,7 @@ fn plan(keys: &mut Keys<'_>, base: &str) -> Option<PlanSettings> {
 /// The plans of single instruments, common and the act's own.
 fn plans(keys: &mut Keys<'_>) -> Option<BTreeMap<aegis_model::Label, PlanSettings>> {
     let mut names = keys.layers.names("engine.plans");
-    names.extend(keys.layers.names(&format!("acts.{}.engine.plans", keys.act)));
+    names.extend(keys.layers.names(&format!("{}.engine.plans", keys.root)));
     let mut plans = BTreeMap::new();
     for name in names {
         let read = plan(keys, &format!("plans.{name}"))?;
@@ -222,7 +223,7 @@ fn plans(keys: &mut Keys<'_>) -> Option<BTreeMap<aegis_model::Label, PlanSetting
 
 fn by_asset(keys: &mut Keys<'_>) -> Option<BTreeMap<aegis_model::Label, HoldingPolicy>> {
     let mut names = keys.layers.keys("engine.holdings_by_asset");
-    names.extend(keys.layers.keys(&format!("acts.{}.engine.holdings_by_asset", keys.act)));
+    names.extend(keys.layers.keys(&format!("{}.engine.holdings_by_asset", keys.root)));
     let mut policies = BTreeMap::new();
     for name in names {
         let read = keys.one(&format!("holdings_by_asset.{name}"), policy)?;

@@ -67,6 +67,8 @@ pub(crate) enum Ask {
     },
     /// Accept lost records.
     AcceptGap {},
+    /// Compare with the exchange now; a live run only.
+    Reconcile {},
     /// Put dust back.
     ReturnDust {
         /// Which.
@@ -107,6 +109,12 @@ impl Ask {
         let name = |text: &String| text.parse::<Label>().map_err(|e| format!("{text:?} is not a name: {e}"));
         Ok(Some(match self {
             Ask::Status {} => return Ok(None),
+            Ask::Reconcile {} => {
+                return Err(
+                    "this run has no exchange to compare with beside its own: it is compared at every point"
+                        .to_owned(),
+                );
+            }
             Ask::Enable {} => Command::Enable,
             Ask::Halt { reason } => Command::Halt { reason: Text::new(reason) },
             Ask::Flatten {} => Command::Flatten,

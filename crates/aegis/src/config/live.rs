@@ -1,0 +1,167 @@
+//! What `aegis run --live` is given: addresses, where the keys are (never the keys), what is traded, and the protocol's
+//! times by name. The defaults are the exchange's real values.
+
+use crate::config::layers::Layers;
+use crate::config::{SignalSource, engine, label, recorded, signal_source, values};
+use crate::wire;
+use crate::wire::keys::{KeySource, SecretSource};
+use crate::wire::settings::QuoteSource;
+use aegis_cryptocom::words::RefPriceType;
+use aegis_engine::settings::Guarding;
+use aegis_model::{Label, Text};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The live run.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    /// The asset that money is counted in.
+    pub(crate) quote: Label,
+    /// Where signals come from.
+    pub(crate) signals: SignalSource,
+    /// Where the keys are.
+    pub(crate) keys: KeySource,
+    /// Addresses and times.
+    pub(crate) wire: wire::Settings,
+    /// Where messages for a person are posted to; none: they stand in the log only.
+    pub(crate) notify: Option<String>,
+    /// Nobody guards while the engine is down, and the operator said that this is accepted.
+    pub(crate) accept_unguarded_downtime: bool,
+    /// The engine's rules.
+    pub(crate) engine: aegis_engine::Settings,
+    /// What stands in the journal as settings.
+    pub(crate) recorded: Vec<(Text, Text)>,
+}
+
+impl Live {
+    /// Why this may not trade, if it may not.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        (self.engine.guarding == Guarding::Engine && !self.accept_unguarded_downtime).then(|| {
+            "live.engine.protection is \"engine\": no stop would rest at the exchange, and nothing would guard a \
+             holding while this program is down. Set it to \"both\", or set live.accept_unguarded_downtime = true"
+                .to_owned()
+        })
+    }
+}
+
+fn time(layers: &mut Layers, key: &str) -> Option<Duration> {
+    layers.one(&format!("live.protocol.{key}"), |text| {
+        let ns = values::span(text)?;
+        u64::try_from(ns).map(Duration::from_nanos).map_err(|_| format!("{text:?} is below zero"))
+    })
+}
+
+fn count(layers: &mut Layers, key: &str) -> Option<u32> {
+    layers.one(&format!("live.protocol.{key}"), |text| match values::whole(text)? {
+        0 => Err("at least 1".to_owned()),
+        count => Ok(count),
+    })
+}
+
+fn address(layers: &mut Layers, key: &str, schemes: [&str; 2]) -> Option<String> {
+    layers.one(&format!("live.{key}"), |text| {
+        let fits = schemes.iter().any(|scheme| text.starts_with(&format!("{scheme}://")));
+        if fits {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("{text:?} does not begin with {}://", schemes[0]))
+        }
+    })
+}
+
+/// Reads the section; every error is noted.
+pub(super) fn live(layers: &mut Layers) -> Option<Live> {
+    let rest = address(layers, "rest", ["https", "http"]);
+    let user = address(layers, "user", ["wss", "ws"]);
+    let market = address(layers, "market", ["wss", "ws"]);
+    let instruments = layers.many("live.instruments", |names| {
+        if names.is_empty() {
+            Err("at least one instrument".to_owned())
+        } else {
+            names.iter().map(|n| label(n)).collect()
+        }
+    });
+    let quote = layers.label("live.quote");
+    let price_age_ns = layers.one("live.price_age", values::span);
+    let last_price = layers.one("live.reference", |text| match text {
+        "bid" => Ok(false),
+        "last" => Ok(true),
+        _ => Err(format!("{text:?} is neither bid nor last")),
+    });
+    let signals = layers.one("live.signals", |text| match text {
+        "embedded" => Err("a live run has no embedded signals: none, - or a file".to_owned()),
+        other => Ok(signal_source(other)),
+    });
+    let key_env = layers.text("live.key_env");
+    let secret_env = layers.text("live.secret_env");
+    let secret_file = layers.text("live.secret_file");
+    let notify = layers.one("live.notify", |text| match text {
+        "none" | "" => Ok(None),
+        url if url.starts_with("http://") || url.starts_with("https://") => Ok(Some(url.to_owned())),
+        _ => Err(format!("{text:?} is neither none nor an http address")),
+    });
+    let accept = layers.one("live.accept_unguarded_downtime", values::yes_no);
+    let quotes = layers.one("live.quotes", |text| match text {
+        "ticker" => Ok(QuoteSource::Ticker),
+        "book" => Ok(QuoteSource::Book),
+        _ => Err(format!("{text:?} is neither ticker nor book")),
+    });
+    let trigger_price = layers.one("live.trigger_price", |text| match text {
+        "mark" => Ok(RefPriceType::MarkPrice),
+        "index" => Ok(RefPriceType::IndexPrice),
+        "last" => Ok(RefPriceType::LastPrice),
+        _ => Err(format!("{text:?} is not mark, index or last")),
+    });
+    let wire = wire::Settings {
+        rest: rest.map(|root| if root.ends_with('/') { root } else { root + "/" })?,
+        user: user?,
+        market: market?,
+        instruments: instruments?,
+        quotes: quotes?,
+        trigger_price: trigger_price?,
+        connect: time(layers, "connect")?,
+        deadline: time(layers, "deadline")?,
+        write_wait: time(layers, "write_wait")?,
+        idle_close: time(layers, "idle_close")?,
+        warm_every: time(layers, "warm_every")?,
+        read_tries: count(layers, "read_tries")?,
+        read_retry: time(layers, "read_retry")?,
+        nonce_window: time(layers, "nonce_window")?,
+        absence_margin: time(layers, "absence_margin")?,
+        record_look: time(layers, "record_look")?,
+        record_tries: count(layers, "record_tries")?,
+        lookup_overlap: time(layers, "lookup_overlap")?,
+        trades_overlap: time(layers, "trades_overlap")?,
+        trades_lag: time(layers, "trades_lag")?,
+        balance_rounds: count(layers, "balance_rounds")?,
+        connect_pause: time(layers, "connect_pause")?,
+        login: time(layers, "login")?,
+        watchdog: time(layers, "watchdog")?,
+        reconnect_min: time(layers, "reconnect_min")?,
+        reconnect_max: time(layers, "reconnect_max")?,
+        restart_pause: time(layers, "restart_pause")?,
+        backoff_min: time(layers, "backoff_min")?,
+        backoff_max: time(layers, "backoff_max")?,
+        rate_speed: count(layers, "rate_speed")?,
+        missed_every: time(layers, "missed_every")?,
+    };
+    let mut engine = engine::settings(layers, "live")?;
+    engine.price_age_ns.insert(crate::market::FEED, price_age_ns?);
+    if last_price? {
+        engine.last_price_feeds.insert(crate::market::FEED);
+    }
+    let secret = match (secret_env?, secret_file?) {
+        (_, file) if file != "none" && !file.is_empty() => SecretSource::File(PathBuf::from(file)),
+        (name, _) => SecretSource::Env(name),
+    };
+    Some(Live {
+        quote: quote?,
+        signals: signals?,
+        keys: KeySource { key_env: key_env?, secret },
+        wire,
+        notify: notify?,
+        accept_unguarded_downtime: accept?,
+        engine,
+        recorded: recorded(layers, "live"),
+    })
+}

@@ -1,0 +1,441 @@
+//! `aegis run --live`: one thread owns the engine's node; the exchange, the clock, the control socket and signals reach
+//! it through one bounded queue. What the engine asks for leaves once its records are durable, never before. Nothing
+//! here decides about trading, and nothing here waits for the exchange.
+//!
+//! ```text
+//! wire (sockets, lookups, listings) --+
+//! control socket, SIGTERM, SIGINT  ---+--> queue --> node: decide, append, sync --> wire.ask
+//! signals, notifications taken  ------+
+//! ```
+
+use crate::config::{Config, Live};
+use crate::control::words::{Ask as Word, Reply};
+use crate::control::{self, Desk, Request};
+use crate::exit::{Exit, Failure};
+use crate::ids::Draw;
+use crate::market::FEED;
+use crate::place;
+use crate::signals::Signals;
+use crate::summary::Summary;
+use crate::wire::{self, Ask, Heard, Wire};
+use crate::world::{Kill, KillAt, Opening, gap_found, open_engine};
+use crate::{cli, status};
+use aegis_engine::Engine;
+use aegis_journal::DirStorage;
+use aegis_model::event::JournalCreated;
+use aegis_model::ids::SECOND;
+use aegis_model::input::{Answer, Lookup, Opened, Report, Reported, VenueSnapshot};
+use aegis_model::order::RejectClass;
+use aegis_model::{Effect, Input, Label, Mode, Purpose, Text, Timestamp};
+use aegis_node::Node;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+use translate::{Told, Wish};
+
+pub(crate) mod translate;
+
+/// The live run's name, and that of its directory.
+pub(crate) const NAME: &str = "live";
+/// News that may wait for the engine's thread; a socket that finds no room is closed and connects again.
+const QUEUE: usize = 8192;
+/// News that one turn takes at most, so that what they lead to is not held up.
+const TURN: usize = 256;
+/// The longest sleep: the journal is marked after it, signals are looked at.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often a queue of signals is looked at while signals may come.
+const SIGNALS_EVERY: Duration = Duration::from_millis(50);
+/// The instruments are asked for again after this long without an answer, and after this long anyway.
+const INSTRUMENTS_RETRY: Duration = Duration::from_secs(5);
+const INSTRUMENTS_EVERY: Duration = Duration::from_secs(3600);
+/// How long a stop waits for working entries to be cancelled and confirmed.
+const STOP_NS: i64 = 10 * SECOND;
+/// Rounds of answers that the program itself gives within a turn.
+const ROUNDS_MAX: usize = 100;
+
+/// What reaches the engine's thread.
+pub(crate) enum Item {
+    /// From the exchange.
+    Wire(Heard),
+    /// From a person or the system.
+    Desk(control::Heard),
+}
+
+impl From<Heard> for Item {
+    fn from(heard: Heard) -> Item {
+        Item::Wire(heard)
+    }
+}
+
+impl From<Item> for Option<Heard> {
+    fn from(item: Item) -> Option<Heard> {
+        match item {
+            Item::Wire(heard) => Some(heard),
+            Item::Desk(_) => None,
+        }
+    }
+}
+
+/// A live run under way.
+struct Run<'a> {
+    live: &'a Live,
+    node: Node<Engine, DirStorage>,
+    wire: Option<Wire>,
+    queue: Receiver<Item>,
+    signals: Signals,
+    cursor: u64,
+    /// When the instruments are asked for next.
+    instruments: Instant,
+    older: Option<crate::world::Older>,
+    reserve_only: bool,
+    kill: Option<Kill>,
+    placed: u64,
+}
+
+/// Trades until it is asked to stop.
+///
+/// # Errors
+/// [`Failure`]; the journal is as a crash would leave it.
+pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit, Failure> {
+    let live = &config.live;
+    if let Some(why) = live.refusal() {
+        return Err(Failure::new(Exit::Config, why));
+    }
+    let signer = live.keys.signer()?;
+    if asked.fresh
+        && let Some(aside) = place::move_aside(&config.data)?
+    {
+        eprintln!("aegis: the old data lie in {}", aside.display());
+    }
+    place::prepare(&config.data)?;
+    let dir = config.data.join(NAME);
+    let draw = Draw::new(asked.seed, NAME);
+    let Opening { node, report, older } = open_engine(&dir, &live.engine, Mode::Live, config, &draw)?;
+    let gap = node.lost().map(|(first, last)| gap_found(first, last, report.as_ref()));
+    let (sender, queue) = sync_channel(QUEUE);
+    let ours = translate::ours(node.machine().state());
+    let wire = Wire::start(live.wire.clone(), signer, &ours, wire::outlet(sender.clone()))?;
+    desk(config, sender)?;
+    let cursor = node.machine().state().feeds.get(&FEED).map_or(0, |seen| seen.cursor);
+    let mut run = Run {
+        live,
+        node,
+        wire: Some(wire),
+        queue,
+        signals: Signals::open(&live.signals, crate::config::Pace::Factor(1000))?,
+        cursor,
+        instruments: Instant::now(),
+        older,
+        reserve_only: false,
+        kill: asked.debug_kill,
+        placed: 0,
+    };
+    if !json {
+        crate::print(&format!("live at {}; journal {}", live.wire.rest, dir.join("engine").display()))?;
+    }
+    run.open(&draw, gap)?;
+    let why = run.walk()?;
+    run.stop(why, json)
+}
+
+/// The control socket and the system's signals, forwarded into the one queue.
+fn desk(config: &Config, sender: SyncSender<Item>) -> Result<(), Failure> {
+    let desk = Desk::open(&config.data, config.control)?;
+    let forward = move || {
+        loop {
+            let heard = desk.hear(Duration::from_secs(3600));
+            let last = matches!(heard, control::Heard::Stop(_));
+            if matches!(heard, control::Heard::Nothing) {
+                continue;
+            }
+            // The engine's thread ended; or this was the last word. The socket's file goes with the desk.
+            if sender.send(Item::Desk(heard)).is_err() || last {
+                return;
+            }
+        }
+    };
+    let spawned = std::thread::Builder::new().name("desk".to_owned()).spawn(forward);
+    spawned.map(drop).map_err(|e| Failure::io("the thread that forwards commands", &e))
+}
+
+impl Run<'_> {
+    fn now(&self) -> Timestamp {
+        wire::clock::now().max(self.node.time())
+    }
+
+    /// The engine's opening: lookups of what was under way, the comparison, missing stops.
+    fn open(&mut self, draw: &Draw, gap: Option<aegis_model::event::GapFound>) -> Result<(), Failure> {
+        let journal = &self.node.machine().state().journal;
+        let created = match journal.mode {
+            Some(Mode::Live) => None,
+            Some(Mode::Paper) => {
+                return Err(Failure::usage("this journal is one of paper trading: give another --data"));
+            }
+            None => Some(JournalCreated {
+                mode: Mode::Live,
+                installation: draw.installation()?,
+                quote: self.live.quote,
+            }),
+        };
+        let opened = Opened {
+            created,
+            run: draw.run(journal.openings)?,
+            version: Label::lossy(env!("CARGO_PKG_VERSION")),
+            config_digest: crate::act::config_digest(&self.live.recorded),
+            seed: draw.seed(),
+            settings: self.live.recorded.clone(),
+            gap,
+        };
+        self.tell(vec![Input::Opened(opened)])
+    }
+
+    /// Until somebody asks it to stop; why.
+    fn walk(&mut self) -> Result<&'static str, Failure> {
+        let mut marked = false;
+        loop {
+            self.instruments_due();
+            self.housekeeping()?;
+            match self.queue.recv_timeout(self.sleep(marked)) {
+                Ok(item) => {
+                    marked = false;
+                    if let Some(why) = self.turn(item)? {
+                        return Ok(why);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let due = self.node.machine().next_timer().is_some_and(|due| due <= self.now());
+                    if due {
+                        self.tell(vec![Input::Clock])?;
+                    } else if !marked {
+                        self.node.mark()?;
+                        marked = true;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(Failure::bug("the queue of news is gone")),
+            }
+        }
+    }
+
+    /// Until the next timer, and no longer than idleness lasts.
+    fn sleep(&self, marked: bool) -> Duration {
+        let most = match (marked, self.signals.may_come()) {
+            (_, true) => SIGNALS_EVERY,
+            (true, false) => IDLE * 10,
+            (false, false) => IDLE,
+        };
+        let now = self.now();
+        let due = self.node.machine().next_timer().map(|due| due.since(now).max(0).unsigned_abs());
+        due.map_or(most, |ns| Duration::from_nanos(ns).min(most))
+    }
+
+    /// One turn: this and what waits behind it, decided upon in order, synced once.
+    fn turn(&mut self, first: Item) -> Result<Option<&'static str>, Failure> {
+        let mut inputs = Vec::new();
+        let mut next = Some(first);
+        while let Some(item) = next.take() {
+            match item {
+                Item::Wire(heard) => self.translate(heard, &mut inputs),
+                Item::Desk(control::Heard::Stop(signal)) => {
+                    self.tell(inputs)?;
+                    return Ok(Some(signal));
+                }
+                Item::Desk(control::Heard::Request(request)) => {
+                    self.tell(std::mem::take(&mut inputs))?;
+                    self.answer(request)?;
+                }
+                Item::Desk(control::Heard::Nothing) => {}
+            }
+            if inputs.len() < TURN {
+                next = self.queue.try_recv().ok();
+            }
+        }
+        self.tell(inputs)?;
+        Ok(None)
+    }
+
+    fn translate(&mut self, heard: Heard, inputs: &mut Vec<Input>) {
+        if matches!(heard, Heard::Queued { cancel: false, .. }) {
+            self.kill_when(KillAt::Accepted);
+        }
+        if matches!(heard, Heard::Instruments(Ok(_))) {
+            self.instruments = Instant::now() + INSTRUMENTS_EVERY;
+        }
+        let state = self.node.machine().state();
+        match translate::told(state, heard) {
+            Told::Input(input) => inputs.push(*input),
+            Told::Quote(quote) => {
+                if let Some(tick) = translate::tick(state, &quote, FEED, self.cursor + 1) {
+                    self.cursor += 1;
+                    inputs.push(Input::Tick(tick));
+                }
+            }
+            Told::Compare(why) => {
+                tracing::info!("comparing with the exchange: {why}");
+                inputs.push(Input::Compare);
+            }
+            Told::Nothing => {}
+        }
+    }
+
+    /// Gives inputs to the engine and carries out what it asks for; answers that the program gives itself follow.
+    fn tell(&mut self, inputs: Vec<Input>) -> Result<(), Failure> {
+        let mut pending = inputs;
+        for _ in 0..ROUNDS_MAX {
+            if pending.is_empty() {
+                return Ok(());
+            }
+            let answered =
+                pending.iter().any(|input| matches!(input, Input::Report(_) | Input::LookedUp(..)));
+            let effects = self.node.step(self.now(), &pending)?;
+            if answered {
+                self.kill_when(KillAt::Answered);
+            }
+            let orders = effects.iter().filter(|e| matches!(e, Effect::Place(_))).count() as u64;
+            self.placed += orders;
+            if orders > 0 {
+                self.kill_when(KillAt::Intended);
+            }
+            pending = effects.iter().filter_map(|effect| self.carry_out(effect)).collect();
+        }
+        Err(Failure::bug("the engine keeps asking for what has no room"))
+    }
+
+    /// Hands an effect over; the answer when it could not be.
+    fn carry_out(&mut self, effect: &Effect) -> Option<Input> {
+        match translate::wish(self.node.machine().state(), effect) {
+            Wish::Ask(ask) => {
+                let taken = self.wire.as_ref().is_some_and(|wire| wire.ask((*ask).clone()).is_ok());
+                if taken { None } else { unsent(effect, &ask, self.now()) }
+            }
+            Wish::Notify { number, text } => {
+                tracing::info!(number, "{text}");
+                Some(Input::Delivered(number))
+            }
+            Wish::Nothing => None,
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> Result<(), Failure> {
+        let reply = match request.ask {
+            Word::Reconcile {} => {
+                self.tell(vec![Input::Compare])?;
+                Reply::done("a comparison with the exchange was asked for".to_owned())
+            }
+            word => match word.command() {
+                Err(what) => Reply::refused(what),
+                Ok(None) => {
+                    let state = self.node.machine().state();
+                    Reply { ok: true, text: String::new(), status: status::of(NAME, state) }
+                }
+                Ok(Some(command)) => {
+                    let before = self.node.machine().state().lsn;
+                    self.tell(vec![Input::Command { by: request.by, command }])?;
+                    let state = self.node.machine().state();
+                    Reply::done(format!("done: records {} to {}", before.next(), state.lsn))
+                }
+            },
+        };
+        // Whoever asked may have gone.
+        let _ = request.reply.send(reply);
+        Ok(())
+    }
+
+    fn instruments_due(&mut self) {
+        if self.instruments <= Instant::now() {
+            self.instruments = Instant::now() + INSTRUMENTS_RETRY;
+            if self.wire.as_ref().is_none_or(|wire| wire.ask(Ask::Instruments).is_err()) {
+                tracing::warn!("the instruments could not be asked for: the connection is too far behind");
+            }
+        }
+    }
+
+    /// Signals that are due, rot in older records, the journal's last reserve.
+    fn housekeeping(&mut self) -> Result<(), Failure> {
+        while let Some((_, input)) = self.signals.due(self.now(), self.now()) {
+            self.tell(vec![input])?;
+        }
+        if let Some(found) = self.older.as_ref().and_then(crate::world::Older::found) {
+            self.older = None;
+            for gap in &found {
+                self.node.declare(gap)?;
+                self.tell(vec![crate::world::halt_for(gap)])?;
+            }
+        }
+        let reserve_only = self.node.reserve_only();
+        if reserve_only != self.reserve_only {
+            self.reserve_only = reserve_only;
+            self.tell(vec![Input::JournalSpace { reserve_only }])?;
+        }
+        Ok(())
+    }
+
+    /// The clean end: no new entries, working ones cancelled and confirmed, stops left as they are.
+    fn stop(mut self, why: &'static str, json: bool) -> Result<Exit, Failure> {
+        let label = Label::lossy(why);
+        self.tell(vec![Input::Stopping(label)])?;
+        let end = self.now().after(STOP_NS);
+        while !self.node.machine().idle() && self.now() < end {
+            match self.queue.recv_timeout(self.sleep(false).min(SIGNALS_EVERY)) {
+                Ok(item) => drop(self.turn(item)?),
+                Err(RecvTimeoutError::Timeout) => self.tell(vec![Input::Clock])?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let last = self.wire.take().map(Wire::shutdown).unwrap_or_default();
+        let mut inputs = Vec::new();
+        let waiting: Vec<Item> = self.queue.try_iter().collect();
+        for item in waiting {
+            if let Item::Wire(heard) = item {
+                self.translate(heard, &mut inputs);
+            }
+        }
+        last.into_iter().for_each(|heard| self.translate(heard, &mut inputs));
+        self.tell(inputs)?;
+        let working =
+            self.node.machine().state().orders.values().filter(|o| o.purpose == Purpose::Entry).count();
+        if working > 0 {
+            tracing::warn!(working, "entries are still working; the next start asks about them");
+        }
+        self.tell(vec![Input::Stopped(label)])?;
+        let state = self.node.machine().state().clone();
+        let summary = Summary::of(&state);
+        self.node.close()?;
+        if json {
+            let line = serde_json::json!({ "act": NAME, "ended": why, "engine": summary });
+            crate::print(&line.to_string())?;
+        } else {
+            crate::print(&format!("{summary}stopped by {why}"))?;
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn kill_when(&self, at: KillAt) {
+        if self.kill.is_some_and(|kill| kill.at == at && kill.nth <= self.placed) {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// What the engine hears of something that found no room and was never sent.
+fn unsent(effect: &Effect, ask: &Ask, now: Timestamp) -> Option<Input> {
+    let why = Text::new("the connection to the exchange is too far behind; nothing was sent");
+    match (effect, ask) {
+        (Effect::Place(place), _) => {
+            let what = Reported::Rejected { class: RejectClass::Later, code: 0, text: why };
+            Some(Input::Report(Report { client: place.client, venue_order: None, what }))
+        }
+        (Effect::LookUp { order, .. }, _) => Some(Input::LookedUp(*order, Lookup::Failed(why))),
+        (Effect::AskSnapshot { number, trades_from, .. }, _) => Some(Input::Snapshot(VenueSnapshot {
+            number: *number,
+            requested: now,
+            balances: Answer::Failed(why.clone()),
+            open_orders: Answer::Failed(why.clone()),
+            ended_orders: Answer::Failed(why.clone()),
+            trades: Answer::Failed(why.clone()),
+            flows: Answer::Failed(why),
+            trades_from: *trades_from,
+            trades_through: *trades_from,
+        })),
+        // A cancel that is not answered is looked into by its own timer.
+        (Effect::Cancel { .. } | Effect::Notify { .. }, _) => None,
+    }
+}

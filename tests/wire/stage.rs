@@ -1,0 +1,336 @@
+//! The stage of a story over the wire: an exchange process, an engine process, a hand on the exchange's controls, and
+//! the journal as everybody may read it. Nothing sleeps to hide a race: every wait looks for a fact, within a bound.
+
+use crate::http::{Exchange, get};
+use aegis_forensics::Reading;
+use aegis_model::{Event, Fact};
+use aegis_projection::State;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longest wait for anything; a step takes some hundred milliseconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(5);
+/// Protocol times of both sides: a hundredth of the exchange's.
+const SCALE: &str = "0.01";
+pub(crate) const KEY: &str = "test-key";
+const SECRET: &str = "test-secret-not-a-real-one";
+
+/// A directory with an exchange and an engine in it; kept when the test fails.
+pub(crate) struct Stage {
+    dir: TempDir,
+    fund: String,
+    settings: String,
+    venue: Option<Child>,
+    engine: Option<Child>,
+    starts: u32,
+    /// The exchange's addresses.
+    pub(crate) exchange: Exchange,
+}
+
+/// The program under test.
+pub(crate) fn aegis() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aegis"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AEGIS_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Waits until it is so.
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let asked = Instant::now();
+    while !so() {
+        assert!(asked.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+impl Stage {
+    /// An exchange with these funds (`USDT=10000`) that takes no fees, started; and an engine with these settings, not
+    /// started.
+    pub(crate) fn new(fund: &str, engine: &str) -> Stage {
+        Stage::with_fee(fund, engine, "0")
+    }
+
+    /// The same with a fee.
+    pub(crate) fn with_fee(fund: &str, engine: &str, fee: &str) -> Stage {
+        let dir = tempfile::Builder::new().prefix("aegis-wire-").tempdir().expect("a temporary directory");
+        let mut stage = Stage {
+            dir,
+            fund: fund.to_owned(),
+            settings: engine.to_owned(),
+            venue: None,
+            engine: None,
+            starts: 0,
+            exchange: Exchange::default(),
+        };
+        let config = format!(
+            "[venue]\nmaker_fee = \"{fee}\"\ntaker_fee = \"{fee}\"\n\
+             [instruments.BTC_USDT]\nquantity_tick = \"0.00001\"\nminimum_notional = \"0\"\n\
+             [instruments.ETH_USDT]\nminimum_notional = \"0\"\n[instruments.SOL_USDT]\nminimum_notional = \"0\"\n"
+        );
+        std::fs::write(stage.path("venue.toml"), config).expect("a file of the test");
+        stage.start_venue();
+        for (name, price) in [("BTC_USDT", "50000"), ("ETH_USDT", "3000"), ("SOL_USDT", "100")] {
+            stage.exchange.price(name, price, price);
+        }
+        stage
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn output(&self, name: &str) -> Stdio {
+        let file = File::options().create(true).append(true).open(self.path(name));
+        Stdio::from(file.expect("a file for output"))
+    }
+
+    /// Starts the exchange's process, on the same addresses if it ran before.
+    pub(crate) fn start_venue(&mut self) {
+        let (listen, control) = match &self.exchange.rest {
+            rest if rest.is_empty() => ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()),
+            rest => (rest.clone(), self.exchange.control.clone()),
+        };
+        let ready = format!("venue-{}.out", self.starts);
+        self.starts += 1;
+        let mut command = aegis();
+        command
+            .args(["venue", "--listen", &listen, "--control", &control, "--account"])
+            .arg(format!("{KEY}:{SECRET}"))
+            .args(["--fund", &self.fund, "--protocol-scale", SCALE, "--seed", "7", "--data"])
+            .arg(self.path("venue"))
+            .arg("--config")
+            .arg(self.path("venue.toml"))
+            .stdout(self.output(&ready))
+            .stderr(self.output("venue.err"));
+        self.venue = Some(command.spawn().expect("the program starts"));
+        let path = self.path(&ready);
+        let mut line = String::new();
+        until("the exchange is ready", || {
+            line = std::fs::read_to_string(&path).unwrap_or_default();
+            line.ends_with('\n')
+        });
+        self.exchange = Exchange::of(&line);
+        // The market stands still unless a story moves it.
+        for name in ["BTC_USDT", "ETH_USDT", "SOL_USDT"] {
+            self.exchange.hold(name);
+        }
+    }
+
+    /// SIGKILL of the exchange.
+    pub(crate) fn kill_venue(&mut self) {
+        end(self.venue.take(), Signal::KILL);
+    }
+
+    fn config(&self) -> PathBuf {
+        let path = self.path("aegis.toml");
+        let e = &self.exchange;
+        let text = format!(
+            "[live]\nrest = \"http://{0}/exchange/v1\"\nuser = \"ws://{0}/exchange/v1/user\"\n\
+             market = \"ws://{0}/exchange/v1/market\"\nkey_env = \"TEST_KEY\"\nsecret_env = \"TEST_SECRET\"\n\
+             instruments = [\"BTC_USDT\", \"ETH_USDT\", \"SOL_USDT\"]\nprice_age = \"60s\"\n{1}\n\
+             [live.protocol]\nconnect = \"1s\"\ndeadline = \"2s\"\nnonce_window = \"600ms\"\n\
+             absence_margin = \"150ms\"\nconnect_pause = \"10ms\"\nwatchdog = \"2s\"\nreconnect_min = \"10ms\"\n\
+             reconnect_max = \"320ms\"\nrestart_pause = \"100ms\"\nbackoff_min = \"10ms\"\nbackoff_max = \"320ms\"\n\
+             read_retry = \"5ms\"\nrecord_look = \"5ms\"\ntrades_lag = \"50ms\"\nrate_speed = 100\n\
+             missed_every = \"300ms\"\nlookup_overlap = \"60s\"\n",
+            e.rest, self.settings
+        );
+        std::fs::write(&path, text).expect("a file of the test");
+        path
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = aegis();
+        command.args(words).arg("--data").arg(self.path("data")).arg("--config").arg(self.config());
+        command.env("TEST_KEY", KEY).env("TEST_SECRET", SECRET).env("AEGIS_LOG", "info");
+        command
+    }
+
+    /// Any command on the engine's data, to its end.
+    pub(crate) fn on(&self, words: &[&str]) -> Output {
+        self.command(words).output().expect("the program starts")
+    }
+
+    /// A command that must be carried out.
+    pub(crate) fn order(&self, words: &[&str]) {
+        let output = self.on(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts the engine and waits until it has compared with the exchange once in this opening.
+    pub(crate) fn start(&mut self) {
+        let before = self.openings();
+        self.start_with(&[]);
+        until("the engine has compared", || {
+            let state = self.state();
+            state.journal.openings > before && state.journal.reconciled.is_some()
+        });
+    }
+
+    /// Starts the engine, with more words, and waits for nothing.
+    pub(crate) fn start_with(&mut self, more: &[&str]) {
+        let mut command = self.command(&["run", "--live"]);
+        command.args(more).stdout(self.output("engine.out")).stderr(self.output("engine.err"));
+        self.engine = Some(command.spawn().expect("the program starts"));
+    }
+
+    /// The engine's process id.
+    pub(crate) fn engine_id(&self) -> u32 {
+        self.engine.as_ref().expect("an engine was started").id()
+    }
+
+    /// A command that is not waited for.
+    pub(crate) fn begin(&self, words: &[&str]) -> Child {
+        let mut command = self.command(words);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+    }
+
+    /// Asks to open, and tells whether it was let through; for a price that may not have arrived yet.
+    pub(crate) fn open_at(&self, name: &str, quantity: &str) -> bool {
+        let before = self.state();
+        self.order(&["open", name, quantity]);
+        let mut passed = None;
+        until("the entry is decided upon", || {
+            let now = self.state();
+            let refused = |s: &State| s.totals.refusals.values().sum::<u64>();
+            if refused(&now) > refused(&before) {
+                passed = Some(false);
+            } else if now.totals.entries > before.totals.entries {
+                passed = Some(true);
+            }
+            passed.is_some()
+        });
+        passed == Some(true)
+    }
+
+    /// Instruments and quantities of the stops that wait at the exchange, in order.
+    pub(crate) fn resting(&self) -> Vec<(String, String)> {
+        let ledger = self.ledger();
+        let triggers = ledger["triggers"].as_array().cloned().unwrap_or_default();
+        let word = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let open = triggers.iter().filter(|row| row["status"] == "open");
+        open.map(|row| (word(row, "instrument"), word(row, "quantity"))).collect()
+    }
+
+    /// SIGKILL of the engine.
+    pub(crate) fn kill(&mut self) {
+        end(self.engine.take(), Signal::KILL);
+    }
+
+    /// Waits for the engine to end by itself.
+    pub(crate) fn wait_dead(&mut self) {
+        let mut child = self.engine.take().expect("an engine was started");
+        until("the engine ends", || child.try_wait().expect("its state").is_some());
+    }
+
+    /// SIGTERM, and its exit code.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        let mut child = self.engine.take()?;
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("a child that was not waited for");
+        let mut code = None;
+        until("the engine stops", || {
+            code = child.try_wait().expect("its state").map(|status| status.code());
+            code.is_some()
+        });
+        code.flatten()
+    }
+
+    fn openings(&self) -> u64 {
+        self.state().journal.openings
+    }
+
+    /// Every record of the engine's journal so far.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        let Ok(mut reading) = Reading::open(&self.path("data/live/engine")) else { return Vec::new() };
+        let mut events = Vec::new();
+        while let Ok(Some(point)) = reading.next_point() {
+            events.push(point.event);
+        }
+        events
+    }
+
+    /// The fold of it.
+    pub(crate) fn state(&self) -> State {
+        let mut state = State::default();
+        self.events().iter().for_each(|event| state.apply(event));
+        state
+    }
+
+    /// How many facts satisfy a predicate.
+    pub(crate) fn count(&self, want: impl Fn(&Fact) -> bool) -> usize {
+        self.events().iter().filter(|e| want(&e.fact)).count()
+    }
+
+    /// What is held, in words.
+    pub(crate) fn held(&self, name: &str) -> String {
+        let state = self.state();
+        let id = state.find_instrument(&name.parse().expect("a name"));
+        id.and_then(|id| state.instrument(id)).map_or_else(|| "0".to_owned(), |i| i.held().to_string())
+    }
+
+    /// The stop of a position.
+    pub(crate) fn stop_of(&self, name: &str) -> Option<String> {
+        let state = self.state();
+        let id = state.find_instrument(&name.parse().expect("a name"))?;
+        state.instrument(id)?.protection.as_ref().map(|p| p.stop.to_string())
+    }
+
+    /// Waits until so much is held.
+    pub(crate) fn until_held(&self, name: &str, quantity: &str) {
+        until(&format!("{name} holds {quantity} and not {}", self.held(name)), || self.held(name) == quantity);
+    }
+
+    /// Waits until a stop for what is held rests at the exchange.
+    pub(crate) fn until_guarded(&self, name: &str) {
+        until(&format!("a stop for {name} rests at the exchange"), || {
+            let state = self.state();
+            let id = state.find_instrument(&name.parse().expect("a name"));
+            id.and_then(|id| state.instrument(id)).is_some_and(|i| i.is_open() && i.bare_since.is_none())
+        });
+    }
+
+    /// The exchange's own ledger.
+    pub(crate) fn ledger(&self) -> Value {
+        get(&self.exchange.control, "/ledger")
+    }
+
+    /// Fold and ledger agree to the last digit in every asset.
+    pub(crate) fn agrees(&self) -> Result<(), String> {
+        let (state, ledger) = (self.state(), self.ledger());
+        for asset in &state.assets {
+            let Some(balance) = asset.balance else { continue };
+            let expected = balance.total.plus(asset.since).map_err(|e| e.to_string())?;
+            let told = ledger["balances"][asset.name.as_str()]["total"].as_str().unwrap_or("0").to_owned();
+            if told != expected.to_string() {
+                return Err(format!("{}: the exchange has {told}, the fold {expected}", asset.name));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn end(child: Option<Child>, signal: Signal) {
+    let Some(mut child) = child else { return };
+    let _ = kill_process(Pid::from_child(&child), signal);
+    let _ = child.wait();
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        end(self.engine.take(), Signal::KILL);
+        end(self.venue.take(), Signal::KILL);
+        if std::thread::panicking() {
+            self.dir.disable_cleanup(true);
+            eprintln!("everything is kept in {}", self.dir.path().display());
+        }
+    }
+}
