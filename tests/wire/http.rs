@@ -64,7 +64,14 @@ impl Exchange {
     }
 
     /// A point of the market with sizes.
-    pub(crate) fn sized(&self, instrument: &str, bid: &str, bid_quantity: &str, ask: &str, ask_quantity: &str) {
+    pub(crate) fn sized(
+        &self,
+        instrument: &str,
+        bid: &str,
+        bid_quantity: &str,
+        ask: &str,
+        ask_quantity: &str,
+    ) {
         self.post(
             "/price",
             &json!({

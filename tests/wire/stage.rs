@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longest wait for anything; a step takes some hundred milliseconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(5);
 /// Protocol times of both sides: a hundredth of the exchange's.
 const SCALE: &str = "0.01";
@@ -228,19 +228,21 @@ impl Stage {
 
     /// Waits for the engine to end by itself.
     pub(crate) fn wait_dead(&mut self) {
-        let mut child = self.engine.take().expect("an engine was started");
+        let child = self.engine.as_mut().expect("an engine was started");
         until("the engine ends", || child.try_wait().expect("its state").is_some());
+        self.engine = None;
     }
 
     /// SIGTERM, and its exit code.
     pub(crate) fn stop(&mut self) -> Option<i32> {
-        let mut child = self.engine.take()?;
-        kill_process(Pid::from_child(&child), Signal::TERM).expect("a child that was not waited for");
+        let child = self.engine.as_mut()?;
+        kill_process(Pid::from_child(child), Signal::TERM).expect("a child that was not waited for");
         let mut code = None;
         until("the engine stops", || {
             code = child.try_wait().expect("its state").map(|status| status.code());
             code.is_some()
         });
+        self.engine = None;
         code.flatten()
     }
 
@@ -286,7 +288,9 @@ impl Stage {
 
     /// Waits until so much is held.
     pub(crate) fn until_held(&self, name: &str, quantity: &str) {
-        until(&format!("{name} holds {quantity} and not {}", self.held(name)), || self.held(name) == quantity);
+        until(&format!("{name} holds {quantity} and not {}", self.held(name)), || {
+            self.held(name) == quantity
+        });
     }
 
     /// Waits until a stop for what is held rests at the exchange.

@@ -100,7 +100,10 @@ fn s03_the_reply_times_out_after_the_fill() {
 
 #[test]
 fn s04_a_durable_intent_that_was_never_sent_and_is_too_old() {
-    let mut stage = Stage::new("USDT=100000", &rules("entry_valid = \"300ms\"\n").replacen("entry_valid = \"30s\"\n", "", 1));
+    let mut stage = Stage::new(
+        "USDT=100000",
+        &rules("entry_valid = \"300ms\"\n").replacen("entry_valid = \"30s\"\n", "", 1),
+    );
     stage.start_with(&["--debug-kill", "after-intent:1"]);
     until("the engine has compared", || stage.state().journal.reconciled.is_some());
     let _ = stage.on(&["open", "BTC_USDT", "0.001"]);
@@ -247,7 +250,8 @@ fn s18_the_exchange_is_down() {
     let balance = json!({ "method": "private/user-balance" });
     stage.exchange.fault(&balance, &json!({ "code": { "code": 50001, "processed": false } }), 1_000_000);
     stage.start_with(&[]);
-    let down = |stage: &Stage| stage.state().alarms.keys().any(|(kind, _)| *kind == AlarmKind::VenueUnanswered);
+    let down =
+        |stage: &Stage| stage.state().alarms.keys().any(|(kind, _)| *kind == AlarmKind::VenueUnanswered);
     until("an alarm stands", || down(&stage));
     assert_eq!((stage.held("BTC_USDT"), stage.held("SOL_USDT")), ("0.0001".to_owned(), "0.5".to_owned()));
     assert_eq!(stage.count(|f| matches!(f, Fact::CorrectionBooked(_))), 0);
@@ -288,13 +292,19 @@ fn s20_less_is_there_than_is_known() {
     assert_eq!(stage.state().totals.realised.to_string(), "0");
     let blocked = |f: &Fact| matches!(f, Fact::InstrumentBlocked(_));
     assert_eq!(stage.count(blocked), 1);
-    until("the stop is for what is left", || stage.resting() == [("BTC_USDT".to_owned(), "0.0001".to_owned())]);
+    until("the stop is for what is left", || {
+        stage.resting() == [("BTC_USDT".to_owned(), "0.0001".to_owned())]
+    });
     stage.agrees().expect("at rest");
 }
 
 #[test]
 fn s21_the_fee_is_in_the_base_coin() {
-    let mut stage = Stage::with_fee("USDT=100000", &rules("").replace("taker_fee = \"0\"", "taker_fee = \"25bp\""), "25bp");
+    let mut stage = Stage::with_fee(
+        "USDT=100000",
+        &rules("").replace("taker_fee = \"0\"", "taker_fee = \"25bp\""),
+        "25bp",
+    );
     stage.start();
     open(&stage, "BTC_USDT", "0.0001");
     stage.until_held("BTC_USDT", "0.00009975");
@@ -414,7 +424,9 @@ fn s27_reserved_funds_are_not_available() {
     until("2.00 is reserved", || stage.ledger()["balances"]["USDT"]["reserved"] == json!("2"));
     open(&stage, "ETH_USDT", "0.0002");
     open(&stage, "BTC_USDT", "0.000012");
-    until("one is refused", || refusals(&stage).contains(&Refusal::InsufficientBalance) || !refusals(&stage).is_empty());
+    until("one is refused", || {
+        refusals(&stage).contains(&Refusal::InsufficientBalance) || !refusals(&stage).is_empty()
+    });
     until("the other rests", || stage.ledger()["balances"]["USDT"]["reserved"] == json!("2.6"));
     assert_eq!(orders_of(&stage, Side::Buy), 2);
 }

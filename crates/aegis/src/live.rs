@@ -17,7 +17,7 @@ use crate::market::FEED;
 use crate::place;
 use crate::signals::Signals;
 use crate::summary::Summary;
-use crate::wire::{self, Ask, Heard, Wire};
+use crate::wire::{self, Ask, Heard, Quote, Wire};
 use crate::world::{Kill, KillAt, Opening, gap_found, open_engine};
 use crate::{cli, status};
 use aegis_engine::Engine;
@@ -28,6 +28,7 @@ use aegis_model::input::{Answer, Lookup, Opened, Report, Reported, VenueSnapshot
 use aegis_model::order::RejectClass;
 use aegis_model::{Effect, Input, Label, Mode, Purpose, Text, Timestamp};
 use aegis_node::Node;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 use translate::{Told, Wish};
@@ -83,6 +84,8 @@ struct Run<'a> {
     queue: Receiver<Item>,
     signals: Signals,
     cursor: u64,
+    /// The newest prices of what is not listed in the journal yet: sockets are faster than listings.
+    early: BTreeMap<Label, Quote>,
     /// When the instruments are asked for next.
     instruments: Instant,
     older: Option<crate::world::Older>,
@@ -123,6 +126,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
         queue,
         signals: Signals::open(&live.signals, crate::config::Pace::Factor(1000))?,
         cursor,
+        early: BTreeMap::new(),
         instruments: Instant::now(),
         older,
         reserve_only: false,
@@ -248,7 +252,11 @@ impl Run<'_> {
                 next = self.queue.try_recv().ok();
             }
         }
+        let listed = inputs.iter().any(|input| matches!(input, Input::Instruments(_)));
         self.tell(inputs)?;
+        if listed {
+            self.early_quotes()?;
+        }
         Ok(None)
     }
 
@@ -262,18 +270,32 @@ impl Run<'_> {
         let state = self.node.machine().state();
         match translate::told(state, heard) {
             Told::Input(input) => inputs.push(*input),
-            Told::Quote(quote) => {
-                if let Some(tick) = translate::tick(state, &quote, FEED, self.cursor + 1) {
-                    self.cursor += 1;
-                    inputs.push(Input::Tick(tick));
-                }
+            Told::Quote(quote) if state.find_instrument(&quote.instrument).is_none() => {
+                self.early.insert(quote.instrument, quote);
             }
-            Told::Compare(why) => {
-                tracing::info!("comparing with the exchange: {why}");
-                inputs.push(Input::Compare);
-            }
+            Told::Quote(quote) => self.quote(&quote, inputs),
             Told::Nothing => {}
         }
+    }
+
+    fn quote(&mut self, quote: &Quote, inputs: &mut Vec<Input>) {
+        if let Some(tick) = translate::tick(self.node.machine().state(), quote, FEED, self.cursor + 1) {
+            self.cursor += 1;
+            inputs.push(Input::Tick(tick));
+        }
+    }
+
+    /// Prices that came before their instruments were listed.
+    fn early_quotes(&mut self) -> Result<(), Failure> {
+        let mut inputs = Vec::new();
+        for (name, quote) in std::mem::take(&mut self.early) {
+            if self.node.machine().state().find_instrument(&name).is_some() {
+                self.quote(&quote, &mut inputs);
+            } else {
+                self.early.insert(name, quote);
+            }
+        }
+        self.tell(inputs)
     }
 
     /// Gives inputs to the engine and carries out what it asks for; answers that the program gives itself follow.

@@ -26,13 +26,10 @@ mod signals;
 mod status;
 mod summary;
 mod text;
-#[path = "live/translate.rs"]
-#[expect(dead_code, reason = "the live loop that uses it follows")]
-mod translate;
 #[cfg(feature = "venue")]
 mod venue;
 mod verify;
-#[expect(dead_code, reason = "the live loop that uses it follows")]
+#[allow(dead_code, reason = "what only tests and `doctor` ask")]
 mod wire;
 mod world;
 

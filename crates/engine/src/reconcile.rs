@@ -86,7 +86,10 @@ const LOOKS: u8 = 2;
 pub fn executions(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(flows) = snapshot.flows.complete() {
-        let new = flows.iter().filter(|flow| !state.flows.contains_key(&flow.id.0));
+        // What moved before the first balance of its asset is in that balance.
+        let first = |flow: &VenueFlow| state.find_asset(&flow.asset).and_then(|id| state.asset(id)?.first);
+        let before = |flow: &VenueFlow| first(flow).is_some_and(|first| flow.time < first.requested);
+        let new = flows.iter().filter(|flow| !state.flows.contains_key(&flow.id.0) && !before(flow));
         findings.extend(new.copied().map(Finding::Flow));
     }
     if let Some(trades) = snapshot.trades.complete() {

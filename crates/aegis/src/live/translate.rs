@@ -236,7 +236,8 @@ fn is_unchanged(state: &State, number: OrderId, checked: &Checked) -> bool {
         && checked.trades.iter().all(|named| state.knows_trade(instrument, &named.trade.trade).is_some())
 }
 
-fn snapshot(state: &State, listing: Snapshot) -> VenueSnapshot {
+/// A listing in the journal's numbers.
+pub(crate) fn snapshot(state: &State, listing: Snapshot) -> VenueSnapshot {
     let rows = |rows: &Vec<NamedRow>| rows.iter().filter_map(|named| row(state, named)).collect();
     let trades = |trades: &Vec<NamedTrade>| trades.iter().filter_map(|named| trade(state, named)).collect();
     VenueSnapshot {
