@@ -300,6 +300,32 @@ fn an_absent_exit_goes_out_again_inside_the_window_only_when_nothing_changed() {
 }
 
 #[test]
+fn s04_the_alarm_about_an_order_does_not_stand_in_its_own_way() {
+    let mut world = guarded(Guarding::Both);
+    world.tick(BTC, "50000");
+    world.exchange.replies = Some(Replies::RequestLost);
+    world.exchange.failing.push("lookup");
+    world.buy(BTC, "0.5");
+    let order = world.state().last_order;
+    for _ in 0..4 {
+        world.give(Input::LookedUp(order, Lookup::AbsentTooEarly { unchanged: true }));
+        world.pump();
+    }
+    assert!(alarmed(&world, AlarmKind::UnknownOutcome));
+    world.exchange.replies = None;
+    world.give(Input::LookedUp(order, Lookup::Absent));
+    world.pump();
+    assert_eq!(
+        world.exchange.engine_orders(),
+        2,
+        "the entry, still valid and wanted, and its stop: {:?}",
+        refusals(&world)
+    );
+    assert_eq!(world.held(BTC), quantity("0.5"));
+    assert!(!alarmed(&world, AlarmKind::UnknownOutcome));
+}
+
+#[test]
 fn an_absent_entry_never_goes_out_again_inside_the_window() {
     let mut world = World::new();
     world.tick(BTC, "50000");

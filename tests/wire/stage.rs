@@ -217,7 +217,7 @@ impl Stage {
         let ledger = self.ledger();
         let triggers = ledger["triggers"].as_array().cloned().unwrap_or_default();
         let word = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
-        let open = triggers.iter().filter(|row| row["status"] == "open");
+        let open = triggers.iter().filter(|row| row["waits"] == true);
         open.map(|row| (word(row, "instrument"), word(row, "quantity"))).collect()
     }
 

@@ -11,6 +11,7 @@ const RULES: &str = "\
 [live.engine]
 entry_style = \"market\"
 market_margin = \"0\"
+slippage = \"0\"
 taker_fee = \"0\"
 budget = \"1000000\"
 weight = \"1\"

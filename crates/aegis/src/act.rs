@@ -9,7 +9,7 @@
 //! ```
 
 use crate::config::{Act, Config, Pace};
-use crate::control::words::Reply;
+use crate::control::words::{Ask, Reply};
 use crate::control::{Desk, Heard, Request};
 use crate::exit::Failure;
 use crate::ids::Draw;
@@ -351,6 +351,9 @@ impl Play<'_> {
 
     fn answer(&mut self, request: Request) -> Result<(), Failure> {
         let reply = match request.ask.command() {
+            Ok(None) if matches!(request.ask, Ask::Reconcile {}) => {
+                Reply::refused("this run plays on an exchange of its own and compares by itself")
+            }
             Err(what) => Reply::refused(what),
             Ok(None) => {
                 let state = self.world.engine.machine().state();

@@ -54,6 +54,7 @@ const STOP_NS: i64 = 10 * SECOND;
 const ROUNDS_MAX: usize = 100;
 
 /// What reaches the engine's thread.
+#[expect(clippy::large_enum_variant, reason = "the queue is made of the large ones")]
 pub(crate) enum Item {
     /// From the exchange.
     Wire(Heard),
@@ -337,24 +338,22 @@ impl Run<'_> {
     }
 
     fn answer(&mut self, request: Request) -> Result<(), Failure> {
-        let reply = match request.ask {
-            Word::Reconcile {} => {
+        let reply = match request.ask.command() {
+            Err(what) => Reply::refused(what),
+            Ok(None) if matches!(request.ask, Word::Reconcile {}) => {
                 self.tell(vec![Input::Compare])?;
-                Reply::done("a comparison with the exchange was asked for".to_owned())
+                Reply::done("a comparison with the exchange was asked for")
             }
-            word => match word.command() {
-                Err(what) => Reply::refused(what),
-                Ok(None) => {
-                    let state = self.node.machine().state();
-                    Reply { ok: true, text: String::new(), status: status::of(NAME, state) }
-                }
-                Ok(Some(command)) => {
-                    let before = self.node.machine().state().lsn;
-                    self.tell(vec![Input::Command { by: request.by, command }])?;
-                    let state = self.node.machine().state();
-                    Reply::done(format!("done: records {} to {}", before.next(), state.lsn))
-                }
-            },
+            Ok(None) => {
+                let state = self.node.machine().state();
+                Reply { ok: true, text: String::new(), status: status::of(NAME, state) }
+            }
+            Ok(Some(command)) => {
+                let before = self.node.machine().state().lsn;
+                self.tell(vec![Input::Command { by: request.by, command }])?;
+                let state = self.node.machine().state();
+                Reply::done(format!("done: records {} to {}", before.next(), state.lsn))
+            }
         };
         // Whoever asked may have gone.
         let _ = request.reply.send(reply);

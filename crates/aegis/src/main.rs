@@ -48,8 +48,6 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     logs(cli.verbose);
-    // Before anything speaks TLS; a second installation does not happen.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     match carry_out(&cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -13,9 +13,12 @@ pub(crate) fn clock(at: Timestamp) -> String {
         .unwrap_or_else(|| format!("{} ns", at.0))
 }
 
-/// A rate in percent with two digits.
+/// A rate in percent with two digits, to the nearest.
 pub(crate) fn percent(rate: Rate) -> String {
-    let hundredfold = rate.0.times(Fixed::from_int(100), Rounding::HalfEven);
+    let hundredfold = rate
+        .0
+        .times(Fixed::from_int(100), Rounding::HalfEven)
+        .and_then(|p| p.to_multiple(Fixed::new(1, 2), Rounding::HalfEven));
     hundredfold.map_or_else(|_| rate.to_string(), |p| format!("{p:.2} %"))
 }
 

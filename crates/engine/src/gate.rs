@@ -4,7 +4,7 @@
 
 use crate::Engine;
 use crate::settings::{EntryStyle, HOUR};
-use aegis_model::event::{Blocks, Direction, PauseRule, Refusal};
+use aegis_model::event::{AlarmKind, Blocks, Direction, PauseRule, Refusal};
 use aegis_model::order::OrderStatus;
 use aegis_model::{
     ArithmeticError, Fixed, InstrumentId, Lsn, Money, OrderId, Price, Quantity, Rate, Rounding, Timestamp,
@@ -77,7 +77,11 @@ impl Engine {
         let Some(instrument) = state.instrument(id) else {
             return Err(Refused::by(Refusal::UnknownInstrument, Lsn::NONE));
         };
-        for ((_, about), alarm) in &state.alarms {
+        for ((kind, about), alarm) in &state.alarms {
+            // That its outcome was unknown for long is no reason against the very order that was proven absent.
+            if own.is_some() && *kind == AlarmKind::UnknownOutcome && *about == Some(id) {
+                continue;
+            }
             let blocks = match alarm.blocks {
                 Blocks::Nothing => false,
                 Blocks::InstrumentEntries => *about == Some(id),

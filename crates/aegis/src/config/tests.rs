@@ -148,3 +148,26 @@ fn values_are_spelled_one_way_each() {
         check(text, good);
     }
 }
+
+#[test]
+fn the_documented_times_of_the_protocol_are_the_exchanges_own() {
+    let config = Config::load(None, std::iter::empty(), &Overrides::default()).expect("the defaults");
+    let mut wire = crate::wire::Settings::production(vec![Label::literal("BTC_USDT")]);
+    wire.instruments.clone_from(&config.live.wire.instruments);
+    assert_eq!(format!("{:?}", config.live.wire), format!("{wire:?}"));
+    assert_eq!(config.live.refusal(), None, "both guard by default");
+}
+
+#[test]
+fn live_without_a_guard_at_the_exchange_must_be_asked_for() {
+    let with = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let alone = with("AEGIS__LIVE__ENGINE__PROTECTION", "engine");
+    let read = |set: Vec<(String, String)>| {
+        Config::load(None, set.into_iter(), &Overrides::default())
+            .expect("a right configuration")
+            .live
+            .refusal()
+    };
+    assert!(read(vec![alone.clone()]).is_some_and(|why| why.contains("accept_unguarded_downtime")));
+    assert_eq!(read(vec![alone, with("AEGIS__LIVE__ACCEPT_UNGUARDED_DOWNTIME", "true")]), None);
+}

@@ -108,13 +108,7 @@ impl Ask {
     pub(crate) fn command(&self) -> Result<Option<Command>, String> {
         let name = |text: &String| text.parse::<Label>().map_err(|e| format!("{text:?} is not a name: {e}"));
         Ok(Some(match self {
-            Ask::Status {} => return Ok(None),
-            Ask::Reconcile {} => {
-                return Err(
-                    "this run has no exchange to compare with beside its own: it is compared at every point"
-                        .to_owned(),
-                );
-            }
+            Ask::Status {} | Ask::Reconcile {} => return Ok(None),
             Ask::Enable {} => Command::Enable,
             Ask::Halt { reason } => Command::Halt { reason: Text::new(reason) },
             Ask::Flatten {} => Command::Flatten,
