@@ -9,3 +9,5 @@ mod http;
 mod stage;
 #[path = "wire/stories.rs"]
 mod stories;
+#[path = "wire/week.rs"]
+mod week;

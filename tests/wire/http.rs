@@ -17,6 +17,12 @@ pub(crate) struct Exchange {
 }
 
 fn call(host: &str, method: &str, path: &str, body: &str) -> Value {
+    let (status, text) = try_call(host, method, path, body);
+    assert_eq!(status, "200", "{method} {path} {body}: {text}");
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+fn try_call(host: &str, method: &str, path: &str, body: &str) -> (String, String) {
     let mut stream = TcpStream::connect(host).unwrap_or_else(|e| panic!("{host}: {e}"));
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let length = body.len();
@@ -29,9 +35,7 @@ fn call(host: &str, method: &str, path: &str, body: &str) -> Value {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     let (head, text) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).unwrap_or("?");
-    assert_eq!(status, "200", "{method} {path} {body}: {answer}");
-    serde_json::from_str(text).unwrap_or(Value::Null)
+    (head.split(' ').nth(1).unwrap_or("?").to_owned(), text.to_owned())
 }
 
 /// Asks.
@@ -53,6 +57,11 @@ impl Exchange {
     /// Does something at the controls.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         call(&self.control, "POST", path, &body.to_string())
+    }
+
+    /// Does something at the controls that may be refused; whether it was done.
+    pub(crate) fn try_post(&self, path: &str, body: &Value) -> bool {
+        try_call(&self.control, "POST", path, &body.to_string()).0 == "200"
     }
 
     /// A point of the market, with much to trade at it.

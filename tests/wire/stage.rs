@@ -26,6 +26,8 @@ pub(crate) struct Stage {
     dir: TempDir,
     fund: String,
     settings: String,
+    /// More words for the exchange.
+    words: Vec<String>,
     venue: Option<Child>,
     engine: Option<Child>,
     starts: u32,
@@ -61,11 +63,19 @@ impl Stage {
 
     /// The same with a fee.
     pub(crate) fn with_fee(fund: &str, engine: &str, fee: &str) -> Stage {
+        let mut stage = Stage::unstarted(fund, engine, fee);
+        stage.start_venue();
+        stage.still();
+        stage
+    }
+
+    fn unstarted(fund: &str, engine: &str, fee: &str) -> Stage {
         let dir = tempfile::Builder::new().prefix("aegis-wire-").tempdir().expect("a temporary directory");
-        let mut stage = Stage {
+        let stage = Stage {
             dir,
             fund: fund.to_owned(),
             settings: engine.to_owned(),
+            words: Vec::new(),
             venue: None,
             engine: None,
             starts: 0,
@@ -77,11 +87,22 @@ impl Stage {
              [instruments.ETH_USDT]\nminimum_notional = \"0\"\n[instruments.SOL_USDT]\nminimum_notional = \"0\"\n"
         );
         std::fs::write(stage.path("venue.toml"), config).expect("a file of the test");
-        stage.start_venue();
-        for (name, price) in [("BTC_USDT", "50000"), ("ETH_USDT", "3000"), ("SOL_USDT", "100")] {
-            stage.exchange.price(name, price, price);
-        }
         stage
+    }
+
+    /// An exchange that plays a market file at this pace.
+    pub(crate) fn playing(fund: &str, engine: &str, market: &str, pace: &str) -> Stage {
+        let words = ["--market", market, "--pace", pace].map(str::to_owned).to_vec();
+        let mut stage = Stage::unstarted(fund, engine, "25bp");
+        stage.words = words;
+        stage.start_venue();
+        stage
+    }
+
+    fn still(&self) {
+        for (name, price) in [("BTC_USDT", "50000"), ("ETH_USDT", "3000"), ("SOL_USDT", "100")] {
+            self.exchange.price(name, price, price);
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -109,6 +130,7 @@ impl Stage {
             .arg(self.path("venue"))
             .arg("--config")
             .arg(self.path("venue.toml"))
+            .args(&self.words)
             .stdout(self.output(&ready))
             .stderr(self.output("venue.err"));
         self.venue = Some(command.spawn().expect("the program starts"));
@@ -119,6 +141,9 @@ impl Stage {
             line.ends_with('\n')
         });
         self.exchange = Exchange::of(&line);
+        if !self.words.is_empty() {
+            return;
+        }
         // The market stands still unless a story moves it.
         for name in ["BTC_USDT", "ETH_USDT", "SOL_USDT"] {
             self.exchange.hold(name);

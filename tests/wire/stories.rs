@@ -30,7 +30,7 @@ stop_push = \"100ms\"
 entry_valid = \"30s\"
 ";
 
-fn rules(more: &str) -> String {
+pub(crate) fn rules(more: &str) -> String {
     format!("{RULES}{more}")
 }
 

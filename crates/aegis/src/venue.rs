@@ -284,7 +284,8 @@ fn open(config: &Config, data: &Path, key: &str) -> Result<Account, Failure> {
     let terms = config.paper.repeating_clients(settings.repeat_client);
     let machine = || Venue::new(terms);
     let draw = Draw::new(None, key);
-    let (mut node, report) = open_node(machine, &dir, (VENUE_SCHEMA, aegis_model::Mode::Paper), knows_venue, config, &draw)?;
+    let (mut node, report) =
+        open_node(machine, &dir, (VENUE_SCHEMA, aegis_model::Mode::Paper), knows_venue, config, &draw)?;
     let account = Label::lossy(key);
     let created = report.is_none().then_some(Created { account });
     let version = Label::lossy(env!("CARGO_PKG_VERSION"));
