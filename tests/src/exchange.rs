@@ -71,6 +71,10 @@ pub struct Exchange {
     pub fills: Option<Fills>,
     /// What happens to replies.
     pub replies: Option<Replies>,
+    /// The exchange's clock where it differs: the time of the next executions.
+    pub stamp: Option<Timestamp>,
+    /// How old a listing is when it arrives, ns.
+    pub answer_age: i64,
     /// Requests to cancel are lost: nothing happens, nobody answers.
     pub cancels_lost: bool,
     /// Queries that fail, by name: balances, open, ended, trades, flows, lookup.
@@ -128,6 +132,7 @@ impl Exchange {
 
     /// An execution on an order (by its place), at a price.
     pub fn execute(&mut self, order: usize, amount: Quantity, at_price: Price, time: Timestamp) -> Trade {
+        let time = self.stamp.unwrap_or(time);
         let row = &mut self.orders[order].row;
         let value = at_price.times(amount, Rounding::HalfEven).expect("a story's value fits");
         row.cumulative = row.cumulative.plus(amount).expect("fits");

@@ -250,6 +250,9 @@ impl World {
             if self.die_if(CrashPoint::Cp2, matches!(effect, Effect::Place(_))) {
                 return;
             }
+            if matches!(effect, Effect::AskSnapshot { .. }) {
+                self.now = self.now.after(self.exchange.answer_age);
+            }
             self.queue.extend(answers);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use aegis_model::event::{AlarmKind, Refusal};
-use aegis_model::{Fact, Side};
+use aegis_model::{Fact, Input, Side};
 use aegis_tests::exchange::Fills;
 use aegis_tests::world::{id, story_settings};
 use aegis_tests::{World, money, quantity, rate};
@@ -168,4 +168,54 @@ fn months_of_comparisons_do_not_mistake_what_was_forgotten_for_foreign() {
     assert_eq!(alarms, vec![], "nothing foreign");
     let remembered = world.state().orders.all_ended().count();
     assert!(remembered < 10, "old orders are forgotten: {remembered}");
+}
+
+#[test]
+fn an_accepted_difference_is_in_the_balance_that_follows_it() {
+    let mut world = World::new();
+    // As on every real wire: the question is older than its answer.
+    world.exchange.answer_age = 50_000_000;
+    world.exchange.set_total("USDT", "99990");
+    world.wait(3000);
+    let flows = world.count(|f| matches!(f, Fact::CashFlowRecorded(_)));
+    assert_eq!(flows, 1, "looked at twice, taken once, and then settled");
+    assert_eq!(world.count(|f| matches!(f, Fact::DriftSeen(_))), 1);
+    assert_replays(&world);
+}
+
+#[test]
+fn a_clock_that_runs_ahead_or_behind_makes_no_difference_in_money() {
+    for skew in [-2000, -250, -40, 40, 250, 2000] {
+        let mut settings = story_settings();
+        settings.reconcile_ns = aegis_model::ids::SECOND;
+        let mut world = World::with(settings);
+        world.exchange.answer_age = 50_000_000;
+        world.exchange.fee = rate("0.005");
+        for round in 0..4 {
+            world.tick("ETH_USDT", "3000");
+            // The exchange stamps by its own clock what happens between a question and its answer.
+            world.exchange.stamp = Some(world.now.after(skew * 1_000_000));
+            world.buy("ETH_USDT", "0.1");
+            world.give(Input::Compare);
+            world.pump();
+            if round % 2 == 0 {
+                world.wait(1);
+            }
+            world.exchange.stamp = Some(world.now.after(skew * 1_000_000));
+            world.command(aegis_model::Command::Close { instrument: l("ETH_USDT") });
+            world.give(Input::Compare);
+            world.pump();
+            world.exchange.stamp = None;
+            world.wait(1 + round);
+        }
+        world.wait(10);
+        let flows = world.count(|f| matches!(f, Fact::CashFlowRecorded(_)));
+        assert_eq!(flows, 0, "skew {skew} ms: money from nowhere");
+        let asset = world.state().find_asset(&l("USDT")).and_then(|id| world.state().asset(id).cloned());
+        let usdt = asset.expect("USDT");
+        let known = usdt.balance.expect("recorded").total.plus(usdt.since).expect("fits");
+        assert_eq!(known, world.exchange.total("USDT"), "skew {skew} ms");
+        assert!(world.state().totals.closed >= 4, "skew {skew} ms: {:?}", refusals(&world));
+        assert_replays(&world);
+    }
 }

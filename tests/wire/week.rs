@@ -177,6 +177,7 @@ fn writes_are_told(events: &[Event], applied: &Value) {
             Fact::OrderRejected(f) => Some(f.order),
             Fact::OrderLookedUp(f) => Some(f.order),
             Fact::OrderResent(f) => Some(f.order),
+            Fact::AnomalyNoted(f) => Some(f.order),
             _ => None,
         };
         told.extend(order.and_then(|o| state.any_order(o)).map(|o| o.client.to_string()));

@@ -253,6 +253,10 @@ fn asset_findings(
         }
         return findings;
     }
+    // Where only the clocks disagree, the newer reading settles it.
+    if base_of.is_empty() && asset.is_clock_difference(difference) {
+        return alloc::vec![BalanceFinding::Fresh(id, *venue)];
+    }
     let agreeing = asset.drift.is_some_and(|d| d.venue == venue.total && d.expected == expected);
     let look = if agreeing { asset.drift.map_or(1, |d| d.look.saturating_add(1)) } else { 1 };
     if look < LOOKS {

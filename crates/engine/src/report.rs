@@ -32,7 +32,8 @@ impl Engine {
             }
             Reported::Row(row) => self.row(order, row),
             Reported::Triggered { released } => self.triggered(order, *released),
-            Reported::Unknown(cause) => self.unknown(order, *cause),
+            Reported::Unknown(cause) if self.state.order(order).is_some() => self.unknown(order, *cause),
+            Reported::Unknown(cause) => self.reply_lost(order, *cause),
             Reported::CancelRefused { .. } => self.look_up(order),
         }
         self.settle_order(order);
@@ -151,6 +152,15 @@ impl Engine {
             self.emit(OrderUnknown { order, cause });
         }
         self.look_up(order);
+    }
+
+    /// The answer to a write was lost, and other news had told how its order ended: nothing is unknown any more, and
+    /// the loss is on the record.
+    fn reply_lost(&mut self, order: OrderId, cause: UnknownCause) {
+        let Some(ended) = self.state.any_order(order) else { return };
+        let (instrument, filled) = (ended.instrument, ended.filled);
+        let detail = alloc::format!("the answer about {}: {cause}", ended.client);
+        self.note(AnomalyKind::ReplyLost, Some(instrument), order, filled.0, filled.0, &detail);
     }
 
     /// Asks for the order by its client id.

@@ -254,7 +254,8 @@ impl Engine {
             BalanceFinding::Accepted { asset, difference } => {
                 let name = self.state.asset(asset).map_or(Label::EMPTY, |a| a.name);
                 let id = TradeId(Label::lossy(&alloc::format!("unexplained-{}", snapshot.number)));
-                self.emit(CashFlowRecorded { id, asset, quantity: difference, time: self.turn.now });
+                // As old as the question: the balance that follows contains it.
+                self.emit(CashFlowRecorded { id, asset, quantity: difference, time: snapshot.requested });
                 let detail = alloc::format!(
                     "{difference} {name} moved without any trade or transfer that the venue lists"
                 );

@@ -1,11 +1,13 @@
 //! Balances per asset: what the venue said last, and what our own executions changed since it was asked.
 
-use crate::state::{Balance, Order, State};
+use crate::state::{Balance, Order, RecentChange, State};
 use aegis_model::event::{AnomalyKind, BalanceRecorded, CashFlowRecorded};
 use aegis_model::{AssetId, InstrumentId, Money, Quantity, Side, Timestamp};
 
 /// Changes remembered one by one at most; then the older half is only in the sum.
 const RECENT_MAX: usize = 256;
+/// Doubtful changes remembered at most.
+const DOUBTFUL_MAX: usize = 64;
 
 /// The youngest ended orders that a balance may still count as open.
 const LATELY_ENDED: usize = 64;
@@ -36,7 +38,14 @@ impl State {
         let Some(asset) = self.assets.get_mut(usize::from(id.0)) else { return };
         asset.touched = asset.touched.max(now);
         asset.touched_lsn = lsn;
+        let recent = RecentChange { executed: time, booked: now, change };
         if asset.balance.is_some_and(|b| time < b.requested) {
+            if asset.balance.is_some_and(|b| now > b.requested) {
+                if asset.doubtful.len() >= DOUBTFUL_MAX {
+                    asset.doubtful.remove(0);
+                }
+                asset.doubtful.push(recent);
+            }
             return;
         }
         match asset.since.plus(change) {
@@ -49,7 +58,7 @@ impl State {
         if asset.recent.len() >= RECENT_MAX {
             asset.recent.drain(..RECENT_MAX / 2);
         }
-        asset.recent.push((time, change));
+        asset.recent.push(recent);
     }
 
     /// An intent touches both assets of its instrument.
@@ -83,9 +92,11 @@ impl State {
         };
         asset.first = asset.first.or(Some(balance));
         asset.balance = Some(balance);
-        // What was executed after the question may be missing from the answer.
-        asset.recent.retain(|(time, _)| *time > f.requested);
-        let later = asset.recent.iter().try_fold(Quantity::ZERO, |sum, (_, change)| sum.plus(*change));
+        // What was executed after the question may be missing from the answer; what we knew of before it is not,
+        // whatever the venue's clock says.
+        asset.doubtful.retain(|c| c.booked > f.requested);
+        asset.recent.retain(|c| c.booked > f.requested && c.executed > f.requested);
+        let later = asset.recent.iter().try_fold(Quantity::ZERO, |sum, c| sum.plus(c.change));
         asset.since = later.unwrap_or(Quantity::ZERO);
     }
 
@@ -101,8 +112,8 @@ impl State {
         let ended = lately.map(|e| e.order).filter(|o| ours(o));
         let rests = open.chain(ended).filter_map(|o| o.rest().ok());
         let recent = self.assets.get(usize::from(id.0)).into_iter().flat_map(|a| &a.recent);
-        let sold = recent.filter(|(time, change)| *time > asked && change.is_negative());
-        let sold = sold.map(|(_, change)| change.negated());
+        let sold = recent.filter(|c| c.executed > asked && c.booked > asked && c.change.is_negative());
+        let sold = sold.map(|c| c.change.negated());
         rests.chain(sold).try_fold(Quantity::ZERO, Quantity::plus).unwrap_or(Quantity::ZERO)
     }
 

@@ -108,8 +108,11 @@ pub struct AssetState {
     /// What changed at the venue by our fills since that balance was requested, signed: the expectation is
     /// `balance.total + since`.
     pub since: Quantity,
-    /// The youngest of those changes by execution time, for balances asked for before them.
-    pub recent: Vec<(Timestamp, Quantity)>,
+    /// The youngest of those changes, for balances asked for before them.
+    pub recent: Vec<RecentChange>,
+    /// Changes that were learned of after the recorded balance was asked for and executed before it by the venue's
+    /// clock: whether it contains them only a clock that agrees with ours could tell.
+    pub doubtful: Vec<RecentChange>,
     /// Time of the last fill or intent that touches this asset.
     pub touched: Timestamp,
     /// LSN of that fill or intent.
@@ -126,6 +129,17 @@ pub struct AssetState {
     pub first: Option<Balance>,
     /// A difference seen and not yet settled.
     pub drift: Option<DriftState>,
+}
+
+/// A change of a balance by one of our executions or by a flow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
+pub struct RecentChange {
+    /// When it was executed, by the venue's clock.
+    pub executed: Timestamp,
+    /// When it was recorded, by ours.
+    pub booked: Timestamp,
+    /// Signed.
+    pub change: Quantity,
 }
 
 /// A recorded balance.

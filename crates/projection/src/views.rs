@@ -96,6 +96,24 @@ pub enum ExitOwner {
     Venue(OrderId),
 }
 
+impl AssetState {
+    /// Whether a difference (venue less expected) is exactly what the two clocks leave open about the recorded balance:
+    /// it lacked executions that were counted as in it, or held some that were counted as later.
+    pub fn is_clock_difference(&self, difference: Quantity) -> bool {
+        let sums = |changes: &[crate::state::RecentChange], wanted: Quantity| {
+            (0..changes.len()).any(|from| {
+                let mut sum = Quantity::ZERO;
+                changes[from..].iter().any(|c| {
+                    sum = sum.plus(c.change).unwrap_or(sum);
+                    sum == wanted
+                })
+            })
+        };
+        !difference.is_zero()
+            && (sums(&self.doubtful, difference) || sums(&self.recent, difference.negated()))
+    }
+}
+
 impl Order {
     /// Whether it waits for its trigger at the venue, to protect what is held. One whose outcome is unknown, or that is
     /// being cancelled, still may.

@@ -195,5 +195,7 @@ byte_enum! {
         EndedReported = 13,
         /// A fill without a usable price or quantity.
         BadFill = 14,
+        /// The answer to a write was lost or proved nothing, after other news had told how its order ended.
+        ReplyLost = 15,
     }
 }
