@@ -66,8 +66,11 @@ fn s02_killed_before_the_reply_was_read() {
     let mut stage = Stage::new("USDT=100000", &rules(""));
     stage.start_with(&["--debug-kill", "after-accept:1"]);
     until("the engine has compared", || stage.state().journal.reconciled.is_some());
+    // The socket could be faster than the reply that the story is about.
+    stage.exchange.fault(&json!({ "channel": "user.*" }), &json!({ "drop_frame": {} }), 1_000);
     let _ = stage.on(&["open", "BTC_USDT", "0.001"]);
     stage.wait_dead();
+    stage.exchange.heal();
     assert_eq!(stage.held("BTC_USDT"), "0", "nothing of the fill is durable");
     stage.start();
     stage.until_held("BTC_USDT", "0.001");
@@ -154,8 +157,10 @@ fn s06_a_partial_fill_at_the_crash() {
     stage.exchange.sized("ETH_USDT", "3000", "1000", "3000", "0.004");
     stage.start_with(&["--debug-kill", "after-accept:1"]);
     until("the engine has compared", || stage.state().journal.reconciled.is_some());
+    stage.exchange.fault(&json!({ "channel": "user.*" }), &json!({ "drop_frame": {} }), 1_000);
     let _ = stage.on(&["open", "ETH_USDT", "0.01"]);
     stage.wait_dead();
+    stage.exchange.heal();
     until("a part is filled", || stage.ledger()["balances"]["ETH"]["total"] == json!("0.004"));
     stage.exchange.sized("ETH_USDT", "3000", "1000", "3000", "0.006");
     until("the rest is filled", || stage.ledger()["balances"]["ETH"]["total"] == json!("0.01"));
