@@ -5,6 +5,8 @@
 
 #[path = "wire/http.rs"]
 mod http;
+#[path = "wire/messages.rs"]
+mod messages;
 #[path = "wire/stage.rs"]
 mod stage;
 #[path = "wire/stories.rs"]

@@ -55,7 +55,7 @@ fn open(stage: &Stage, name: &str, quantity: &str) {
 }
 
 /// Opens and sees the fill and, where one is to rest, the stop at the exchange.
-fn hold(stage: &Stage, name: &str, quantity: &str) {
+pub(crate) fn hold(stage: &Stage, name: &str, quantity: &str) {
     open(stage, name, quantity);
     stage.until_held(name, quantity);
     stage.until_guarded(name);

@@ -110,6 +110,8 @@ pub(crate) enum What {
     },
     /// Accept that acknowledged records are lost
     AcceptGap,
+    /// Look at everything that a live run rests on: settings, key, clock, disk, journal, stops
+    Doctor,
     /// Compare a live run with the exchange: by the running process, or as a table that changes nothing
     Reconcile {
         /// Only show what differs: exit 0 in sync, 1 drift, 2 the exchange could not be asked

@@ -14,6 +14,7 @@ use crate::control::{self, Desk, Request};
 use crate::exit::{Exit, Failure};
 use crate::ids::Draw;
 use crate::market::FEED;
+use crate::notify::{self, Sink};
 use crate::place;
 use crate::signals::Signals;
 use crate::summary::Summary;
@@ -60,6 +61,8 @@ pub(crate) enum Item {
     Wire(Heard),
     /// From a person or the system.
     Desk(control::Heard),
+    /// A message was taken by its service.
+    Delivered(u64),
 }
 
 impl From<Heard> for Item {
@@ -72,7 +75,7 @@ impl From<Item> for Option<Heard> {
     fn from(item: Item) -> Option<Heard> {
         match item {
             Item::Wire(heard) => Some(heard),
-            Item::Desk(_) => None,
+            Item::Desk(_) | Item::Delivered(_) => None,
         }
     }
 }
@@ -82,6 +85,7 @@ struct Run<'a> {
     live: &'a Live,
     node: Node<Engine, DirStorage>,
     wire: Option<Wire>,
+    sink: Option<Sink>,
     queue: Receiver<Item>,
     signals: Signals,
     cursor: u64,
@@ -117,6 +121,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
     let gap = node.lost().map(|(first, last)| gap_found(first, last, report.as_ref()));
     let (sender, queue) = sync_channel(QUEUE);
     let ours = translate::ours(node.machine().state());
+    let sink = live.notify.as_ref().map(|url| sink(url, &node, sender.clone())).transpose()?;
     let wire = Wire::start(live.wire.clone(), signer, &ours, wire::outlet(sender.clone()))?;
     desk(config, sender)?;
     let cursor = node.machine().state().feeds.get(&FEED).map_or(0, |seen| seen.cursor);
@@ -124,6 +129,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
         live,
         node,
         wire: Some(wire),
+        sink,
         queue,
         signals: Signals::open(&live.signals, crate::config::Pace::Factor(1000))?,
         cursor,
@@ -140,6 +146,14 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
     run.open(&draw, gap)?;
     let why = run.walk()?;
     run.stop(why, json)
+}
+
+/// Where messages for a person are posted to; what was taken comes back through the queue.
+fn sink(url: &str, node: &Node<Engine, DirStorage>, sender: SyncSender<Item>) -> Result<Sink, Failure> {
+    let installation = node.machine().state().journal.installation;
+    let about = format!("aegis {installation:010x}");
+    let taken = move |number| sender.try_send(Item::Delivered(number)).is_ok();
+    Sink::start(notify::Settings::to(url.to_owned(), about), Box::new(taken))
 }
 
 /// The control socket and the system's signals, forwarded into the one queue.
@@ -239,6 +253,7 @@ impl Run<'_> {
         while let Some(item) = next.take() {
             match item {
                 Item::Wire(heard) => self.translate(heard, &mut inputs),
+                Item::Delivered(number) => inputs.push(Input::Delivered(number)),
                 Item::Desk(control::Heard::Stop(signal)) => {
                     self.tell(inputs)?;
                     return Ok(Some(signal));
@@ -331,7 +346,19 @@ impl Run<'_> {
             }
             Wish::Notify { number, text } => {
                 tracing::info!(number, "{text}");
-                Some(Input::Delivered(number))
+                match &self.sink {
+                    // One that finds no room stays in the outbox and is asked for again at the next start.
+                    Some(sink) => {
+                        if sink.deliver(number, text).is_err() {
+                            tracing::warn!(
+                                number,
+                                "too many messages wait; it stays in the journal's outbox"
+                            );
+                        }
+                        None
+                    }
+                    None => Some(Input::Delivered(number)),
+                }
             }
             Wish::Nothing => None,
         }
@@ -401,12 +428,17 @@ impl Run<'_> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        if let Some(sink) = self.sink.take() {
+            sink.shutdown();
+        }
         let last = self.wire.take().map(Wire::shutdown).unwrap_or_default();
         let mut inputs = Vec::new();
         let waiting: Vec<Item> = self.queue.try_iter().collect();
         for item in waiting {
-            if let Item::Wire(heard) = item {
-                self.translate(heard, &mut inputs);
+            match item {
+                Item::Wire(heard) => self.translate(heard, &mut inputs),
+                Item::Delivered(number) => inputs.push(Input::Delivered(number)),
+                Item::Desk(_) => {}
             }
         }
         last.into_iter().for_each(|heard| self.translate(heard, &mut inputs));

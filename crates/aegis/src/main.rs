@@ -9,12 +9,12 @@ mod config;
 mod control;
 #[cfg(feature = "forensics")]
 mod demo;
+mod doctor;
 mod exit;
 mod feed;
 mod ids;
 mod live;
 mod market;
-#[cfg_attr(not(test), expect(dead_code, reason = "the live loop that uses it follows"))]
 mod notify;
 #[cfg(feature = "forensics")]
 mod offline;
@@ -146,6 +146,7 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
             },
         ),
         What::Release { instrument } => command(cli, Ask::Release { instrument: instrument.clone() }),
+        What::Doctor => doctor::doctor(&plain()?, cli.json),
         What::Reconcile { dry_run: true } => reconcile::dry_run(&plain()?, cli.json),
         What::Reconcile { dry_run: false } => command(cli, Ask::Reconcile {}),
         What::AcceptGap => command(cli, Ask::AcceptGap {}),

@@ -24,7 +24,6 @@ pub(crate) struct Live {
     /// Addresses and times.
     pub(crate) wire: wire::Settings,
     /// Where messages for a person are posted to; none: they stand in the log only.
-    #[allow(dead_code, reason = "the sink that posts them follows")]
     pub(crate) notify: Option<String>,
     /// Nobody guards while the engine is down, and the operator said that this is accepted.
     pub(crate) accept_unguarded_downtime: bool,
