@@ -4,10 +4,13 @@
 use std::thread::JoinHandle;
 
 use crate::layout::{Header, PAGE_BYTES};
+use crate::scan::first_not_zero;
 use crate::storage::Source;
 
 /// Bytes read at a time.
 const PORTION_BYTES: u64 = 256 << 10;
+/// Bytes read at a time past the cache, where nobody reads ahead.
+const LONG_PORTION_BYTES: u64 = 1 << 20;
 /// Less than this is done sooner than a thread is started.
 const WORTH_BYTES: u64 = 1 << 20;
 
@@ -46,7 +49,7 @@ pub(crate) fn hash<F: Source>(
 ) -> Option<Beside<Option<blake3::Hasher>>> {
     let mut hasher = header.root_hasher();
     Beside::start(end.saturating_sub(PAGE_BYTES), move || {
-        portions(&source, PAGE_BYTES, end, |bytes| {
+        portions(&source, PAGE_BYTES, end, PORTION_BYTES, |bytes| {
             hasher.update(bytes);
             true
         })
@@ -54,23 +57,33 @@ pub(crate) fn hash<F: Source>(
     })
 }
 
-/// Whether every byte from `from` to `until` is there, readable and zero.
+/// As `all_zero`, on a second core.
 pub(crate) fn zeros<F: Source>(source: F, from: u64, until: u64) -> Option<Beside<bool>> {
-    let work = move || portions(&source, from, until, |bytes| bytes.iter().all(|b| *b == 0));
-    Beside::start(until.saturating_sub(from), work)
+    Beside::start(until.saturating_sub(from), move || all_zero(&source, from, until))
+}
+
+/// Whether every byte from `from` to `until` is there, readable and zero.
+pub(crate) fn all_zero<F: Source>(source: &F, from: u64, until: u64) -> bool {
+    portions(source, from, until, LONG_PORTION_BYTES, |bytes| first_not_zero(bytes).is_none())
 }
 
 /// Hands the bytes on while `take` wants more; whether it took all of them.
-fn portions<F: Source>(source: &F, from: u64, until: u64, mut take: impl FnMut(&[u8]) -> bool) -> bool {
+fn portions<F: Source>(
+    source: &F,
+    from: u64,
+    until: u64,
+    portion: u64,
+    mut take: impl FnMut(&[u8]) -> bool,
+) -> bool {
     let page = PAGE_BYTES as usize;
-    let mut buffer = vec![0; PORTION_BYTES as usize + page];
+    let mut buffer = vec![0; portion as usize + page];
     let address = buffer.as_ptr().addr();
     // A page of the file at a page of the memory, as in the scan.
     let skew = address.next_multiple_of(page) - address;
     let mut at = from;
     while at < until {
         let within = (at % PAGE_BYTES) as usize;
-        let wanted = (PORTION_BYTES as usize - within).min((until - at) as usize);
+        let wanted = (portion as usize - within).min((until - at) as usize);
         let target = &mut buffer[skew + within..skew + within + wanted];
         if !matches!(source.read_at(at, target), Ok(n) if n == wanted) || !take(target) {
             return false;

@@ -65,7 +65,7 @@ impl Checkpoint {
     }
 
     /// Decodes a checkpoint file; `None` when any byte of it is not what was written.
-    pub(crate) fn decode(file: &[u8]) -> Option<Named> {
+    pub(crate) fn decode(mut file: Vec<u8>) -> Option<Named> {
         if file.len() < HEAD_BYTES_V1 + HASH_BYTES || &file[..8] != MAGIC {
             return None;
         }
@@ -91,11 +91,12 @@ impl Checkpoint {
             schema: u16_at(body, 10),
             mode: body[12],
         };
-        let checkpoint = Checkpoint {
-            lsn: u64_at(body, 32),
-            digest: body[40..72].try_into().expect("thirty-two bytes"),
-            bytes: body[head..].to_vec(),
-        };
+        let lsn = u64_at(body, 32);
+        let digest = body[40..72].try_into().expect("thirty-two bytes");
+        // The state stays in the memory it was read into: it may be large, and an opening waits for it.
+        file.truncate(file.len() - HASH_BYTES);
+        file.drain(..head);
+        let checkpoint = Checkpoint { lsn, digest, bytes: file };
         Some(Named { identity, checkpoint, place })
     }
 }
@@ -150,7 +151,7 @@ pub(crate) fn load<R: StorageRead>(read: &R) -> io::Result<(Vec<Named>, Vec<Stri
         let mut bytes = vec![0; usize::try_from(entry.bytes).map_err(io::Error::other)?];
         let read_all = read.open(&entry.name).and_then(|file| file.read_at(0, &mut bytes));
         let decoded = match read_all {
-            Ok(n) if n == bytes.len() => Checkpoint::decode(&bytes),
+            Ok(n) if n == bytes.len() => Checkpoint::decode(bytes),
             Ok(_) | Err(_) => None, // unreadable is the same as damaged: a longer replay
         };
         match decoded {

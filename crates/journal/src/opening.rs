@@ -101,10 +101,10 @@ pub fn open<S: Storage>(mut storage: S, expect: Expect, config: Config) -> Resul
     locked?;
     let read = storage.reader();
     settle(&read)?;
-    let listing = Listing::read(&read)?;
+    let mut listing = Listing::read(&read)?;
     let identity = enter(&listing, expect)?;
     let depth = Depth { base_limit: Lsn::MAX, all_finished: false, hash_tail: false };
-    let survey = survey(&read, &listing, identity, config, depth, &mut |_| ())?;
+    let survey = survey(&read, &mut listing, identity, config, depth, &mut |_| ())?;
     Ok(Opening { survey, config, storage })
 }
 

@@ -37,9 +37,9 @@ const BLOCK_BYTES_MAX: u64 = 256 << 10;
 /// have to wait for: that of a mebibyte waits for two milliseconds, of this a quarter of one.
 const PORTION_BYTES: usize = 64 << 10;
 
-/// Bytes of a block: as large a part of a segment, whatever its size.
+/// Bytes of a block: small segments have smaller ones, so that none is lost whole with one of them.
 fn block_bytes(segment_bytes: u64) -> u64 {
-    (segment_bytes / 256).next_multiple_of(PAGE_BYTES).min(BLOCK_BYTES_MAX)
+    (segment_bytes / 16).next_multiple_of(PAGE_BYTES).min(BLOCK_BYTES_MAX)
 }
 
 /// What has been compressed since a writer began.

@@ -413,13 +413,14 @@ impl<F: Source> SegmentScan<F> {
         self.zeros_until() >= self.window.end
     }
 
-    /// As `rest_is_zero`, with the second half of a long rest read from `other` at the same time. Any doubt is
-    /// settled by reading it all again here.
-    pub(crate) fn rest_is_zero_beside(&mut self, other: SegmentFile<F>) -> bool {
+    /// As `rest_is_zero`, with the two halves of a long rest read at the same time from files of their own. Any doubt
+    /// is settled by reading it all again here.
+    pub(crate) fn rest_is_zero_beside(&mut self, first: SegmentFile<F>, second: SegmentFile<F>) -> bool {
         let end = self.window.end;
-        let middle = self.offset.midpoint(end) / PAGE_BYTES * PAGE_BYTES;
-        let Some(second_half) = beside::zeros(other, middle, end) else { return self.rest_is_zero() };
-        let first_half = self.zeros_until_limit(middle) >= middle;
+        let from = self.offset.next_multiple_of(PAGE_BYTES);
+        let middle = from.midpoint(end) / PAGE_BYTES * PAGE_BYTES;
+        let Some(second_half) = beside::zeros(second, middle, end) else { return self.rest_is_zero() };
+        let first_half = self.zeros_until_limit(from) >= from && beside::all_zero(&first, from, middle);
         second_half.wait() == Some(true) && first_half || self.rest_is_zero()
     }
 
@@ -541,7 +542,7 @@ impl<F: Source> SegmentScan<F> {
 }
 
 /// Index of the first byte that is not zero; whole blocks are compared at once.
-fn first_not_zero(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn first_not_zero(bytes: &[u8]) -> Option<usize> {
     const BLOCK: usize = 256;
     let zero_blocks = bytes.chunks_exact(BLOCK).take_while(|block| **block == [0; BLOCK]).count();
     let from = zero_blocks * BLOCK;

@@ -63,6 +63,12 @@ pub(crate) fn open_plain<R: StorageRead>(read: &R, number: u64) -> io::Result<Se
     Ok(SegmentFile { number, content: Content::Plain(source) })
 }
 
+/// As `open_plain`, for reads past the cache.
+pub(crate) fn open_past_cache<R: StorageRead>(read: &R, number: u64) -> io::Result<SegmentFile<R::Source>> {
+    let source = read.open_past_cache(&segment_name(number))?;
+    Ok(SegmentFile { number, content: Content::Plain(source) })
+}
+
 impl<F: Source> SegmentFile<F> {
     /// The name of the file.
     pub(crate) fn name(&self) -> String {

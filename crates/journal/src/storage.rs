@@ -89,6 +89,11 @@ pub trait StorageRead: Send + 'static {
     fn list(&self) -> io::Result<Vec<Entry>>;
     /// Opens a file for reading.
     fn open(&self, name: &str) -> io::Result<Self::Source>;
+    /// Opens a file for reading past the cache, where that can be done: whole pages of the file into memory at a page
+    /// boundary. Elsewhere as `open`.
+    fn open_past_cache(&self, name: &str) -> io::Result<Self::Source> {
+        self.open(name)
+    }
     /// The writer's published durable end; `None` unless a writer holds the lock right now.
     fn live(&self) -> io::Result<Option<Live>>;
     /// Whether a writer holds the lock right now.

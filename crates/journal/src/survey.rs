@@ -385,26 +385,29 @@ pub(crate) struct Depth {
     pub(crate) hash_tail: bool,
 }
 
-/// Reads and judges a whole journal.
+/// Reads and judges a whole journal. Takes the checkpoints out of the listing.
 pub(crate) fn survey<R: StorageRead>(
     read: &R,
-    listing: &Listing,
+    listing: &mut Listing,
     identity: Identity,
     config: Config,
     depth: Depth,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Survey, OpenError> {
-    let ours = || listing.checkpoints.iter().filter(|named| named.identity == identity);
-    let checkpoints: Vec<Checkpoint> = ours().map(|named| named.checkpoint.clone()).collect();
-    let newest = ours().find(|named| named.checkpoint.lsn <= depth.base_limit);
+    let mut ours = std::mem::take(&mut listing.checkpoints);
+    let listing = &*listing;
+    ours.retain(|named| named.identity == identity);
+    let newest = ours.iter().find(|named| named.checkpoint.lsn <= depth.base_limit);
     let base = newest.map_or(0, |named| named.checkpoint.lsn);
+    let place = newest.and_then(|named| named.place);
+    let checkpoints: Vec<Checkpoint> = ours.into_iter().map(|named| named.checkpoint).collect();
     let mut walk = Walk {
         read,
         listing,
         config,
         identity,
         base,
-        place: newest.and_then(|named| named.place),
+        place,
         segments: Vec::new(),
         spans: Vec::new(),
         wounds: Vec::new(),

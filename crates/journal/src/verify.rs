@@ -104,7 +104,7 @@ pub fn verify<R: StorageRead>(
     if let Some(live) = live {
         listing.limit(live);
     }
-    report(read, &listing, None, false, &mut progress)
+    report(read, &mut listing, None, false, &mut progress)
 }
 
 /// Verifies every record of the journal in a directory.
@@ -118,7 +118,7 @@ pub fn verify_dir(path: &Path, progress: impl FnMut(Progress)) -> Result<VerifyR
 
 fn report<R: StorageRead>(
     read: &R,
-    listing: &Listing,
+    listing: &mut Listing,
     identity: Option<Identity>,
     all_finished: bool,
     progress: &mut dyn FnMut(Progress),
@@ -173,7 +173,7 @@ impl<R: StorageRead> OlderCheck<R> {
         }
         // Later segments may declare what is found; their headers are needed though their records are not.
         let declared = Listing::read(&self.read)?.declared();
-        let report = report(&self.read, &listing, Some(self.identity), true, &mut |_| ())?;
+        let report = report(&self.read, &mut listing, Some(self.identity), true, &mut |_| ())?;
         let found = report.findings.into_iter().filter_map(|finding| match finding {
             Finding::Rot(gap) => Some(gap),
             Finding::Note(_) => None,

@@ -119,3 +119,31 @@ fn records_stop_early_and_start_anywhere() {
 }
 
 use std::ops::ControlFlow;
+
+/// The end of a real file is looked at past the cache and by two threads; one byte anywhere in it is seen all the same.
+#[test]
+fn one_byte_in_a_long_empty_end_is_seen() {
+    use std::os::unix::fs::FileExt;
+    let config = Config { segment_bytes: 8 << 20, ..Config::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = create(DirStorage::new(dir.path()).unwrap(), ID, config).unwrap();
+    let records = append(&mut writer, 3, 1).unwrap();
+    writer.sync().unwrap();
+    drop(writer);
+    let path = dir.path().join("0000000001.seg");
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert_eq!(bytes, 4 << 20);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    let found = || {
+        let opening = open(DirStorage::new(dir.path()).unwrap(), EXPECT, config).unwrap();
+        assert_eq!(opening.last_lsn(), records.len() as u64);
+        (opening.report().row, opening.report().cut.as_ref().map(|cut| cut.offset + cut.bytes))
+    };
+    assert_eq!(found(), (Row::B, None));
+    for at in [5_000, 8_191, 8_192, 1 << 20, (2 << 20) - 1, 2 << 20, (2 << 20) + 4_096, bytes - 1] {
+        file.write_all_at(&[1], at).unwrap();
+        assert_eq!(found(), (Row::C, Some(at + 1)), "{at}");
+        file.write_all_at(&[0], at).unwrap();
+    }
+    assert_eq!(found(), (Row::B, None));
+}

@@ -11,7 +11,7 @@ use crate::layout::{
     Seal, roots_agree,
 };
 use crate::scan::{Batch, Behind, Found, SegmentScan, Step};
-use crate::segment::{SegmentFile, open_segment};
+use crate::segment::{SegmentFile, open_past_cache, open_segment};
 use crate::storage::{Source, StorageRead};
 use crate::{Config, Identity, Lsn};
 
@@ -427,6 +427,16 @@ impl<R: StorageRead> Walk<'_, R> {
         }
     }
 
+    /// Whether nothing but zeros follows. Most of it was allocated and never written; through the cache each page of
+    /// that would first be made, which takes longer than everything else.
+    fn rest_is_zero(&self, scan: &mut SegmentScan<R::Source>) -> bool {
+        let open = || open_past_cache(self.read, scan.number);
+        match (open(), open()) {
+            (Ok(first), Ok(second)) => scan.rest_is_zero_beside(first, second),
+            (_, _) => scan.rest_is_zero(),
+        }
+    }
+
     fn refuse_newer(&self, scan: &SegmentScan<R::Source>, flaw: Flaw) -> Result<(), OpenError> {
         if flaw != Flaw::NewerFlags {
             return Ok(());
@@ -485,7 +495,7 @@ impl<R: StorageRead> Walk<'_, R> {
                 Step::Stop(flaw) => flaw,
             };
             self.refuse_newer(&scan, flaw)?;
-            let clear = flaw == Flaw::Zeros && scan.rest_is_zero_beside(self.open(segment.header.number)?);
+            let clear = flaw == Flaw::Zeros && self.rest_is_zero(&mut scan);
             let mut ahead = Ahead::default();
             if !looked_ahead && !clear {
                 ahead = look_ahead(&mut scan, proves);
