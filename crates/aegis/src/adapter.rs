@@ -117,7 +117,8 @@ fn snapshot(state: &State, requested: Timestamp, listing: &Listing) -> VenueSnap
     }
 }
 
-fn each<T, U>(answer: &Answer<T>, translate: impl Fn(&T) -> U) -> Answer<U> {
+/// The same answer with what it holds translated; a failure stays one.
+pub(crate) fn each<T, U>(answer: &Answer<T>, translate: impl Fn(&T) -> U) -> Answer<U> {
     match answer {
         Answer::Complete(value) => Answer::Complete(translate(value)),
         Answer::Failed(why) => Answer::Failed(why.clone()),

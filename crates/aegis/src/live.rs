@@ -226,6 +226,7 @@ impl Run<'_> {
                         self.tell(vec![Input::Clock])?;
                     } else if !marked {
                         self.node.mark()?;
+                        crate::world::warn_of(self.node.compression_trouble());
                         marked = true;
                     }
                 }

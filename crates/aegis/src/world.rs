@@ -181,6 +181,13 @@ impl Older {
     }
 }
 
+/// Segments that cannot be compressed are told; nothing else depends on them.
+pub(crate) fn warn_of(trouble: Option<String>) {
+    if let Some(why) = trouble {
+        tracing::warn!("sealed segments stay as they are: {why}");
+    }
+}
+
 /// What rot in records that a checkpoint covers leads to: entries halt until a person has looked.
 pub(crate) fn halt_for(gap: &GapEvidence) -> Input {
     let reason =
@@ -405,6 +412,8 @@ impl World {
     pub(crate) fn mark(&mut self) -> Result<(), Failure> {
         self.engine.mark()?;
         self.venue.mark()?;
+        warn_of(self.engine.compression_trouble());
+        warn_of(self.venue.compression_trouble());
         Ok(())
     }
 

@@ -302,6 +302,12 @@ impl<M: Machine, S: Storage> Node<M, S> {
         matches!(self.writer.space(), Space::ReserveOnly { .. })
     }
 
+    /// Why sealed segments are not being compressed, if they should be and something stands in the way; the journal
+    /// itself is whole without it.
+    pub fn compression_trouble(&self) -> Option<String> {
+        self.writer.compression().trouble.map(|facts| facts.to_string())
+    }
+
     /// What was written since the node was opened.
     pub fn stats(&self) -> Stats {
         let journal = self.writer.stats();

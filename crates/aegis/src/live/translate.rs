@@ -3,13 +3,12 @@
 //! It only translates. A name that the journal does not know is passed over with a log line, never guessed; an order
 //! or an answer about one is never told under another's number.
 
+use crate::adapter::each;
 use crate::wire::{
     Ask, Checked, Found, Heard, LookUp, NamedRow, NamedTrade, Ours, Quote, Said, Snapshot, Socket,
 };
 use aegis_model::event::Fee;
-use aegis_model::input::{
-    Answer, Command, Effect, Input, Lookup, OrderRow, Report, Reported, Trade, VenueSnapshot,
-};
+use aegis_model::input::{Command, Effect, Input, Lookup, OrderRow, Report, Reported, Trade, VenueSnapshot};
 use aegis_model::market::{PricePath, Tick};
 use aegis_model::{ClientOrderId, FeedId, InstrumentId, Label, OrderId, Text, Timestamp, VenueOrderId};
 use aegis_projection::State;
@@ -250,13 +249,5 @@ pub(crate) fn snapshot(state: &State, listing: Snapshot) -> VenueSnapshot {
         flows: listing.flows,
         trades_from: listing.trades_from,
         trades_through: listing.trades_through,
-    }
-}
-
-fn each<T, U>(answer: &Answer<T>, translate: impl Fn(&T) -> U) -> Answer<U> {
-    match answer {
-        Answer::Complete(value) => Answer::Complete(translate(value)),
-        Answer::Failed(why) => Answer::Failed(why.clone()),
-        Answer::NotAsked => Answer::NotAsked,
     }
 }
