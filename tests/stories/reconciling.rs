@@ -219,3 +219,14 @@ fn a_clock_that_runs_ahead_or_behind_makes_no_difference_in_money() {
         assert_replays(&world);
     }
 }
+
+#[test]
+fn a_coin_that_only_pays_fees_gets_its_name() {
+    let mut world = World::new();
+    world.exchange.set_total("CRO", "12.5");
+    world.wait(600);
+    let cro = world.state().find_asset(&l("CRO")).and_then(|id| world.state().asset(id).cloned());
+    assert_eq!(cro.and_then(|asset| asset.balance).map(|balance| balance.total), Some(quantity("12.5")));
+    assert_eq!(world.count(|f| matches!(f, Fact::AlarmRaised(_))), 0);
+    assert_replays(&world);
+}

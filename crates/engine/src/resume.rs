@@ -109,7 +109,7 @@ impl Engine {
         }
     }
 
-    fn asset_named(&mut self, name: Label) -> AssetId {
+    pub(crate) fn asset_named(&mut self, name: Label) -> AssetId {
         if let Some(known) = self.state.find_asset(&name) {
             return known;
         }

@@ -41,6 +41,12 @@ impl Engine {
     fn compare(&mut self, snapshot: &VenueSnapshot, complete: bool) {
         self.asks.compared = Some(self.turn.now);
         let before = self.state.lsn;
+        // A coin that no listed instrument names may still pay fees, and a fee without a name stays unknown.
+        for balance in snapshot.balances.complete().into_iter().flatten() {
+            if !balance.total.is_zero() {
+                self.asset_named(balance.asset);
+            }
+        }
         let mut touched = alloc::collections::BTreeSet::new();
         // What one finding mends may explain the next: compare again until the first step is quiet.
         for _ in 0..4 {

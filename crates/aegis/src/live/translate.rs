@@ -251,3 +251,7 @@ pub(crate) fn snapshot(state: &State, listing: Snapshot) -> VenueSnapshot {
         trades_through: listing.trades_through,
     }
 }
+
+#[cfg(test)]
+#[path = "translate/tests.rs"]
+mod tests;
