@@ -270,11 +270,15 @@ fn play(kill: bool) {
     if !kill {
         writes_are_told(&events, &applied);
     }
+    let lost = events.iter().filter(|e| matches!(e.fact, Fact::LinkLost(_))).count();
+    if kinds(&applied).contains_key("close") {
+        assert!(lost > 0, "sockets were closed and the journal does not tell");
+    }
     let (bare, naked) = longest_bare(&events);
     let state = stage.state();
     let totals = &state.totals;
     println!(
-        "{days} day(s): {} orders at the exchange, {} fills, {} closed, {} stops at the exchange, {} sent again; \
+        "{days} day(s): {lost} connections lost, {} orders at the exchange, {} fills, {} closed, {} stops at the exchange, {} sent again; \
          longest without a stop at the exchange {} ms, of that without a price {} ms; controls {controls:?}; faults {:?}",
         accepted.len(),
         totals.fills,

@@ -281,6 +281,23 @@ impl Run<'_> {
         if matches!(heard, Heard::Queued { cancel: false, .. }) {
             self.kill_when(KillAt::Accepted);
         }
+        match &heard {
+            Heard::Connected(which) => {
+                inputs.push(Input::Link { link: Label::lossy(&which.to_string()), lost: None });
+            }
+            Heard::Disconnected { which, why } => {
+                inputs.push(Input::Link { link: Label::lossy(&which.to_string()), lost: Some(why.clone()) });
+            }
+            Heard::Instruments(_)
+            | Heard::Account(_)
+            | Heard::Report { .. }
+            | Heard::Queued { .. }
+            | Heard::LookedUp { .. }
+            | Heard::Snapshot(_)
+            | Heard::Quote(_)
+            | Heard::Missed(_)
+            | Heard::AccessRefused { .. } => {}
+        }
         if matches!(heard, Heard::Instruments(Ok(_))) {
             self.instruments = Instant::now() + INSTRUMENTS_EVERY;
         }

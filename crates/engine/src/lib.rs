@@ -170,6 +170,7 @@ impl Engine {
             Input::Report(report) => self.report(report),
             Input::LookedUp(order, lookup) => self.looked_up(*order, lookup),
             Input::Snapshot(snapshot) => self.snapshot(snapshot),
+            Input::Link { link, lost } => self.link(*link, lost.as_ref()),
             Input::Compare => self.asks.reconcile_wanted = self.state.journal.started != Lsn::NONE,
             Input::Clock => {}
             Input::Command { by, command } => self.command(*by, command),

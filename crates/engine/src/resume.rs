@@ -5,7 +5,8 @@
 
 use crate::Engine;
 use aegis_model::event::{
-    AlarmKind, AssetNamed, Blocks, InstrumentListed, MessageDelivered, SettingRecorded, Started,
+    AlarmKind, AssetNamed, Blocks, InstrumentListed, LinkLost, LinkRestored, MessageDelivered,
+    SettingRecorded, Started,
 };
 use aegis_model::input::{ListedInstrument, Opened, Scope};
 use aegis_model::order::{OrderStatus, UnknownCause};
@@ -124,6 +125,19 @@ impl Engine {
             self.turn.actor = Some(Actor::Process);
             self.turn.positioned = true;
             self.emit(MessageDelivered { number });
+        }
+    }
+
+    /// A connection to the venue is lost, told once until it is back.
+    pub(crate) fn link(&mut self, link: Label, lost: Option<&Text>) {
+        self.turn.actor = Some(Actor::Process);
+        match (lost, self.state.links.get(&link).copied()) {
+            (Some(reason), None) => drop(self.emit(LinkLost { link, reason: reason.clone() })),
+            (None, Some(since)) => {
+                let lasted_ns = self.turn.now.since(since);
+                self.emit(LinkRestored { link, lasted_ns });
+            }
+            (Some(_), Some(_)) | (None, None) => {}
         }
     }
 

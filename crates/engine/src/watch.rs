@@ -134,6 +134,8 @@ impl Watch {
             | Fact::DriftCleared(_)
             | Fact::HoldingQuarantined(_)
             | Fact::Reconciled(_)
+            | Fact::LinkLost(_)
+            | Fact::LinkRestored(_)
             | Fact::CommandReceived(_)
             | Fact::TradingHalted(_)
             | Fact::TradingEnabled(_)

@@ -172,6 +172,10 @@ pub fn words(event: &Event, state: &State) -> String {
         Fact::StopMoved(f) => {
             format!("{} stop {} (mark {}, {}) for {}", name(f.instrument), f.stop, f.mark, f.why, f.quantity)
         }
+        Fact::LinkLost(f) => format!("the {} connection is lost: {}", f.link, f.reason),
+        Fact::LinkRestored(f) => {
+            format!("the {} connection is back after {} ms", f.link, f.lasted_ns / 1_000_000)
+        }
         Fact::ExitDecided(f) => {
             format!(
                 "{} exit wanted ({}); the stop at the venue is cancelled first",

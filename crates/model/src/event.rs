@@ -660,6 +660,21 @@ facts! {
         snapshot: u64,
     }
 
+    /// A connection to the venue was lost; what it would have told may have been missed.
+    98 LinkLost {
+        /// Which, in the program's word: `user`, `market`.
+        link: Label,
+        /// Why, as far as is known.
+        reason: Text,
+    }
+    /// It is back; a comparison follows.
+    99 LinkRestored {
+        /// Which.
+        link: Label,
+        /// How long it was away, ns.
+        lasted_ns: i64,
+    }
+
     /// A person's wish.
     100 CommandReceived {
         /// Who.

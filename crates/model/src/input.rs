@@ -40,6 +40,13 @@ pub enum Input {
     LookedUp(OrderId, Lookup),
     /// The answer to [`Effect::AskSnapshot`], or an unasked full listing.
     Snapshot(VenueSnapshot),
+    /// A connection to the venue was lost, and why; or it is back.
+    Link {
+        /// Which, in the program's word.
+        link: Label,
+        /// Why it was lost; none when it is back.
+        lost: Option<Text>,
+    },
     /// Something at the venue may have been missed, or a person asks: a full comparison is due.
     Compare,
     /// Time passed; timers are looked at.

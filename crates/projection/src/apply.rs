@@ -161,6 +161,12 @@ impl State {
                 self.journal.reconciled = Some(self.lsn);
                 self.last_snapshot = self.last_snapshot.max(f.snapshot);
             }
+            Fact::LinkLost(f) => {
+                self.links.entry(f.link).or_insert(event.at);
+            }
+            Fact::LinkRestored(f) => {
+                self.links.remove(&f.link);
+            }
             Fact::CommandReceived(f) => self.commanded(&f.command),
             Fact::TradingHalted(f) => {
                 let halt = Halt { by: f.by, reason: f.reason.clone(), at: event.at, lsn: self.lsn };

@@ -57,6 +57,8 @@ pub struct State {
     pub stop_outs: Vec<Timestamp>,
     /// Standing alarms.
     pub alarms: BTreeMap<(AlarmKind, Option<InstrumentId>), Alarm>,
+    /// Connections to the venue that are away, and since when.
+    pub links: BTreeMap<Label, Timestamp>,
     /// Messages not delivered yet, by number.
     pub outbox: BTreeMap<u64, Message>,
     /// The highest message number so far.

@@ -285,6 +285,8 @@ fn reconciliation() -> Vec<Fact> {
         InstrumentBlocked { instrument: I, reason: t("drift") }.into(),
         InstrumentReleased { instrument: I, by: l("ann") }.into(),
         Reconciled { snapshot: 1 }.into(),
+        LinkLost { link: l("user"), reason: t("closed by the venue with 1013") }.into(),
+        LinkRestored { link: l("user"), lasted_ns: 1_200_000_000 }.into(),
     ]
 }
 

@@ -147,7 +147,7 @@ impl Draw<'_> {
             20..=33 => self.market(kind),
             40..=49 => self.life_of_order(kind),
             50..=63 => self.holding(kind),
-            70..=97 => self.protection_and_balance(kind),
+            70..=99 => self.protection_and_balance(kind),
             _ => self.control(kind),
         }
     }
@@ -345,6 +345,8 @@ impl Draw<'_> {
                 take_profit: Some(self.price()),
             }
             .into(),
+            98 => LinkLost { link: self.label(), reason: self.text() }.into(),
+            99 => LinkRestored { link: self.label(), lasted_ns: 1 }.into(),
             72 => StopRetired { instrument, why: self.dice.of(RetireCause::ALL) }.into(),
             73 => ExitDecided {
                 instrument,
