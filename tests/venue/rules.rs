@@ -351,6 +351,79 @@ fn a_walk_moves_by_itself_and_market_orders_find_a_counterparty() {
 }
 
 #[test]
+fn a_recorded_market_is_played_and_taken_up_again() {
+    for market in ["embedded-candles", "embedded-ticks"] {
+        let mut venue = Venue::start(&[
+            "--market",
+            market,
+            "--pace",
+            "36000x",
+            "--protocol-scale",
+            "0.0001",
+            "--set",
+            "nonce_window=600000s",
+            "--set",
+            "heartbeat=1000000s",
+            "--set",
+            "price_band=none",
+        ]);
+        let order = |n: u32| market_buy(&venue, &format!("p-{n}"));
+        let first = order(1);
+        let second = venue.until("another price", || {
+            let (_, reply) = venue.get("public/get-tickers?instrument_name=BTC_USDT");
+            let bid = reply["result"]["data"][0]["b"].as_str()?.to_owned();
+            (json!(bid) != first["avg_price"]).then_some(bid)
+        });
+        assert!(!second.is_empty());
+        // An instrument that the record does not show still has a price.
+        let (_, reply) = venue.get("public/get-book?instrument_name=SOL_USDT&depth=1");
+        assert!(
+            reply["result"]["data"][0]["bids"].as_array().is_some_and(|bids| !bids.is_empty()),
+            "{reply}"
+        );
+        order(2);
+        let before = venue.ledger();
+        venue.kill();
+        venue.up();
+        assert_eq!(venue.ledger()["trades"], before["trades"]);
+        market_buy(&venue, "p-3");
+        venue.ledger();
+    }
+}
+
+/// A small market buy, tried until the market shows an ask; its row.
+fn market_buy(venue: &Venue, client: &str) -> Value {
+    let made = venue.until("an ask", || {
+        let (_, reply) = venue.call("private/create-order", &market("BUY", "0.002", client));
+        match reply["code"].as_i64() {
+            Some(0) => Some(reply["result"].clone()),
+            Some(207) => None,
+            _ => panic!("{reply}"),
+        }
+    });
+    venue.does("private/get-order-detail", &json!({"order_id": made["order_id"]}))
+}
+
+#[test]
+fn several_accounts_trade_on_one_market() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("secret");
+    std::fs::write(&file, "another_demo_SECRET\n").expect("written");
+    let second = format!("second:@{}", file.display());
+    let venue = Venue::start(&[QUIET, &["--account", &second]].concat());
+    let other = Signer::new("second", &Secret::new("another_demo_SECRET".to_owned()));
+    venue.does("private/create-order", &market("BUY", "0.01", "one"));
+    let body = Request::UserBalance(NoParams).body(&other, 1, now_ms());
+    let (status, text) = venue.post("private/user-balance", &body).expect("an answer");
+    assert_eq!(status, 200, "{text}");
+    let one = venue.ledger();
+    let two = venue.told("/ledger?account=second");
+    assert_eq!(one["balances"]["BTC"]["total"], json!("1.00995"));
+    assert_eq!(two["balances"]["BTC"]["total"], json!("1"));
+    assert_eq!(two["orders"], json!([]));
+}
+
+#[test]
 fn what_is_asked_wrongly_is_told_and_no_secret_is_repeated() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = busy.local_addr().expect("an address").to_string();

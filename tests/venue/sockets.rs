@@ -112,3 +112,27 @@ fn a_socket_has_a_quota_and_ends_with_the_process() {
     assert_eq!(venue.terminate(), 0, "SIGTERM ends it cleanly");
     assert_eq!((market.ending(), user.ending()), (Ended::Code(1013), Ended::Code(1013)));
 }
+
+#[test]
+fn who_does_not_read_is_cut_off_and_holds_nobody_up() {
+    let venue = Venue::quiet();
+    let mut idle = venue.listener(&["user.order"]);
+    let mut reader = venue.listener(&["user.order"]);
+    let list = |round: usize| {
+        let order = |n: usize| {
+            let mut order = limit("BUY", "0.001", "59000", &format!("z-{round}-{n}"));
+            order["time_in_force"] = json!("IMMEDIATE_OR_CANCEL");
+            order
+        };
+        json!({"contingency_type": "LIST", "order_list": (0..10).map(order).collect::<Vec<_>>()})
+    };
+    // More than the queue and every buffer on the way hold; whoever reads sees all of it.
+    for round in 0..900 {
+        venue.does("private/create-order-list", &list(round));
+        for n in 0..10 {
+            let client = format!("z-{round}-{n}");
+            reader.row("user.order", |row| row["client_oid"] == json!(client));
+        }
+    }
+    assert!(matches!(idle.ending(), Ended::Abruptly | Ended::Code(1013)));
+}

@@ -82,6 +82,15 @@ impl Market {
         }
     }
 
+    /// Whose points it has.
+    #[cfg(feature = "venue")]
+    pub(crate) fn names(&self) -> std::collections::BTreeSet<Label> {
+        match self {
+            Market::Candles { name, .. } => std::iter::once(*name).collect(),
+            Market::Ticks(points) => points.iter().map(|point| point.name).collect(),
+        }
+    }
+
     /// When the first point is.
     pub(crate) fn begins(&self) -> Timestamp {
         match self {

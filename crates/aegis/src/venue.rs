@@ -354,7 +354,7 @@ fn drive(accounts: &[Account], settings: &VenueServer) -> Result<(Driver, Vec<dr
     }
 }
 
-/// Prices of a market that says nothing by itself: one point of each instrument.
+/// One point of each instrument, for those that the source of prices does not show.
 fn first_points(accounts: &[Account], settings: &VenueServer) -> Vec<driver::Due> {
     let quoted = |spec: &ListedInstrument| {
         let bid = begins(accounts, settings, spec);
@@ -386,8 +386,8 @@ async fn run(
     let (jobs, queue) = sync_channel(desk::JOBS);
     let faults = Arc::new(Faults::default());
     let (driver, before) = drive(&accounts, &settings)?;
-    let silent = matches!(driver, Driver::Silent);
-    let first = first_points(&accounts, &settings);
+    let mut first = first_points(&accounts, &settings);
+    first.retain(|due| !driver.shows(due.name));
     let mut desk = Desk {
         accounts,
         settings: Arc::clone(&settings),
@@ -402,9 +402,7 @@ async fn run(
     };
     desk.set_lags(Lags { visible: settings.visible, ..Lags::default() });
     desk.picture(&before);
-    if silent {
-        desk.points(first);
-    }
+    desk.points(first);
     let (done, mut ended) = tokio::sync::oneshot::channel();
     let worker = std::thread::Builder::new()
         .name("desk".to_owned())

@@ -341,6 +341,8 @@ impl Venue {
         match self.conditional(&changed, trigger.list > 0) {
             Err(refusal) => self.refuse_trigger(0, refusal),
             Ok(_) => {
+                // A restarted process must not show it a price from before the change.
+                self.record_places(trigger.instrument);
                 let fact = TriggerAmended { trigger: number, quantity, reference, limit };
                 self.emit(Actor::Engine, Lsn::NONE, fact);
                 self.tell(number);

@@ -85,6 +85,15 @@ impl Driver {
         }
     }
 
+    /// Whether it shows an instrument at all.
+    pub(crate) fn shows(&self, name: Label) -> bool {
+        match self {
+            Driver::Silent => false,
+            Driver::Walk(_) => true,
+            Driver::Recorded(recorded) => recorded.names.contains(&name),
+        }
+    }
+
     /// Whether an instrument moves by itself.
     pub(crate) fn moves(&self, name: Label) -> bool {
         match self {
@@ -212,6 +221,8 @@ pub(crate) struct Recorded {
     next: Option<(Instant, Due)>,
     at: Timestamp,
     specs: BTreeMap<Label, ListedInstrument>,
+    /// Whose points it has.
+    names: BTreeSet<Label>,
 }
 
 impl Recorded {
@@ -228,8 +239,9 @@ impl Recorded {
         let numbers: BTreeMap<Label, InstrumentId> =
             specs.keys().enumerate().map(|(n, name)| (*name, InstrumentId(n as u32 + 1))).collect();
         let at = market.begins();
+        let names = market.names();
         let stream = market.stream(&numbers, from)?;
-        let mut recorded = Recorded { stream, pace, began: None, next: None, at, specs };
+        let mut recorded = Recorded { stream, pace, began: None, next: None, at, specs, names };
         recorded.advance(&[]);
         Ok(recorded)
     }

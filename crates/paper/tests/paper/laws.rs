@@ -12,7 +12,10 @@ use aegis_model::{
     TimeInForce, Timestamp, VenueOrderId,
 };
 use aegis_paper::fact::OrderAccepted;
-use aegis_paper::{Created, Liquidity, Settings, Venue, VenueEvent, VenueFact, VenueInput};
+use aegis_paper::{
+    Asked, Conditional, Created, Linked, Liquidity, Settings, TriggerKind, Venue, VenueEvent, VenueFact,
+    VenueInput, Watched,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,6 +103,55 @@ fn change() -> impl Strategy<Value = VenueInput> {
     })
 }
 
+/// Independent conditional orders, or a list whose legs are of the kinds that it is made of.
+fn condition() -> impl Strategy<Value = VenueInput> {
+    let kinds = [
+        TriggerKind::StopLoss,
+        TriggerKind::StopLimit,
+        TriggerKind::TakeProfit,
+        TriggerKind::TakeProfitLimit,
+    ];
+    let force = proptest::sample::select(TimeInForce::ALL);
+    let watched = proptest::sample::select(&[Watched::Mark, Watched::Index, Watched::Last][..]);
+    let prices = (cents(940..1060), cents(940..1060));
+    let leg =
+        (client(), side(), proptest::sample::select(kinds.to_vec()), quantity(), prices, watched, force);
+    let leg = leg.prop_map(|(client, side, kind, quantity, (reference, limit), watched, time_in_force)| {
+        let limit = if kind.is_limit() { limit } else { Price::ZERO };
+        let (client, instrument, fee) = (Some(client), Label::EMPTY, None);
+        Conditional {
+            client,
+            instrument,
+            side,
+            kind,
+            quantity,
+            reference,
+            watched,
+            limit,
+            time_in_force,
+            fee,
+        }
+    });
+    let linked = [None, Some(Linked::Oco), Some(Linked::Oto), Some(Linked::Otoco)];
+    let legs = proptest::collection::vec(leg, 3);
+    (name(), proptest::sample::select(linked.to_vec()), legs).prop_map(|(instrument, linked, mut legs)| {
+        legs.iter_mut().for_each(|leg| leg.instrument = instrument);
+        if linked.is_some() {
+            let first = legs[0];
+            legs[0] = Conditional {
+                kind: TriggerKind::Limit,
+                limit: first.reference,
+                reference: Price::ZERO,
+                ..first
+            };
+        }
+        if matches!(linked, Some(Linked::Oco | Linked::Oto)) {
+            legs.truncate(2);
+        }
+        VenueInput::Condition { linked, legs }
+    })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let fund = (0u32..20, proptest::sample::select(&["USDT", "BTC", "ETH"][..]), -3_000i64..3_000);
     let fund = fund.prop_map(|(id, asset, n)| {
@@ -128,8 +180,31 @@ fn step() -> impl Strategy<Value = Step> {
         scope: Scope::Full,
         trades_from: Timestamp(from),
     });
+    let ask = (client(), name(), side(), kind(), quantity(), any::<bool>());
+    let ask = ask.prop_map(|(client, instrument, side, kind, quantity, quote)| {
+        let fee = quote.then(|| label(if instrument == label("BTC_USDT") { "USDT" } else { "BTC" }));
+        let client = Some(client);
+        VenueInput::Ask(Asked { client, instrument, side, kind, quantity, fee, refuse: None })
+    });
+    let amend = (1u64..40, proptest::option::of(client()), cents(950..1050), quantity());
+    let amend = amend.prop_map(|(order, client, price, quantity)| VenueInput::Amend {
+        order,
+        client,
+        price,
+        quantity,
+    });
+    let change_trigger = (1u64..20, quantity(), proptest::option::of(cents(940..1060)), cents(940..1060));
+    let change_trigger = change_trigger.prop_map(|(trigger, quantity, reference, limit)| {
+        VenueInput::AmendTrigger { trigger, quantity, reference, limit }
+    });
     prop_oneof![
         8 => tick(),
+        2 => ask.prop_map(Step::Input),
+        2 => amend.prop_map(Step::Input),
+        4 => condition().prop_map(Step::Input),
+        1 => change_trigger.prop_map(Step::Input),
+        1 => (1u64..20).prop_map(|trigger| Step::Input(VenueInput::CancelTrigger { trigger })),
+        1 => (1u64..40).prop_map(|order| Step::Input(VenueInput::CancelNumber { order })),
         7 => place.prop_map(Step::Input),
         1 => manual.prop_map(Step::Input),
         1 => client().prop_map(|client| Step::Input(VenueInput::Cancel { client })),
@@ -286,13 +361,16 @@ impl Ledger {
                 let rate =
                     if fact.liquidity == Liquidity::Maker { settings().maker() } else { settings().taker() };
                 let mut move_to = |asset: u16, n: i128| *self.totals.entry(asset).or_default() += n;
+                let in_quote = fact.fee_asset.0 == quote;
+                assert!(in_quote || fact.fee_asset.0 == base, "base or quote pays");
                 let (of, size) = match order.side {
                     Side::Buy => {
-                        move_to(base, quantity - fee);
-                        move_to(quote, -value);
-                        (fact.quantity.0, tick.ask_quantity)
+                        move_to(base, quantity - if in_quote { 0 } else { fee });
+                        move_to(quote, -value - if in_quote { fee } else { 0 });
+                        (if in_quote { fact.value.0 } else { fact.quantity.0 }, tick.ask_quantity)
                     }
                     Side::Sell => {
+                        assert!(in_quote, "sells pay in quote");
                         move_to(base, -quantity);
                         move_to(quote, value - fee);
                         (fact.value.0, tick.bid_quantity)
@@ -301,7 +379,7 @@ impl Ledger {
                 assert_eq!(
                     Ok(fact.fee.0),
                     of.times(rate.0, Rounding::Ceil),
-                    "buys pay in base, sells in quote"
+                    "a fee is a share of what it is paid in"
                 );
                 let filled = self.filled.entry(fact.order).or_default();
                 *filled += quantity;
