@@ -127,7 +127,7 @@ fn who_does_not_read_is_cut_off_and_holds_nobody_up() {
         json!({"contingency_type": "LIST", "order_list": (0..10).map(order).collect::<Vec<_>>()})
     };
     // More than the queue and every buffer on the way hold; whoever reads sees all of it.
-    for round in 0..900 {
+    for round in 0..450 {
         venue.does("private/create-order-list", &list(round));
         for n in 0..10 {
             let client = format!("z-{round}-{n}");

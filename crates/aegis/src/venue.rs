@@ -56,13 +56,17 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, RwLock};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 /// The shortest secret that is taken: a mistyped option is shorter.
 const SECRET_MIN: usize = 8;
 /// Where an instrument without a price begins.
 const PRICE_USUAL: Price = Price::new(100, 0);
+/// Bytes under way to a client at most, asked of the system.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 /// How long what is under way may take when the process ends.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -266,7 +270,8 @@ async fn bind(address: &str, loopback_only: bool) -> Result<TcpListener, Failure
             "the control endpoint can do everything, so it listens on loopback only".to_owned(),
         ));
     }
-    TcpListener::bind(resolved.as_slice()).await.map_err(|e| {
+    let first = resolved.first().ok_or_else(|| wrong("it names no address".to_owned()))?;
+    listen(*first).map_err(|e| {
         if e.kind() == std::io::ErrorKind::AddrInUse {
             let text = format!("{address} is in use: stop who listens there, or give another port");
             Failure::new(Exit::Io, text)
@@ -274,6 +279,16 @@ async fn bind(address: &str, loopback_only: bool) -> Result<TcpListener, Failure
             Failure::io(address, &e)
         }
     })
+}
+
+/// Listens with bounded buffers: what is under way to somebody who does not read is no memory of ours.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Opens an account's journal, lists what is traded and books what it starts with.
