@@ -397,6 +397,7 @@ impl Desk {
                 "lags_ns": {"visible": self.lags.visible, "detail": self.lags.detail, "open": self.lags.open,
                     "history": self.lags.history, "trades": self.lags.trades, "balance": self.lags.balance,
                     "stream": self.lags.stream},
+                "listeners": self.listeners(),
                 "skew_ns": self.clock.skewed(),
                 "market_time_ns": self.driver.market_time(wall()).0,
             }),

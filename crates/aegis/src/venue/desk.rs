@@ -63,6 +63,11 @@ pub(crate) enum Job {
         /// Whether the orders made on it go too.
         cancel: bool,
     },
+    /// The orders made on a user socket go.
+    CancelMade {
+        /// Which.
+        connection: u64,
+    },
     /// The control endpoint.
     Control(Box<Order>, oneshot::Sender<serde_json::Value>),
     /// End.
@@ -250,7 +255,13 @@ impl Desk {
                 }
             }
             Job::Show { connection, id, channel } => self.show(connection, id, channel),
-            Job::Leave { connection, cancel } => self.leave(connection, cancel),
+            Job::Leave { connection, cancel } => {
+                for account in &mut self.accounts {
+                    account.listeners.retain(|listener| listener.connection != connection);
+                }
+                self.forget_made(connection, cancel);
+            }
+            Job::CancelMade { connection } => self.forget_made(connection, true),
             Job::Control(order, reply) => {
                 let answer = self.control(*order);
                 drop(reply.send(answer));
@@ -401,11 +412,15 @@ impl Desk {
         }
     }
 
-    fn leave(&mut self, connection: u64, cancel: bool) {
+    /// User sockets that are logged in.
+    pub(crate) fn listeners(&self) -> usize {
+        self.accounts.iter().map(|account| account.listeners.len()).sum()
+    }
+
+    /// Forgets what was made on a socket, and cancels it if asked to.
+    fn forget_made(&mut self, connection: u64, cancel: bool) {
         for at in 0..self.accounts.len() {
-            let account = &mut self.accounts[at];
-            account.listeners.retain(|listener| listener.connection != connection);
-            let made = account.made.remove(&connection).unwrap_or_default();
+            let made = self.accounts[at].made.remove(&connection).unwrap_or_default();
             if cancel {
                 for order in made {
                     self.step(at, &[VenueInput::CancelNumber { order }]);

@@ -211,6 +211,7 @@ struct User {
     account: Option<usize>,
     channels: BTreeSet<String>,
     scope: Option<Label>,
+    /// Handed to the desk at the login, so that the queue ends when the desk cuts this socket off.
     news: Option<mpsc::Sender<News>>,
     /// Answers to commands, in the order in which they come.
     answers: VecDeque<tokio::task::JoinHandle<(String, Answer)>>,
@@ -310,7 +311,7 @@ impl User {
                 }
                 // Counts as a disconnect (section 12.5).
                 if self.scope.is_some() {
-                    self.rejoin();
+                    self.cancel_made();
                 }
                 self.line.acknowledge(id, &name, Code::Success).await
             }
@@ -326,13 +327,9 @@ impl User {
         }
     }
 
-    /// Cancels what was made on this socket and goes on listening.
-    fn rejoin(&mut self) {
-        let (Some(account), Some(news)) = (self.account, self.news.clone()) else { return };
-        let jobs = &self.line.house.jobs;
-        let gone = jobs.try_send(Job::Leave { connection: self.connection, cancel: true });
-        let back = jobs.try_send(Job::Join { account, connection: self.connection, news });
-        if gone.is_err() || back.is_err() {
+    /// Cancels what was made on this socket, which goes on listening.
+    fn cancel_made(&mut self) {
+        if self.line.house.jobs.try_send(Job::CancelMade { connection: self.connection }).is_err() {
             tracing::warn!("the desk is too busy to hear that a socket unsubscribed");
         }
     }
@@ -353,7 +350,7 @@ impl User {
         let Some(signer) = house.signers.get(account) else { return Code::Unauthorized };
         self.line.account = signer.api_key().to_owned();
         if self.account.is_none()
-            && let Some(news) = self.news.clone()
+            && let Some(news) = self.news.take()
         {
             let job = Job::Join { account, connection: self.connection, news };
             if house.jobs.try_send(job).is_err() {
