@@ -30,8 +30,9 @@ use aegis_model::order::RejectClass;
 use aegis_model::{Effect, Input, Label, Mode, Purpose, Text, Timestamp};
 use aegis_node::Node;
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use translate::{Told, Wish};
 
 pub(crate) mod translate;
@@ -119,10 +120,10 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
     let draw = Draw::new(asked.seed, NAME);
     let Opening { node, report, older } = open_engine(&dir, &live.engine, Mode::Live, config, &draw)?;
     let gap = node.lost().map(|(first, last)| gap_found(first, last, report.as_ref()));
-    let (sender, queue) = sync_channel(QUEUE);
+    let (sender, queue) = channel(QUEUE);
     let ours = translate::ours(node.machine().state());
     let sink = live.notify.as_ref().map(|url| sink(url, &node, sender.clone())).transpose()?;
-    let wire = Wire::start(live.wire.clone(), signer, &ours, wire::outlet(sender.clone()))?;
+    let wire = Wire::start_here(live.wire.clone(), signer, &ours, wire::outlet_here(sender.clone()))?;
     desk(config, sender)?;
     let cursor = node.machine().state().feeds.get(&FEED).map_or(0, |seen| seen.cursor);
     let mut run = Run {
@@ -149,7 +150,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
 }
 
 /// Where messages for a person are posted to; what was taken comes back through the queue.
-fn sink(url: &str, node: &Node<Engine, DirStorage>, sender: SyncSender<Item>) -> Result<Sink, Failure> {
+fn sink(url: &str, node: &Node<Engine, DirStorage>, sender: Sender<Item>) -> Result<Sink, Failure> {
     let installation = node.machine().state().journal.installation;
     let about = format!("aegis {installation:010x}");
     let taken = move |number| sender.try_send(Item::Delivered(number)).is_ok();
@@ -157,7 +158,7 @@ fn sink(url: &str, node: &Node<Engine, DirStorage>, sender: SyncSender<Item>) ->
 }
 
 /// The control socket and the system's signals, forwarded into the one queue.
-fn desk(config: &Config, sender: SyncSender<Item>) -> Result<(), Failure> {
+fn desk(config: &Config, sender: Sender<Item>) -> Result<(), Failure> {
     let desk = Desk::open(&config.data, config.control)?;
     let forward = move || {
         loop {
@@ -167,7 +168,7 @@ fn desk(config: &Config, sender: SyncSender<Item>) -> Result<(), Failure> {
                 continue;
             }
             // The engine's thread ended; or this was the last word. The socket's file goes with the desk.
-            if sender.send(Item::Desk(heard)).is_err() || last {
+            if sender.blocking_send(Item::Desk(heard)).is_err() || last {
                 return;
             }
         }
@@ -213,7 +214,7 @@ impl Run<'_> {
         loop {
             self.instruments_due();
             self.housekeeping()?;
-            match self.queue.recv_timeout(self.sleep(marked)) {
+            match self.hear(self.sleep(marked)) {
                 Ok(item) => {
                     marked = false;
                     if let Some(why) = self.turn(item)? {
@@ -232,6 +233,14 @@ impl Run<'_> {
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(Failure::bug("the queue of news is gone")),
             }
+        }
+    }
+
+    /// What comes within `wait`; writes go on meanwhile.
+    fn hear(&mut self, wait: Duration) -> Result<Item, RecvTimeoutError> {
+        match self.wire.as_ref().and_then(Wire::here) {
+            Some(here) => here.hear(&mut self.queue, wait),
+            None => Err(RecvTimeoutError::Disconnected),
         }
     }
 
@@ -351,6 +360,12 @@ impl Run<'_> {
                 self.kill_when(KillAt::Intended);
             }
             pending = effects.iter().filter_map(|effect| self.carry_out(effect)).collect();
+            let writes = |e: &Effect| matches!(e, Effect::Place(_) | Effect::Cancel { .. });
+            if effects.iter().any(writes)
+                && let Some(here) = self.wire.as_ref().and_then(Wire::here)
+            {
+                here.let_go();
+            }
         }
         Err(Failure::bug("the engine keeps asking for what has no room"))
     }
@@ -440,7 +455,7 @@ impl Run<'_> {
         self.tell(vec![Input::Stopping(label)])?;
         let end = self.now().after(STOP_NS);
         while !self.node.machine().idle() && self.now() < end {
-            match self.queue.recv_timeout(self.sleep(false).min(SIGNALS_EVERY)) {
+            match self.hear(self.sleep(false).min(SIGNALS_EVERY)) {
                 Ok(item) => drop(self.turn(item)?),
                 Err(RecvTimeoutError::Timeout) => self.tell(vec![Input::Clock])?,
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -451,8 +466,7 @@ impl Run<'_> {
         }
         let last = self.wire.take().map(Wire::shutdown).unwrap_or_default();
         let mut inputs = Vec::new();
-        let waiting: Vec<Item> = self.queue.try_iter().collect();
-        for item in waiting {
+        while let Ok(item) = self.queue.try_recv() {
             match item {
                 Item::Wire(heard) => self.translate(heard, &mut inputs),
                 Item::Delivered(number) => inputs.push(Input::Delivered(number)),

@@ -1,10 +1,13 @@
 //! The client side of the exchange: questions and orders go out over HTTP, news come in over two sockets.
 //!
 //! ```text
-//! engine's thread --ask()--> writes --+--> lane of writes (a thread, its own connections) --+
+//! engine's thread --ask()--> writes --+--> lane of writes (its own connections)           --+
 //!                        \-> reads  --+--> lane of reads  (a thread, its own connections) --+--> Heard, a bounded queue
 //!                                          sockets        (a thread): user and market     --+
 //! ```
+//!
+//! The lane of writes runs on a thread of its own, or, where somebody hears the queue through [`Here`], on that thread
+//! while it waits: then an order is with the system before anybody else had to wake up.
 //!
 //! Asking never blocks and hearing never blocks a socket. A write leaves exactly once and its silence is told as
 //! Unknown; a read that fails is told as failed, by name. It decides nothing and knows no number of the journal.
@@ -49,6 +52,9 @@ const QUEUE: usize = 256;
 const WRITES_MAX: usize = 32;
 /// Reads under way at once; most of them wait for their budget, and none of those may hold up one that need not.
 const READS_MAX: usize = 64;
+/// Rounds until an order is with the system: in one the lane takes it, its call builds and signs it, and the connection
+/// writes it, unless it has to be made first; and one more.
+const LET_GO: usize = 2;
 /// How long a lane waits for room in the queue of what was heard before it looks again.
 const ROOM_PAUSE: Duration = Duration::from_millis(2);
 
@@ -79,6 +85,20 @@ pub(crate) fn outlet<T: From<Heard> + Into<Option<Heard>> + Send + 'static>(
             None => Err(Refused::Closed),
         },
         Err(std::sync::mpsc::TrySendError::Disconnected(_)) => Err(Refused::Closed),
+    })
+}
+
+/// An outlet into a bounded channel that is heard through [`Here`].
+pub(crate) fn outlet_here<T: From<Heard> + Into<Option<Heard>> + Send + 'static>(
+    queue: mpsc::Sender<T>,
+) -> Outlet {
+    Box::new(move |heard| match queue.try_send(T::from(heard)) {
+        Ok(()) => Ok(()),
+        Err(mpsc::error::TrySendError::Full(back)) => match back.into() {
+            Some(heard) => Err(Refused::Full(Box::new(heard))),
+            None => Err(Refused::Closed),
+        },
+        Err(mpsc::error::TrySendError::Closed(_)) => Err(Refused::Closed),
     })
 }
 
@@ -157,6 +177,50 @@ impl Shared {
     }
 }
 
+/// The lane of writes on the thread that asks. It runs while that thread waits for news, and when it lets go.
+pub(crate) struct Here {
+    runtime: tokio::runtime::Runtime,
+    lane: tokio::task::JoinHandle<()>,
+}
+
+impl Here {
+    fn new(shared: Arc<Shared>, signer: Arc<Signer>, asks: mpsc::Receiver<Ask>) -> Result<Here, Failure> {
+        let runtime = runtime()?;
+        let lane = runtime.spawn(write_lane(shared, signer, asks));
+        Ok(Here { runtime, lane })
+    }
+
+    /// What waits, or comes within `wait`; writes go on meanwhile.
+    ///
+    /// # Errors
+    /// As a channel of the standard library.
+    pub(crate) fn hear<T>(
+        &self,
+        queue: &mut mpsc::Receiver<T>,
+        wait: Duration,
+    ) -> Result<T, std::sync::mpsc::RecvTimeoutError> {
+        use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
+        self.runtime.block_on(async {
+            // However much waits, answers of writes are looked at between two of them.
+            tokio::task::yield_now().await;
+            match tokio::time::timeout(wait, queue.recv()).await {
+                Ok(Some(item)) => Ok(item),
+                Ok(None) => Err(Disconnected),
+                Err(_) => Err(Timeout),
+            }
+        })
+    }
+
+    /// Hands what was asked for to the system, as far as it takes it at once; the rest follows in [`Here::hear`].
+    pub(crate) fn let_go(&self) {
+        self.runtime.block_on(async {
+            for _ in 0..LET_GO {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+}
+
 /// The connection to the exchange.
 pub(crate) struct Wire {
     shared: Arc<Shared>,
@@ -164,6 +228,7 @@ pub(crate) struct Wire {
     reads: mpsc::Sender<Ask>,
     stop: watch::Sender<bool>,
     lanes: Vec<JoinHandle<()>>,
+    here: Option<Here>,
 }
 
 impl Wire {
@@ -178,6 +243,29 @@ impl Wire {
         ours: &[Ours],
         outlet: Outlet,
     ) -> Result<Wire, Failure> {
+        Wire::begin(settings, signer, ours, outlet, false)
+    }
+
+    /// The same with the lane of writes on the caller's thread, which must hear the queue through [`Wire::here`].
+    ///
+    /// # Errors
+    /// As [`Wire::start`].
+    pub(crate) fn start_here(
+        settings: Settings,
+        signer: Signer,
+        ours: &[Ours],
+        outlet: Outlet,
+    ) -> Result<Wire, Failure> {
+        Wire::begin(settings, signer, ours, outlet, true)
+    }
+
+    fn begin(
+        settings: Settings,
+        signer: Signer,
+        ours: &[Ours],
+        outlet: Outlet,
+        writes_here: bool,
+    ) -> Result<Wire, Failure> {
         // Set already when the program began; then this changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let shared = Arc::new(Shared::new(settings, outlet));
@@ -187,10 +275,15 @@ impl Wire {
         let (reads, read_asks) = mpsc::channel(QUEUE);
         let (stop, stopped) = watch::channel(false);
         let mut lanes = Vec::new();
-        {
+        let here = {
             let (shared, signer) = (Arc::clone(&shared), Arc::clone(&signer));
-            lanes.push(lane("wire writes", move || write_lane(shared, signer, write_asks))?);
-        }
+            if writes_here {
+                Some(Here::new(shared, signer, write_asks)?)
+            } else {
+                lanes.push(lane("wire writes", move || write_lane(shared, signer, write_asks))?);
+                None
+            }
+        };
         {
             let (shared, signer, stopped) = (Arc::clone(&shared), Arc::clone(&signer), stopped.clone());
             lanes.push(lane("wire reads", move || read_lane(shared, signer, read_asks, stopped))?);
@@ -199,7 +292,7 @@ impl Wire {
             let shared = Arc::clone(&shared);
             lanes.push(lane("wire sockets", move || sockets(shared, signer, stopped))?);
         }
-        Ok(Wire { shared, writes, reads, stop, lanes })
+        Ok(Wire { shared, writes, reads, stop, lanes, here })
     }
 
     /// Asks, at once and without waiting.
@@ -212,6 +305,11 @@ impl Wire {
             Ask::Instruments | Ask::Account | Ask::LookUp(_) | Ask::Snapshot { .. } => &self.reads,
         };
         lane.try_send(ask).map_err(|_| Full)
+    }
+
+    /// The caller's own lane, if it was started so.
+    pub(crate) const fn here(&self) -> Option<&Here> {
+        self.here.as_ref()
     }
 
     /// The exchange's clock as well as it is known.
@@ -231,6 +329,11 @@ impl Wire {
         // Nobody is left to hear it when the threads are gone already.
         let _ = self.stop.send(true);
         drop((self.writes, self.reads));
+        if let Some(Here { runtime, lane }) = self.here.take()
+            && runtime.block_on(lane).is_err()
+        {
+            tracing::error!("the lane of writes ended by a panic");
+        }
         for lane in self.lanes.drain(..) {
             if lane.join().is_err() {
                 tracing::error!("a thread of the connection ended by a panic");
@@ -240,16 +343,20 @@ impl Wire {
     }
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::io("the connection's threads", &e))
+}
+
 /// A thread with a runtime of its own.
 fn lane<F, L>(name: &str, work: F) -> Result<JoinHandle<()>, Failure>
 where
     F: FnOnce() -> L + Send + 'static,
     L: Future<Output = ()>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::io("the connection's threads", &e))?;
+    let runtime = runtime()?;
     let run = move || runtime.block_on(work());
     std::thread::Builder::new()
         .name(name.to_owned())
