@@ -12,5 +12,6 @@ mod stories {
     mod guarded;
     mod phantom;
     mod reconciling;
+    mod refused;
     mod support;
 }

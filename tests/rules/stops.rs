@@ -274,7 +274,8 @@ fn rule_32_permanent_waits_for_a_command_and_later_keeps_its_id() {
     world.tick("BTC_USDT", "49000");
     world.wait(3);
     world.exchange.fills = Some(Fills::Whole);
-    world.wait(3);
+    // One, two, four seconds: ever slower.
+    world.wait(5);
     assert_eq!(
         world.count(|f| matches!(f, Fact::OrderIntended(o) if o.side == Side::Sell)),
         1,

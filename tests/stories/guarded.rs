@@ -344,10 +344,17 @@ fn an_absent_entry_never_goes_out_again_inside_the_window() {
 enum Happening {
     Tick(i64),
     Wait(i64),
-    Fire { share: u8, end: bool, told: bool },
+    Fire {
+        share: u8,
+        end: bool,
+        told: bool,
+    },
     CancelByHand,
     Lose(bool),
     LoseCancels,
+    /// The exchange puts everything off, or refuses for a reason that passes.
+    Refuse(RejectClass),
+    FailLookups,
     Close,
     Restart,
     Buy,
@@ -362,6 +369,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::CancelByHand),
         1 => any::<bool>().prop_map(Happening::Lose),
         1 => Just(Happening::LoseCancels),
+        1 => prop::sample::select(vec![RejectClass::Later, RejectClass::InsufficientBalance, RejectClass::PriceOut])
+            .prop_map(Happening::Refuse),
+        1 => Just(Happening::FailLookups),
         1 => Just(Happening::Close),
         1 => Just(Happening::Restart),
         2 => Just(Happening::Buy),
@@ -393,18 +403,30 @@ fn happen(world: &mut World, what: &Happening) {
             world.exchange.replies = Some(if *request { Replies::RequestLost } else { Replies::Lost });
         }
         Happening::LoseCancels => world.exchange.cancels_lost = true,
+        Happening::Refuse(class) => world.exchange.fills = Some(Fills::Refuse(*class)),
+        Happening::FailLookups => world.exchange.failing = vec!["lookup"],
         Happening::Close => world.command(Command::Close { instrument: l(BTC) }),
         Happening::Restart => world.restart(),
         Happening::Buy => world.buy(BTC, "0.5"),
     }
 }
 
-/// Live sells at the exchange never exceed what is there, and nothing was ever sold twice.
+fn be_well(world: &mut World) {
+    world.exchange.replies = None;
+    world.exchange.cancels_lost = false;
+    world.exchange.fills = None;
+    world.exchange.failing.clear();
+}
+
+/// Coins in the account that are no position of ours.
+const OTHERS: &str = "1";
+
+/// Live sells at the exchange never exceed the position, and none of the other coins in the account was ever sold.
 fn never_two_exits(world: &World) -> Result<(), TestCaseError> {
     let open = world.exchange.sides(Side::Sell).into_iter().filter(|r| r.status == RowStatus::Open);
     let live = open.map(|r| r.quantity.minus(r.cumulative).expect("fits"));
     let live = live.fold(quantity("0"), |sum, q| sum.plus(q).expect("fits"));
-    let there = world.exchange.total("BTC");
+    let there = world.exchange.total("BTC").minus(quantity(OTHERS)).expect("fits");
     prop_assert!(live <= there, "{live} is on sale and {there} is there");
     prop_assert!(!there.is_negative(), "sold more than was there: {there}");
     Ok(())
@@ -418,22 +440,33 @@ proptest! {
         exchange_only in any::<bool>(),
         story in prop::collection::vec(happening(), 1..40),
     ) {
-        let mut world = guarded(if exchange_only { Guarding::Exchange } else { Guarding::Both });
+        let mut settings = story_settings();
+        settings.guarding = if exchange_only { Guarding::Exchange } else { Guarding::Both };
+        settings.holdings = aegis_engine::settings::HoldingPolicy::Ignore;
+        let mut world = World::with_exchange(settings, |exchange| {
+            exchange.set_total("USDT", "1000000");
+            exchange.set_total("BTC", OTHERS);
+        });
+        world.wait(700);
         world.tick(BTC, "50000");
         world.buy(BTC, "0.5");
+        prop_assert!(world.held(BTC).is_positive(), "{:?}", refusals(&world));
         for what in &story {
             happen(&mut world, what);
-            if !matches!(what, Happening::Lose(_) | Happening::LoseCancels) {
-                world.exchange.replies = None;
-                world.exchange.cancels_lost = false;
+            let lasts = matches!(
+                what,
+                Happening::Lose(_) | Happening::LoseCancels | Happening::Refuse(_) | Happening::FailLookups
+            );
+            if !lasts {
+                be_well(&mut world);
             }
             never_two_exits(&world)?;
         }
-        world.exchange.replies = None;
-        world.exchange.cancels_lost = false;
+        be_well(&mut world);
         world.wait(700);
         never_two_exits(&world)?;
-        prop_assert_eq!(world.exchange.total("BTC"), world.held(BTC), "fold and exchange agree at rest");
+        let there = world.exchange.total("BTC").minus(quantity(OTHERS)).expect("fits");
+        prop_assert_eq!(there, world.held(BTC), "fold and exchange agree at rest");
         let instrument = world.instrument(BTC);
         if instrument.is_open() {
             prop_assert_eq!(world.exchange.resting().len(), 1, "what is held has its stop at the exchange");

@@ -167,6 +167,13 @@ fn of_finding(state: &State, finding: &Finding) -> Difference {
             format!("{} {} at {}", trade.side, trade.quantity, trade.price),
             "by policy for holdings; a sell reduces the position",
         ),
+        Finding::PerhapsOfStop(order, trade) => line(
+            "fill",
+            format!("{} trade {}", name(state, trade.instrument), trade.trade.0),
+            format!("order {order} rests as a stop"),
+            format!("{} {} at {}", trade.side, trade.quantity, trade.price),
+            "looks the stop up: it may have fired",
+        ),
         Finding::ForeignIntent(client) => line(
             "foreign",
             client.to_string(),

@@ -3,9 +3,9 @@
 //! Exits are sized from the fold alone; they need no snapshot, no confidence and no limit.
 
 use crate::Engine;
-use aegis_model::event::{AlarmKind, Blocks, CancelIntended, OrderIntended, OrderResent};
+use aegis_model::event::{AlarmKind, Blocks, CancelIntended, OrderEnded, OrderIntended, OrderResent};
 use aegis_model::input::Place;
-use aegis_model::order::{OrderStatus, RejectClass};
+use aegis_model::order::{OrderEnd, OrderStatus, RejectClass, UnknownCause};
 use aegis_model::protection::ExitReason;
 use aegis_model::text::Label;
 use aegis_model::{
@@ -132,10 +132,35 @@ impl Engine {
         self.ask(Effect::Place(place));
     }
 
+    /// The venue refused an exit or a stop for now: the same order goes out again under its own id if it is still what
+    /// is wanted. One that is not has ended where nothing of it can exist, and is looked up where something might.
+    pub(crate) fn try_again(&mut self, order: OrderId) {
+        let Some(known) = self.state.order(order) else { return };
+        let id = known.instrument;
+        let as_stop = known.kind.trigger().map(|stop| (stop, known.quantity));
+        let fits =
+            self.coverable(id) >= known.quantity && (as_stop.is_none() || self.wanted_stop(id) == as_stop);
+        if fits && known.cancel.is_none() {
+            self.resend(order);
+        } else if known.is_nowhere() {
+            self.emit(OrderEnded { order, end: OrderEnd::NotSent, cumulative: None });
+            self.settle_order(order);
+        } else {
+            self.unknown(order, UnknownCause::Ambiguous);
+        }
+    }
+
     /// Decides to cancel an order, once.
     pub(crate) fn cancel(&mut self, order: OrderId, reason: &'static str) {
         let Some(known) = self.state.order(order) else { return };
         if known.cancel.is_some() {
+            return;
+        }
+        if known.is_nowhere() {
+            // Refused for now, every time it was sent: there is nothing to cancel.
+            let cause = known.intended;
+            self.emit_because(cause, CancelIntended { order, reason: Label::literal(reason) });
+            self.emit(OrderEnded { order, end: OrderEnd::NotSent, cumulative: None });
             return;
         }
         let effect = Effect::Cancel {

@@ -71,6 +71,10 @@ struct Asks {
     opened: bool,
     /// Entries proven absent that wait for the first comparison before they may go out again.
     deferred: BTreeSet<OrderId>,
+    /// Orders whose cancel the venue refused although nothing tells that they have ended: it may have overtaken them.
+    cancel_again: BTreeSet<OrderId>,
+    /// Open orders whose last lookup was not answered.
+    look_failed: BTreeSet<OrderId>,
     /// Orders that this process sent again; a later absence of theirs waits before the next send.
     resent: BTreeSet<OrderId>,
     /// A comparison left assets out because something was in flight: compare again once it has landed.

@@ -13,6 +13,7 @@ use aegis_model::{
     VenueOrderId,
 };
 use aegis_projection::State;
+use aegis_projection::state::AssetState;
 use alloc::vec::Vec;
 
 /// One difference between fold and venue, and what the evidence makes of it.
@@ -22,6 +23,8 @@ pub enum Finding {
     MissedFill(OrderId, Trade),
     /// An execution in our account that no order of ours made.
     ExternalFill(Trade),
+    /// A sell that a stop of ours may have made, which is looked up; quantities are not judged before that is known.
+    PerhapsOfStop(OrderId, Trade),
     /// An execution of an id of our installation that this journal never intended.
     ForeignIntent(ClientOrderId),
     /// The venue's row of an order of ours says more than the fold knows.
@@ -98,7 +101,7 @@ pub fn executions(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
         let unknown = |t: &Trade| state.knows_trade(t.instrument, &t.trade).is_none_or(|e| fee_is_new(e, t));
         let mut new: Vec<&Trade> = trades.iter().filter(|t| !seen(t) && unknown(t)).collect();
         new.sort_by_key(|t| (t.executed, t.side, t.trade));
-        findings.extend(new.into_iter().filter_map(|trade| execution(state, trade)));
+        findings.extend(new.into_iter().filter_map(|trade| execution(state, snapshot, trade)));
     }
     for rows in [snapshot.open_orders.complete(), snapshot.ended_orders.complete()].into_iter().flatten() {
         findings.extend(rows.iter().filter_map(|row| row_finding(state, row)));
@@ -121,10 +124,13 @@ fn fee_is_new(entry: &aegis_projection::book::Entry, trade: &Trade) -> bool {
     matches!(entry.change, Change::Buy(x) | Change::Sell(x) if x.fee.is_none() && trade.fee.is_some())
 }
 
-fn execution(state: &State, trade: &Trade) -> Option<Finding> {
+fn execution(state: &State, snapshot: &VenueSnapshot, trade: &Trade) -> Option<Finding> {
     let Some(client) = trade.client else {
-        return Some(match by_venue_order(state, trade.venue_order?, trade.instrument) {
-            Some(order) => Finding::MissedFill(order, *trade),
+        if let Some(order) = by_venue_order(state, trade.venue_order?, trade.instrument) {
+            return Some(Finding::MissedFill(order, *trade));
+        }
+        return Some(match may_be_of_stop(state, snapshot, trade) {
+            Some(stop) => Finding::PerhapsOfStop(stop, *trade),
             None => Finding::ExternalFill(*trade),
         });
     };
@@ -143,6 +149,17 @@ fn execution(state: &State, trade: &Trade) -> Option<Finding> {
 
 /// Whether a client order id is one that this journal intended and has forgotten since, as it may after its bounded
 /// memory. An id with a number that was never reached is no such.
+/// A sell under an id that nobody knows may be what a stop of ours released, unless this very listing shows that stop
+/// still waiting: then it is looked up before the sell is taken for somebody else's.
+fn may_be_of_stop(state: &State, snapshot: &VenueSnapshot, trade: &Trade) -> Option<OrderId> {
+    let (order, stop) = state.instrument(trade.instrument)?.resting_stop(state)?;
+    let waits = |row: &OrderRow| {
+        row.client == Some(stop.client) && row.status == RowStatus::Open && row.released.is_none()
+    };
+    let shown = snapshot.open_orders.complete().is_some_and(|rows| rows.iter().any(waits));
+    (trade.side == Side::Sell && !shown).then_some(order)
+}
+
 fn forgotten(state: &State, client: ClientOrderId) -> bool {
     client.installation == state.journal.installation
         && client.order <= state.last_order
@@ -202,10 +219,8 @@ pub fn balances(state: &State, snapshot: &VenueSnapshot, settings: &Settings) ->
     let mut findings = Vec::new();
     for (at, asset) in state.assets.iter().enumerate() {
         let id = AssetId(u16::try_from(at).unwrap_or(u16::MAX));
-        if asset.touched >= snapshot.requested && asset.touched > Timestamp::EPOCH && in_flight(state, id) {
-            continue;
-        }
-        if in_flight(state, id) {
+        // Something moved since the question was asked, or still may: the answer says nothing about it.
+        if asset.touched > snapshot.requested || in_flight(state, id) {
             continue;
         }
         let venue = balances.iter().find(|b| b.asset == asset.name).copied().unwrap_or(VenueBalance {
@@ -213,7 +228,7 @@ pub fn balances(state: &State, snapshot: &VenueSnapshot, settings: &Settings) ->
             total: Quantity::ZERO,
             reserved: Quantity::ZERO,
         });
-        findings.extend(asset_findings(state, id, &venue, settings));
+        findings.extend(asset_findings(state, id, &venue, snapshot.requested, settings));
     }
     findings
 }
@@ -226,10 +241,16 @@ fn in_flight(state: &State, asset: AssetId) -> bool {
     })
 }
 
+/// Whether a balance asked for at this time may still lack what was executed or sent before.
+pub(crate) fn lags(asset: &AssetState, requested: Timestamp, settings: &Settings) -> bool {
+    settings.balance_lag_ns > 0 && requested.since(asset.touched) < settings.balance_lag_ns
+}
+
 fn asset_findings(
     state: &State,
     id: AssetId,
     venue: &VenueBalance,
+    requested: Timestamp,
     settings: &Settings,
 ) -> Vec<BalanceFinding> {
     let Some(asset) = state.asset(id) else { return Vec::new() };
@@ -252,6 +273,10 @@ fn asset_findings(
             findings.push(BalanceFinding::Fresh(id, *venue));
         }
         return findings;
+    }
+    // Balances may lag behind executions: soon after one a difference says nothing yet.
+    if lags(asset, requested, settings) {
+        return Vec::new();
     }
     // Where only the clocks disagree, the newer reading settles it.
     if base_of.is_empty() && asset.is_clock_difference(difference) {

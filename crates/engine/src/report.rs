@@ -34,7 +34,12 @@ impl Engine {
             Reported::Triggered { released } => self.triggered(order, *released),
             Reported::Unknown(cause) if self.state.order(order).is_some() => self.unknown(order, *cause),
             Reported::Unknown(cause) => self.reply_lost(order, *cause),
-            Reported::CancelRefused { .. } => self.look_up(order),
+            Reported::CancelRefused { .. } => {
+                if self.state.order(order).is_some() {
+                    self.asks.cancel_again.insert(order);
+                }
+                self.look_up(order);
+            }
         }
         self.settle_order(order);
     }
@@ -127,7 +132,13 @@ impl Engine {
         let resting = known.is_resting_stop();
         self.emit(OrderRejected { order, class, code, text: aegis_model::Text::new(text) });
         if class == RejectClass::Later && exit {
-            return; // the same order goes out again under its own id, by a timer
+            // The same order goes out again under its own id, by a timer.
+            if resting {
+                self.stop_put_off(order, code, text);
+            } else {
+                self.exit_alarm(instrument);
+            }
+            return;
         }
         self.emit(OrderEnded { order, end: OrderEnd::Rejected, cumulative: None });
         if resting {
@@ -365,6 +376,20 @@ impl Engine {
         self.amend(order, row);
         self.infer(order, row);
         self.end_by_row(order, row);
+        if row.status == RowStatus::Open {
+            self.repeat_cancel(order);
+        }
+    }
+
+    /// The venue shows an order as open whose cancel it had refused: the cancel had overtaken it, and goes out again.
+    fn repeat_cancel(&mut self, order: OrderId) {
+        let open = &self.state.orders;
+        self.asks.cancel_again.retain(|n| open.contains_key(n));
+        let Some(known) = self.state.order(order).filter(|o| o.cancel.is_some()) else { return };
+        let (client, venue_order, instrument) = (known.client, known.venue_order, known.instrument);
+        if self.asks.cancel_again.remove(&order) {
+            self.ask(Effect::Cancel { client, venue_order, instrument });
+        }
     }
 
     /// A trigger order has fired: told once.
@@ -406,7 +431,9 @@ impl Engine {
             }
             return;
         }
-        let looked = self.state.any_order(order).is_some_and(|o| o.looks > 0 && o.looked_at >= row.updated);
+        let answered = !self.asks.look_failed.contains(&order);
+        let looked = answered
+            && self.state.any_order(order).is_some_and(|o| o.looks > 0 && o.looked_at >= row.updated);
         if !looked && self.state.order(order).is_some() {
             self.look_up(order);
             return;
@@ -465,6 +492,12 @@ impl Engine {
         self.turn.cause = known.intended;
         let open = self.state.order(order).is_some();
         let absent = known.absent;
+        let was_unknown = open && known.status == OrderStatus::Unknown;
+        if open && matches!(lookup, Lookup::Failed(_)) {
+            self.asks.look_failed.insert(order);
+        } else {
+            self.asks.look_failed.remove(&order);
+        }
         match lookup {
             Lookup::Present { row, trades } => {
                 if open {
@@ -502,6 +535,10 @@ impl Engine {
                 }
             }
             Lookup::Absent | Lookup::AbsentTooEarly { .. } | Lookup::Failed(_) => {}
+        }
+        // What was unknown may have moved more than the order: compare once it is known.
+        if was_unknown && self.state.order(order).is_none_or(|o| o.status != OrderStatus::Unknown) {
+            self.asks.reconcile_wanted = true;
         }
         self.settle_order(order);
     }

@@ -56,13 +56,19 @@ impl Engine {
                     self.wake_by(due);
                 } else {
                     self.cancel(order, "replaced");
+                    if self.state.order(order).is_none() {
+                        // It never came to rest and has ended at once; the next one at the pace of refusals.
+                        let look = self.turn.now.after(self.settings.exit_retry_ns.max(1));
+                        self.due(id).look = Some(look);
+                        self.wake_by(look);
+                    }
                 }
             }
         }
     }
 
     /// The trigger and quantity of the stop that should rest at the venue, if one should.
-    fn wanted_stop(&self, id: InstrumentId) -> Option<(Price, Quantity)> {
+    pub(crate) fn wanted_stop(&self, id: InstrumentId) -> Option<(Price, Quantity)> {
         let instrument = self.state.instrument(id)?;
         let protection = instrument.protection.as_ref()?;
         let nobody_sells = instrument.exit_wanted.is_none()
@@ -135,12 +141,24 @@ impl Engine {
         self.raise(AlarmKind::VenueStopMissing, Some(id), Blocks::InstrumentEntries, &reason);
     }
 
+    /// The venue keeps putting the stop off: told once the fast tries are used up.
+    pub(crate) fn stop_put_off(&mut self, order: OrderId, code: u32, text: &str) {
+        let Some(known) = self.state.order(order) else { return };
+        let id = known.instrument;
+        if known.attempts >= self.settings.exit_tries {
+            let reason = alloc::format!(
+                "the venue puts the stop off with code {code}: {text}; the engine guards alone and goes on trying"
+            );
+            self.raise(AlarmKind::VenueStopMissing, Some(id), Blocks::InstrumentEntries, &reason);
+        }
+    }
+
     /// The reference has reached the stop. True when the engine is to sell now; false while the venue's stop, whose
     /// turn it is, is given its grace (semantics rule 30).
     pub(crate) fn stop_is_ours(&mut self, id: InstrumentId, reference: Price) -> bool {
         let Some(instrument) = self.state.instrument(id) else { return true };
         let Some(stop) = instrument.protection.as_ref().map(|p| p.stop) else { return true };
-        if instrument.resting_stop(&self.state).is_none() {
+        if instrument.resting_stop(&self.state).is_none_or(|(_, stop)| stop.is_nowhere()) {
             return true;
         }
         if self.settings.guarding == Guarding::Exchange {
@@ -160,7 +178,12 @@ impl Engine {
     /// out once it is proven ended. False when nothing rests there.
     pub(crate) fn decide_behind_stop(&mut self, id: InstrumentId, reason: ExitReason, others: u8) -> bool {
         let Some(instrument) = self.state.instrument(id) else { return false };
-        let Some((order, _)) = instrument.resting_stop(&self.state) else { return false };
+        let Some((order, stop)) = instrument.resting_stop(&self.state) else { return false };
+        if stop.is_nowhere() {
+            // It never came to rest: nothing stands in the way of the exit.
+            self.cancel(order, "exit wanted");
+            return false;
+        }
         if instrument.exit_wanted.is_none() {
             let reference = self.market.reference(id, self.turn.now, &self.settings);
             let reference = reference.or_else(|| self.market.value_price(id)).unwrap_or(Price::ZERO);

@@ -140,6 +140,9 @@ pub struct Settings {
     pub exit_retry_ns: i64,
     /// Time between slow tries after the alarm, ns. Default 60 s.
     pub exit_slow_ns: i64,
+    /// How long after an execution a balance at the venue may still lack it, ns: a difference says nothing before.
+    /// Default 0.
+    pub balance_lag_ns: i64,
     /// Who guards against the stop.
     pub guarding: Guarding,
     /// How far below the stop the reference may be before the engine takes over from a stop that rests at the venue.
@@ -211,6 +214,7 @@ impl Default for Settings {
             exit_tries: 3,
             exit_retry_ns: SECOND,
             exit_slow_ns: 60 * SECOND,
+            balance_lag_ns: 0,
             guarding: Guarding::Engine,
             takeover: Rate::basis_points(10),
             takeover_ns: 2 * SECOND,

@@ -49,8 +49,10 @@ impl Engine {
         }
         let mut touched = alloc::collections::BTreeSet::new();
         // What one finding mends may explain the next: compare again until the first step is quiet.
+        let mut open_question = false;
         for _ in 0..4 {
             let findings = reconcile::executions(&self.state, snapshot);
+            open_question = findings.iter().any(|f| matches!(f, Finding::PerhapsOfStop(..)));
             let quiet = self.state.lsn;
             for finding in findings {
                 touched.extend(self.mend(finding));
@@ -62,9 +64,12 @@ impl Engine {
         for id in touched {
             self.settle(id);
         }
-        let findings = reconcile::balances(&self.state, snapshot, &self.settings);
-        for finding in findings {
-            self.mend_balance(snapshot, finding);
+        if open_question {
+            self.asks.recompare = true;
+        } else {
+            for finding in reconcile::balances(&self.state, snapshot, &self.settings) {
+                self.mend_balance(snapshot, finding);
+            }
         }
         if complete && self.state.journal.reconciled.is_none() {
             self.emit(Reconciled { snapshot: snapshot.number });
@@ -101,7 +106,7 @@ impl Engine {
                 self.row(order, &row);
                 Some(row.instrument)
             }
-            Finding::LookUp(order) => {
+            Finding::PerhapsOfStop(order, _) | Finding::LookUp(order) => {
                 self.look_up(order);
                 None
             }
@@ -291,14 +296,24 @@ impl Engine {
         if !self.state.instruments.iter().any(waiting) {
             return;
         }
-        let fresh = snapshot.balances.complete().is_some();
+        let mut fresh = snapshot.balances.complete().is_some();
         if let Some(balances) = snapshot.balances.complete() {
             let quote = self.state.journal.quote;
             if let Some(asset) = self.state.find_asset(&quote) {
                 let venue = balances.iter().find(|b| b.asset == quote).copied();
                 let none = VenueBalance { asset: quote, total: Quantity::ZERO, reserved: Quantity::ZERO };
                 let known = self.state.asset(asset).and_then(|a| a.balance);
-                if known.is_none_or(|b| b.requested < snapshot.requested || b.snapshot < snapshot.number) {
+                let total = venue.map_or(Quantity::ZERO, |b| b.total);
+                let behind = self.state.asset(asset).is_some_and(|a| {
+                    let expected = a.balance.and_then(|b| b.total.plus(a.since).ok());
+                    reconcile::lags(a, snapshot.requested, &self.settings)
+                        && expected.is_some_and(|expected| expected != total)
+                });
+                // One that lacks what was just executed is no balance to size an entry on.
+                fresh &= !behind;
+                if !behind
+                    && known.is_none_or(|b| b.requested < snapshot.requested || b.snapshot < snapshot.number)
+                {
                     self.record_balance(snapshot, asset, &venue.unwrap_or(none));
                 }
             }

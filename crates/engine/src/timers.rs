@@ -103,8 +103,7 @@ impl Engine {
         match known.status {
             OrderStatus::Intended => {
                 if known.put_off {
-                    // Refused for now: the same order goes out again under its own id.
-                    self.resend(order);
+                    self.try_again(order);
                 } else {
                     self.unknown(order, UnknownCause::Timeout);
                 }
@@ -116,7 +115,10 @@ impl Engine {
             OrderStatus::Acknowledged | OrderStatus::PartiallyFilled => {
                 if known.cancel.is_some() {
                     self.unknown(order, UnknownCause::CancelUnanswered);
-                } else if known.absent > 0 || self.asks.lookups.contains_key(&order) {
+                } else if known.absent > 0
+                    || self.asks.lookups.contains_key(&order)
+                    || self.asks.look_failed.contains(&order)
+                {
                     self.asks.lookups.remove(&order);
                     self.look_up(order);
                 } else {
@@ -133,7 +135,10 @@ impl Engine {
         let answer = self.settings.answer_ns;
         match known.status {
             OrderStatus::Intended if known.put_off => {
-                Some(known.changed_at.after(self.settings.exit_retry_ns))
+                // Ever slower, down to the pace of slow tries.
+                let doubled = 1i64 << known.attempts.saturating_sub(1).min(20);
+                let pause = self.settings.exit_retry_ns.saturating_mul(doubled);
+                Some(known.changed_at.after(pause.min(self.settings.exit_slow_ns)))
             }
             OrderStatus::Intended => Some(known.changed_at.after(answer)),
             OrderStatus::Unknown => match asked {
@@ -148,7 +153,7 @@ impl Engine {
                 if let Some(asked) = asked {
                     return Some(asked.after(answer));
                 }
-                if known.absent > 0 {
+                if known.absent > 0 || self.asks.look_failed.contains(&order) {
                     return Some(known.looked_at.after(self.settings.lookup_ns));
                 }
                 known.cancel_at

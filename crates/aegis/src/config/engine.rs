@@ -88,6 +88,7 @@ pub(super) fn settings(layers: &mut Layers, root: &str) -> Option<Settings> {
     let exit_tries = keys.one("exit_tries", values::whole);
     let exit_retry_ns = keys.span("exit_retry");
     let exit_slow_ns = keys.span("exit_slow");
+    let balance_lag_ns = keys.span("balance_lag");
     let guarding = keys.one("protection", |text| match text {
         "engine" => Ok(Guarding::Engine),
         "exchange" => Ok(Guarding::Exchange),
@@ -147,6 +148,7 @@ pub(super) fn settings(layers: &mut Layers, root: &str) -> Option<Settings> {
         exit_tries: exit_tries?,
         exit_retry_ns: exit_retry_ns?,
         exit_slow_ns: exit_slow_ns?,
+        balance_lag_ns: balance_lag_ns?,
         guarding: guarding?,
         takeover: takeover?,
         takeover_ns: takeover_ns?,
