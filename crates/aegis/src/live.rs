@@ -29,12 +29,14 @@ use aegis_model::input::{Answer, Lookup, Opened, Report, Reported, VenueSnapshot
 use aegis_model::order::RejectClass;
 use aegis_model::{Effect, Input, Label, Mode, Purpose, Text, Timestamp};
 use aegis_node::Node;
+use clock::{LiveClock, News};
 use std::collections::BTreeMap;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use translate::{Told, Wish};
 
+mod clock;
 pub(crate) mod translate;
 
 /// The live run's name, and that of its directory.
@@ -85,6 +87,9 @@ impl From<Item> for Option<Heard> {
 struct Run<'a> {
     live: &'a Live,
     node: Node<Engine, DirStorage>,
+    clock: LiveClock,
+    /// What the monotonic clock is counted from.
+    began: Instant,
     wire: Option<Wire>,
     sink: Option<Sink>,
     queue: Receiver<Item>,
@@ -126,9 +131,12 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
     let wire = Wire::start_here(live.wire.clone(), signer, &ours, wire::outlet_here(sender.clone()))?;
     desk(config, sender)?;
     let cursor = node.machine().state().feeds.get(&FEED).map_or(0, |seen| seen.cursor);
+    let clock = LiveClock::new(node.time(), Duration::ZERO);
     let mut run = Run {
         live,
         node,
+        clock,
+        began: Instant::now(),
         wire: Some(wire),
         sink,
         queue,
@@ -178,8 +186,18 @@ fn desk(config: &Config, sender: Sender<Item>) -> Result<(), Failure> {
 }
 
 impl Run<'_> {
-    fn now(&self) -> Timestamp {
-        wire::clock::now().max(self.node.time())
+    /// The engine's time.
+    fn now(&mut self) -> Timestamp {
+        let now = self.clock.read(wire::clock::now(), self.began.elapsed());
+        match self.clock.news() {
+            Some(News::Ahead(ns)) => tracing::warn!(
+                seconds = ns / SECOND,
+                "the wall clock is behind what the journal has seen; time is counted from there until it catches up"
+            ),
+            Some(News::CaughtUp) => tracing::info!("the wall clock has caught up"),
+            None => {}
+        }
+        now
     }
 
     /// The engine's opening: lookups of what was under way, the comparison, missing stops.
@@ -214,7 +232,8 @@ impl Run<'_> {
         loop {
             self.instruments_due();
             self.housekeeping()?;
-            match self.hear(self.sleep(marked)) {
+            let sleep = self.sleep(marked);
+            match self.hear(sleep) {
                 Ok(item) => {
                     marked = false;
                     if let Some(why) = self.turn(item)? {
@@ -222,7 +241,8 @@ impl Run<'_> {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    let due = self.node.machine().next_timer().is_some_and(|due| due <= self.now());
+                    let now = self.now();
+                    let due = self.node.machine().next_timer().is_some_and(|due| due <= now);
                     if due {
                         self.tell(vec![Input::Clock])?;
                     } else if !marked {
@@ -245,7 +265,7 @@ impl Run<'_> {
     }
 
     /// Until the next timer, and no longer than idleness lasts.
-    fn sleep(&self, marked: bool) -> Duration {
+    fn sleep(&mut self, marked: bool) -> Duration {
         let most = match (marked, self.signals.may_come()) {
             (_, true) => SIGNALS_EVERY,
             (true, false) => IDLE * 10,
@@ -310,6 +330,7 @@ impl Run<'_> {
         if matches!(heard, Heard::Instruments(Ok(_))) {
             self.instruments = Instant::now() + INSTRUMENTS_EVERY;
         }
+        let heard = self.in_our_time(heard);
         let state = self.node.machine().state();
         match translate::told(state, heard) {
             Told::Input(input) => inputs.push(*input),
@@ -319,6 +340,18 @@ impl Run<'_> {
             Told::Quote(quote) => self.quote(&quote, inputs),
             Told::Nothing => {}
         }
+    }
+
+    /// The moments of the wall clock in something heard, in the engine's time. What the exchange dates stays as it is.
+    fn in_our_time(&mut self, mut heard: Heard) -> Heard {
+        self.now();
+        if let Heard::Quote(quote) = &mut heard {
+            quote.at = self.clock.of_wall(quote.at);
+        }
+        if let Heard::Snapshot(snapshot) = &mut heard {
+            snapshot.requested = self.clock.of_wall(snapshot.requested);
+        }
+        heard
     }
 
     fn quote(&mut self, quote: &Quote, inputs: &mut Vec<Input>) {
@@ -350,7 +383,8 @@ impl Run<'_> {
             }
             let answered =
                 pending.iter().any(|input| matches!(input, Input::Report(_) | Input::LookedUp(..)));
-            let effects = self.node.step(self.now(), &pending)?;
+            let now = self.now();
+            let effects = self.node.step(now, &pending)?;
             if answered {
                 self.kill_when(KillAt::Answered);
             }
@@ -373,7 +407,10 @@ impl Run<'_> {
     /// Hands an effect over; the answer when it could not be.
     fn carry_out(&mut self, effect: &Effect) -> Option<Input> {
         match translate::wish(self.node.machine().state(), effect) {
-            Wish::Ask(ask) => {
+            Wish::Ask(mut ask) => {
+                if let Ask::LookUp(asked) = &mut *ask {
+                    asked.earliest = self.clock.to_wall(asked.earliest);
+                }
                 let taken = self.wire.as_ref().is_some_and(|wire| wire.ask((*ask).clone()).is_ok());
                 if taken { None } else { unsent(effect, &ask, self.now()) }
             }
@@ -431,7 +468,9 @@ impl Run<'_> {
 
     /// Signals that are due, rot in older records, the journal's last reserve.
     fn housekeeping(&mut self) -> Result<(), Failure> {
-        while let Some((_, input)) = self.signals.due(self.now(), self.now()) {
+        loop {
+            let now = self.now();
+            let Some((_, input)) = self.signals.due(now, now) else { break };
             self.tell(vec![input])?;
         }
         if let Some(found) = self.older.as_ref().and_then(crate::world::Older::found) {
@@ -455,7 +494,8 @@ impl Run<'_> {
         self.tell(vec![Input::Stopping(label)])?;
         let end = self.now().after(STOP_NS);
         while !self.node.machine().idle() && self.now() < end {
-            match self.hear(self.sleep(false).min(SIGNALS_EVERY)) {
+            let sleep = self.sleep(false).min(SIGNALS_EVERY);
+            match self.hear(sleep) {
                 Ok(item) => drop(self.turn(item)?),
                 Err(RecvTimeoutError::Timeout) => self.tell(vec![Input::Clock])?,
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -110,6 +110,7 @@ fn look_up(state: &State, number: OrderId, client: ClientOrderId, intended: Time
         token: number.0,
         client,
         intended: sent,
+        earliest: sent,
         venue_order: order.venue_order,
         released: released(order),
         instrument: state.instrument(order.instrument)?.spec.name,

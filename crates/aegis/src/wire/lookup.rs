@@ -173,7 +173,7 @@ impl Rest {
             return Ok(Vec::new());
         }
         let settings = &self.shared.settings;
-        let began = row.created().unwrap_or(self.shared.clock.since(asked.intended));
+        let began = row.created().unwrap_or(self.shared.clock.since(asked.earliest.min(asked.intended)));
         let ended = row.updated().filter(|_| row.status.is_terminal() == Some(true));
         let now = self.shared.clock.ahead();
         let until = ended.map_or(now, |ended| ended.after(ns(settings.trades_overlap)).min(now));
@@ -225,7 +225,11 @@ impl Rest {
             }
             evidence.add(format_args!("{}: {} rows, not it", request.method(), rows.len()));
         }
-        let from = self.shared.clock.since(asked.intended).after(-ns(self.shared.settings.lookup_overlap));
+        let from = self
+            .shared
+            .clock
+            .since(asked.earliest.min(asked.intended))
+            .after(-ns(self.shared.settings.lookup_overlap));
         let until = self.shared.clock.ahead();
         let instrument = Some(asked.instrument);
         for advanced in [false, true] {

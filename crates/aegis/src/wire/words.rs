@@ -67,6 +67,8 @@ pub(crate) struct LookUp {
     pub(crate) client: ClientOrderId,
     /// When it was intended, or last sent again, by our clock: absence counts only late enough after it.
     pub(crate) intended: Timestamp,
+    /// When that may have been by our clock at the earliest, however it was set since: histories are read from there.
+    pub(crate) earliest: Timestamp,
     /// The venue's id, if known.
     pub(crate) venue_order: Option<VenueOrderId>,
     /// The released order, if the trigger is known to have fired.

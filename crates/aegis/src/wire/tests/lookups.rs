@@ -15,6 +15,7 @@ fn asked(n: u64) -> LookUp {
         token: n,
         client: client(n),
         intended: crate::wire::clock::now(),
+        earliest: crate::wire::clock::now(),
         venue_order: None,
         released: None,
         instrument: btc(),

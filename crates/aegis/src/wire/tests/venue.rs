@@ -164,6 +164,7 @@ impl Trade {
             token: n,
             client: client(n),
             intended,
+            earliest: intended,
             venue_order: None,
             released: None,
             instrument: btc(),
