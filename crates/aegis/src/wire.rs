@@ -15,7 +15,6 @@
 use crate::exit::{Exit, Failure};
 use aegis_cryptocom::Signer;
 use aegis_model::Timestamp;
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -32,6 +31,7 @@ mod listing;
 mod lookup;
 mod market;
 mod orders;
+mod reads;
 mod rest;
 pub(crate) mod settings;
 mod snapshot;
@@ -50,8 +50,6 @@ pub(crate) use words::{
 const QUEUE: usize = 256;
 /// Writes under way at once; each has a connection of its own.
 const WRITES_MAX: usize = 32;
-/// Reads under way at once; most of them wait for their budget, and none of those may hold up one that need not.
-const READS_MAX: usize = 64;
 /// Rounds until an order is with the system: in one the lane takes it, its call builds and signs it, and the connection
 /// writes it, unless it has to be made first; and one more.
 const LET_GO: usize = 2;
@@ -286,7 +284,7 @@ impl Wire {
         };
         {
             let (shared, signer, stopped) = (Arc::clone(&shared), Arc::clone(&signer), stopped.clone());
-            lanes.push(lane("wire reads", move || read_lane(shared, signer, read_asks, stopped))?);
+            lanes.push(lane("wire reads", move || reads::lane(shared, signer, read_asks, stopped))?);
         }
         {
             let shared = Arc::clone(&shared);
@@ -396,73 +394,6 @@ async fn write_lane(shared: Arc<Shared>, signer: Arc<Signer>, mut asks: mpsc::Re
         }
     }
     while under_way.join_next().await.is_some() {}
-}
-
-async fn read_lane(
-    shared: Arc<Shared>,
-    signer: Arc<Signer>,
-    mut asks: mpsc::Receiver<Ask>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let Some(rest) = connections(Arc::clone(&shared), signer) else { return };
-    let mut under_way: JoinSet<Option<u64>> = JoinSet::new();
-    let mut looked_for = BTreeSet::new();
-    let full = Arc::new(tokio::sync::Mutex::new(()));
-    loop {
-        tokio::select! {
-            biased;
-            _ = stopped.wait_for(|stop| *stop) => return under_way.shutdown().await,
-            Some(done) = under_way.join_next() => {
-                if let Ok(Some(token)) = done {
-                    looked_for.remove(&token);
-                }
-            }
-            () = shared.measure.notified() => {
-                let rest = Arc::clone(&rest);
-                tokio::spawn(async move { rest.measure().await });
-            }
-            ask = asks.recv(), if under_way.len() < READS_MAX => {
-                let Some(ask) = ask else { return under_way.shutdown().await };
-                let (rest, full) = (Arc::clone(&rest), Arc::clone(&full));
-                match ask {
-                    // Asked again while it is still looked for: the first answer serves both.
-                    Ask::LookUp(asked) if !looked_for.insert(asked.token) => {}
-                    Ask::LookUp(asked) => {
-                        under_way.spawn(async move {
-                            rest.look_up(asked).await;
-                            Some(asked.token)
-                        });
-                    }
-                    Ask::Snapshot { number, scope, trades_from, ours } => {
-                        under_way.spawn(async move {
-                            // One full listing at a time; a question for balances waits for none.
-                            let _turn = match scope {
-                                aegis_model::input::Scope::Full => Some(full.lock().await),
-                                aegis_model::input::Scope::Balances => None,
-                            };
-                            rest.snapshot(number, scope, trades_from, &ours).await;
-                            None
-                        });
-                    }
-                    Ask::Instruments => {
-                        under_way.spawn(async move {
-                            rest.instruments().await;
-                            None
-                        });
-                    }
-                    Ask::Account => {
-                        under_way.spawn(async move {
-                            rest.account().await;
-                            None
-                        });
-                    }
-                    Ask::Place { .. } | Ask::Cancel { .. } => {
-                        tracing::error!("a write was given to the lane of reads");
-                    }
-                }
-            }
-        }
-    }
 }
 
 async fn sockets(shared: Arc<Shared>, signer: Arc<Signer>, stopped: watch::Receiver<bool>) {

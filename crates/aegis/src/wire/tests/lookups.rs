@@ -282,3 +282,32 @@ fn what_waited_for_a_link_is_told_when_a_lookup_makes_it() {
     assert!(matches!(said, crate::wire::Said::Filled(_)), "{said:?}");
     assert!(matches!(found(&bench).1, Found::Present { .. }));
 }
+
+#[test]
+fn listings_that_hang_hold_up_no_lookup_and_the_newest_stands_for_those_that_wait() {
+    let full = |number| Ask::Snapshot {
+        number,
+        scope: aegis_model::input::Scope::Full,
+        trades_from: crate::wire::clock::now(),
+        ours: Vec::new(),
+    };
+    let hang = |settings: &mut crate::wire::Settings| settings.deadline = ms(20_000);
+    let bench = Bench::with(hang, &[]);
+    bench.server.always("private/get-open-orders", Answer::Silent);
+    (1..=65).for_each(|number| bench.ask(full(number)));
+    bench.ask(Ask::LookUp(LookUp { side: Side::Buy, ..asked(1) }));
+    assert_eq!(found(&bench).1, Found::Absent { late: false, checked: None });
+
+    let bench = Bench::with(|settings| settings.read_tries = 1, &[]);
+    bench.server.turns("private/get-open-orders", vec![Answer::Silent, rows(&[])]);
+    (1..=65).for_each(|number| bench.ask(full(number)));
+    let answered: Vec<u64> = (0..2)
+        .map(|_| {
+            bench.next(|heard| match heard {
+                Heard::Snapshot(snapshot) => Some(snapshot.number),
+                _ => None,
+            })
+        })
+        .collect();
+    assert_eq!(answered, [1, 65]);
+}
