@@ -288,8 +288,7 @@ impl Inner {
             self.stray(Stray::Trade(Box::new(row.clone())));
             return Ok(Vec::new());
         };
-        let mut trade = NamedTrade::of(row)?;
-        trade.trade.client = Some(placed.client);
+        let trade = NamedTrade::of(row)?.of_ours(placed.client, placed.venue_order);
         let mut heard: Vec<Heard> = self.linked(placed, row.order_id).into_iter().collect();
         let (client, venue_order) = (placed.client, placed.venue_order);
         heard.push(Heard::Report { client, venue_order, said: Said::Filled(trade) });
@@ -329,7 +328,7 @@ impl Inner {
             Some(released) if released == row.order_id => NamedRow::released(row, client, trigger)?,
             Some(_) | None => NamedRow::of(row)?,
         };
-        let venue_order = Some(named.row.venue_order);
+        let venue_order = self::named(Some(named.row.venue_order));
         if !known.advanced {
             known.venue_order = venue_order;
         }

@@ -138,7 +138,7 @@ impl Rest {
         } else {
             (row.clone(), NamedRow::of(row).map_err(|e| misfit(&e))?)
         };
-        let trades = self.trades_of(asked, &row, evidence).await?;
+        let trades = self.trades_of(asked, &row, named(Some(named_row.row.venue_order)), evidence).await?;
         Ok(Found::Present { row: named_row, trades })
     }
 
@@ -167,6 +167,7 @@ impl Rest {
         &self,
         asked: &LookUp,
         row: &OrderRow,
+        venue_order: Option<VenueOrderId>,
         evidence: &mut Evidence,
     ) -> Result<Vec<NamedTrade>, Text> {
         if !row.cumulative_quantity.is_positive() {
@@ -181,11 +182,10 @@ impl Rest {
         let rows = self.trades(from, until, Some(asked.instrument)).await?;
         let client = asked.client.label();
         let own = |trade: &&TradeRow| trade.order_id == row.order_id || trade.client_oid == Some(client);
-        let trades = rows.iter().filter(own).map(|trade| {
-            let mut named = NamedTrade::of(trade)?;
-            named.trade.client = Some(asked.client);
-            Ok(named)
-        });
+        let trades = rows
+            .iter()
+            .filter(own)
+            .map(|trade| Ok(NamedTrade::of(trade)?.of_ours(asked.client, venue_order)));
         let trades: Result<Vec<NamedTrade>, aegis_cryptocom::Misfit> = trades.collect();
         let trades =
             trades.map_err(|e| Text::new(&format!("private/get-trades: a row cannot be read: {e}")))?;

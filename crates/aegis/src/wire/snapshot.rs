@@ -263,10 +263,11 @@ impl Rest {
         let misfit =
             |what: &str, misfit: Misfit| Text::new(&format!("{what}: a row cannot be read: {misfit}"));
         let named = |row: &TradeRow| {
-            let mut named = NamedTrade::of(row)?;
-            let placed = self.shared.ledger.placed(row.order_id, named.trade.client);
-            named.trade.client = placed.map(|placed| placed.client);
-            Ok(named)
+            let named = NamedTrade::of(row)?;
+            Ok(match self.shared.ledger.placed(row.order_id, named.trade.client) {
+                Some(placed) => named.of_ours(placed.client, placed.venue_order),
+                None => named,
+            })
         };
         let trades: Result<Vec<NamedTrade>, Misfit> = trades.rows.values().map(named).collect();
         let flows: Result<Vec<Option<VenueFlow>>, Misfit> = flows.rows.values().map(bridge::flow).collect();
@@ -288,7 +289,10 @@ fn file(row: NamedRow, open: &mut Vec<NamedRow>, ended: &mut Vec<NamedRow>) {
     match row.row.status {
         aegis_model::input::RowStatus::Open => {
             // The released order may be listed itself and under its trigger.
-            if !open.iter().any(|known| known.row.venue_order == row.row.venue_order) {
+            let same = |known: &NamedRow| {
+                (known.row.client, known.row.venue_order) == (row.row.client, row.row.venue_order)
+            };
+            if !open.iter().any(same) {
                 open.push(row);
             }
         }

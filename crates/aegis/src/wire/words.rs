@@ -245,7 +245,8 @@ impl NamedRow {
         Ok(NamedRow { instrument: row.instrument_name, row: bridge::order_row(row, UNNUMBERED)? })
     }
 
-    /// The row of a trigger order that has fired: where the released order stands, under the trigger's ids.
+    /// The row of a trigger order that has fired: where the released order stands, under the trigger's ids. While the
+    /// trigger's own is not known the row has none: the released order's would be taken for it ever after.
     ///
     /// # Errors
     /// As [`bridge::order_row`].
@@ -256,7 +257,7 @@ impl NamedRow {
     ) -> Result<NamedRow, Misfit> {
         let mut named = NamedRow::of(plain)?;
         named.row.client = Some(client);
-        named.row.venue_order = trigger.unwrap_or(plain.order_id);
+        named.row.venue_order = trigger.unwrap_or_default();
         named.row.released = Some(apart(trigger, plain.order_id));
         Ok(named)
     }
@@ -289,6 +290,14 @@ impl NamedTrade {
             (_, _) => None,
         };
         Ok(NamedTrade { instrument: row.instrument_name, fee, trade: bridge::trade(row, UNNUMBERED, None)? })
+    }
+
+    /// A trade of an order of ours, under the id by which the engine knows that; of a released order the trigger's, if
+    /// it is known.
+    pub(crate) fn of_ours(mut self, client: ClientOrderId, venue_order: Option<VenueOrderId>) -> NamedTrade {
+        self.trade.client = Some(client);
+        self.trade.venue_order = venue_order;
+        self
     }
 }
 

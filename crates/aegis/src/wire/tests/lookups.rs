@@ -105,6 +105,17 @@ fn a_fired_trigger_stands_where_its_released_order_stands() {
 }
 
 #[test]
+fn a_released_order_is_found_without_an_id_while_its_triggers_is_not_known() {
+    let bench = Bench::new();
+    bench.server.on(DETAIL, |_| Answer::Result(order("7009", &oid(1), "FILLED", "0.01")));
+    bench.server.on("private/get-trades", |_| rows(&[trade("t1", "7009", &oid(1), "0.01")]));
+    bench.ask(Ask::LookUp(LookUp { advanced: true, ..asked(1) }));
+    let Found::Present { row, trades } = found(&bench).1 else { panic!() };
+    assert_eq!((row.row.venue_order, row.row.released), (VenueOrderId::default(), Some(id("7009"))));
+    assert_eq!((trades.len(), trades[0].trade.venue_order), (1, None));
+}
+
+#[test]
 fn a_released_order_listed_under_the_triggers_id_is_told_without_an_id() {
     let bench = Bench::new();
     bench.server.on(ADVANCED, |_| Answer::Result(trigger("8001", &oid(1), "ACTIVE", Some("8001"))));

@@ -212,6 +212,27 @@ fn a_released_order_that_repeats_our_id_is_linked_by_it() {
 }
 
 #[test]
+fn a_released_order_never_gives_its_id_to_its_trigger() {
+    let ours = Ours { client: client(1), advanced: true, venue_order: None, released: None };
+    let bench = Bench::with(|_| (), &[ours]);
+    bench.connected(Socket::User);
+    bench.server.push("user", push("user.order", &[order("7009", &oid(1), "ACTIVE", "0")]));
+    bench.server.push("user", push("user.trade", &[trade("t1", "7009", &oid(1), "0.004")]));
+    assert_eq!(bench.report(), (client(1), None, Said::Triggered { released: id("7009") }));
+    let (_, told, Said::Row(row)) = bench.report() else { panic!() };
+    assert_eq!((told, row.row.venue_order, row.row.released), (None, id(""), Some(id("7009"))));
+    let (_, told, Said::Filled(fill)) = bench.report() else { panic!() };
+    assert_eq!((told, fill.trade.venue_order), (None, None));
+    // Once the trigger shows itself, its id is the order's, also of what the released order executes.
+    bench
+        .server
+        .push("user", push("user.advance.order", &[trigger("8001", &oid(1), "FILLED", Some("7009"))]));
+    bench.server.push("user", push("user.trade", &[trade("t2", "7009", "", "0.006")]));
+    let (_, told, Said::Filled(fill)) = bench.report() else { panic!() };
+    assert_eq!((told, fill.trade.venue_order), (Some(id("8001")), Some(id("8001"))));
+}
+
+#[test]
 fn a_stop_refused_when_it_fired_is_told_as_a_refusal() {
     let ours = Ours { client: client(1), advanced: true, venue_order: Some(id("8001")), released: None };
     let bench = Bench::with(|_| (), &[ours]);
