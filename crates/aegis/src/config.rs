@@ -456,20 +456,30 @@ fn recorded(layers: &Layers, root: &str) -> Vec<(Text, Text)> {
     let mut set = BTreeMap::new();
     let common = |path: &str| path.starts_with("engine.") || path.starts_with("venue.");
     for (path, leaf) in layers.leaves().iter().filter(|(path, _)| common(path)) {
-        set.insert(path.as_str(), leaf.written.to_string());
+        set.insert(path.as_str(), shown(path, leaf).to_string());
     }
     for (path, leaf) in layers.leaves() {
         if let Some(key) = path.strip_prefix(&own) {
-            set.insert(key, leaf.written.to_string());
+            set.insert(key, shown(path, leaf).to_string());
         }
     }
     set.into_iter().map(|(key, value)| (Text::new(key), Text::new(&value))).collect()
 }
 
+/// The value as it may be seen and kept: of one that may carry a secret only that it is set.
+fn shown(path: &str, leaf: &Leaf) -> Written {
+    let said = leaf.written.to_string();
+    if path == live::NOTIFY && said != "none" && !said.is_empty() {
+        Written::One("set".to_owned())
+    } else {
+        leaf.written.clone()
+    }
+}
+
 fn effective(layers: &Layers) -> String {
     let mut out = String::new();
     for (path, leaf) in layers.leaves() {
-        let value = match &leaf.written {
+        let value = match shown(path, leaf) {
             Written::One(text) => format!("{text:?}"),
             Written::Many(texts) => format!("{texts:?}"),
         };

@@ -9,6 +9,9 @@ use aegis_model::protection::{Plan, StopRule};
 use aegis_model::{Fixed, Money, Rate};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is done again after a pause is never done again at once: the least pause, ms.
+const AGAIN_MS: i64 = 10;
+
 /// The keys of one act, or of the live run.
 struct Keys<'a> {
     layers: &'a mut Layers,
@@ -46,6 +49,11 @@ impl Keys<'_> {
     fn span(&mut self, key: &str) -> Option<i64> {
         self.one(key, values::span)
     }
+
+    /// A span of at least so many ms.
+    fn span_from(&mut self, key: &str, least_ms: i64) -> Option<i64> {
+        self.one(key, values::span_from(least_ms))
+    }
 }
 
 fn share(text: &str) -> Result<Rate, String> {
@@ -67,7 +75,7 @@ pub(super) fn settings(layers: &mut Layers, root: &str) -> Option<Settings> {
     let fee_alarm_multiple: Option<Fixed> = keys.one("fee_alarm_multiple", values::decimal);
     let minimum_margin = keys.share("minimum_margin");
     let market_margin = keys.share("market_margin");
-    let lifetime = keys.span("entry_lifetime");
+    let lifetime = keys.span_from("entry_lifetime", 1);
     let style = keys.one("entry_style", |text| match text {
         "limit-immediate" => Ok(EntryStyle::LimitImmediate),
         "market" => Ok(EntryStyle::Market),
@@ -76,8 +84,8 @@ pub(super) fn settings(layers: &mut Layers, root: &str) -> Option<Settings> {
     });
     let slippage = keys.share("slippage");
     let price_sanity = keys.share("price_sanity");
-    let entry_valid_ns = keys.span("entry_valid");
-    let balance_age_ns = keys.span("balance_age");
+    let entry_valid_ns = keys.span_from("entry_valid", 1);
+    let balance_age_ns = keys.span_from("balance_age", 1);
     let daily_loss = keys.one("daily_loss", |t| values::optional(t, |t| values::decimal(t).map(Money)));
     let stop_outs: Option<u32> = keys.one("stop_outs", values::whole);
     let window = keys.span("stop_outs_window");
@@ -86,8 +94,8 @@ pub(super) fn settings(layers: &mut Layers, root: &str) -> Option<Settings> {
     let leader_fall = keys.one("leader_fall", |t| values::optional(t, values::rate));
     let leader = keys.one("leader", label);
     let exit_tries = keys.one("exit_tries", values::whole);
-    let exit_retry_ns = keys.span("exit_retry");
-    let exit_slow_ns = keys.span("exit_slow");
+    let exit_retry_ns = keys.span_from("exit_retry", AGAIN_MS);
+    let exit_slow_ns = keys.span_from("exit_slow", AGAIN_MS);
     let balance_lag_ns = keys.span("balance_lag");
     let guarding = keys.one("protection", |text| match text {
         "engine" => Ok(Guarding::Engine),
@@ -97,9 +105,9 @@ pub(super) fn settings(layers: &mut Layers, root: &str) -> Option<Settings> {
     });
     let takeover = keys.share("takeover");
     let takeover_ns = keys.span("takeover_after");
-    let stop_push_ns = keys.span("stop_push");
-    let lookup_ns = keys.span("lookup");
-    let answer_ns = keys.span("answer");
+    let stop_push_ns = keys.span_from("stop_push", 1);
+    let lookup_ns = keys.span_from("lookup", AGAIN_MS);
+    let answer_ns = keys.span_from("answer", AGAIN_MS);
     let reconcile_ns = keys.span("reconcile");
     let holdings = keys.one("holdings", policy);
     let cost_tolerance = keys.rate("cost_tolerance");
@@ -193,10 +201,10 @@ fn plan(keys: &mut Keys<'_>, base: &str) -> Option<PlanSettings> {
     let from_start = keys.one(&from_start, values::yes_no);
     let stages_path = keys.path(&stages);
     let stages = keys.layers.many(&stages_path, values::stages);
-    let take_profit = keys.one(&take_profit, |t| values::optional(t, values::rate));
-    let hold_ns = keys.one(&hold, |t| values::optional(t, values::span));
+    let take_profit = keys.one(&take_profit, |t| values::optional(t, values::rate_above_zero));
+    let hold_ns = keys.one(&hold, |t| values::optional(t, values::span_from(1)));
     let period: Option<u32> = keys.one(&period, values::whole);
-    let multiple = keys.one(&multiple, values::rate);
+    let multiple = keys.one(&multiple, values::rate_above_zero);
     let (distance, from_start, stages) = (trail?, from_start?, stages?);
     let rule = if trailing? { StopRule::Trailing { distance, from_start, stages } } else { StopRule::Fixed };
     Some(PlanSettings {

@@ -12,6 +12,9 @@ use aegis_model::{Label, Text};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The key of the address for messages; its value may carry a secret.
+pub(super) const NOTIFY: &str = "live.notify";
+
 /// The live run.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
@@ -45,10 +48,29 @@ impl Live {
 }
 
 fn time(layers: &mut Layers, key: &str) -> Option<Duration> {
+    time_from(layers, key, 0)
+}
+
+/// A time of at least so many ms.
+fn time_from(layers: &mut Layers, key: &str, least_ms: i64) -> Option<Duration> {
     layers.one(&format!("live.protocol.{key}"), |text| {
-        let ns = values::span(text)?;
+        let ns = values::span_from(least_ms)(text)?;
         u64::try_from(ns).map(Duration::from_nanos).map_err(|_| format!("{text:?} is below zero"))
     })
+}
+
+/// The first and the longest of pauses that double: the first above zero, the longest no shorter.
+fn pauses(layers: &mut Layers, least: &str, most: &str) -> Option<(Duration, Duration)> {
+    let (first, longest) = (time_from(layers, least, 1), time_from(layers, most, 1));
+    let (first, longest) = (first?, longest?);
+    let path = format!("live.protocol.{most}");
+    if longest < first
+        && let Some(leaf) = layers.ask(&path)
+    {
+        layers.wrong(&path, &leaf, &format!("must be at least live.protocol.{least}, {first:?}"));
+        return None;
+    }
+    Some((first, longest))
 }
 
 fn count(layers: &mut Layers, key: &str) -> Option<u32> {
@@ -82,7 +104,7 @@ pub(super) fn live(layers: &mut Layers) -> Option<Live> {
         }
     });
     let quote = layers.label("live.quote");
-    let price_age_ns = layers.one("live.price_age", values::span);
+    let price_age_ns = layers.one("live.price_age", values::span_from(1));
     let last_price = layers.one("live.reference", |text| match text {
         "bid" => Ok(false),
         "last" => Ok(true),
@@ -95,10 +117,11 @@ pub(super) fn live(layers: &mut Layers) -> Option<Live> {
     let key_env = layers.text("live.key_env");
     let secret_env = layers.text("live.secret_env");
     let secret_file = layers.text("live.secret_file");
-    let notify = layers.one("live.notify", |text| match text {
+    let notify = layers.one(NOTIFY, |text| match text {
         "none" | "" => Ok(None),
         url if url.starts_with("http://") || url.starts_with("https://") => Ok(Some(url.to_owned())),
-        _ => Err(format!("{text:?} is neither none nor an http address")),
+        // It may carry a secret, so it is not repeated.
+        _ => Err("it is neither none nor an http address".to_owned()),
     });
     let accept = layers.one("live.accept_unguarded_downtime", values::yes_no);
     let quotes = layers.one("live.quotes", |text| match text {
@@ -112,6 +135,31 @@ pub(super) fn live(layers: &mut Layers) -> Option<Live> {
         "last" => Ok(RefPriceType::LastPrice),
         _ => Err(format!("{text:?} is not mark, index or last")),
     });
+    let engine = engine::settings(layers, "live");
+    let connect = time_from(layers, "connect", 10);
+    let deadline = time_from(layers, "deadline", 10);
+    let write_wait = time(layers, "write_wait");
+    let idle_close = time_from(layers, "idle_close", 10);
+    let warm_every = time_from(layers, "warm_every", 10);
+    let read_tries = count(layers, "read_tries");
+    let read_retry = time(layers, "read_retry");
+    let nonce_window = time_from(layers, "nonce_window", 100);
+    let absence_margin = time_from(layers, "absence_margin", 10);
+    let record_look = time(layers, "record_look");
+    let record_tries = count(layers, "record_tries");
+    let lookup_overlap = time(layers, "lookup_overlap");
+    let trades_overlap = time(layers, "trades_overlap");
+    let trades_lag = time(layers, "trades_lag");
+    let balance_rounds = count(layers, "balance_rounds");
+    let connect_pause = time(layers, "connect_pause");
+    let login = time_from(layers, "login", 10);
+    let watchdog = time_from(layers, "watchdog", 100);
+    let restart_pause = time(layers, "restart_pause");
+    let rate_speed = count(layers, "rate_speed");
+    let missed_every = time_from(layers, "missed_every", 1);
+    let reconnect = pauses(layers, "reconnect_min", "reconnect_max");
+    let backoff = pauses(layers, "backoff_min", "backoff_max");
+    let ((reconnect_min, reconnect_max), (backoff_min, backoff_max)) = (reconnect?, backoff?);
     let wire = wire::Settings {
         rest: rest.map(|root| if root.ends_with('/') { root } else { root + "/" })?,
         user: user?,
@@ -119,33 +167,33 @@ pub(super) fn live(layers: &mut Layers) -> Option<Live> {
         instruments: instruments?,
         quotes: quotes?,
         trigger_price: trigger_price?,
-        connect: time(layers, "connect")?,
-        deadline: time(layers, "deadline")?,
-        write_wait: time(layers, "write_wait")?,
-        idle_close: time(layers, "idle_close")?,
-        warm_every: time(layers, "warm_every")?,
-        read_tries: count(layers, "read_tries")?,
-        read_retry: time(layers, "read_retry")?,
-        nonce_window: time(layers, "nonce_window")?,
-        absence_margin: time(layers, "absence_margin")?,
-        record_look: time(layers, "record_look")?,
-        record_tries: count(layers, "record_tries")?,
-        lookup_overlap: time(layers, "lookup_overlap")?,
-        trades_overlap: time(layers, "trades_overlap")?,
-        trades_lag: time(layers, "trades_lag")?,
-        balance_rounds: count(layers, "balance_rounds")?,
-        connect_pause: time(layers, "connect_pause")?,
-        login: time(layers, "login")?,
-        watchdog: time(layers, "watchdog")?,
-        reconnect_min: time(layers, "reconnect_min")?,
-        reconnect_max: time(layers, "reconnect_max")?,
-        restart_pause: time(layers, "restart_pause")?,
-        backoff_min: time(layers, "backoff_min")?,
-        backoff_max: time(layers, "backoff_max")?,
-        rate_speed: count(layers, "rate_speed")?,
-        missed_every: time(layers, "missed_every")?,
+        connect: connect?,
+        deadline: deadline?,
+        write_wait: write_wait?,
+        idle_close: idle_close?,
+        warm_every: warm_every?,
+        read_tries: read_tries?,
+        read_retry: read_retry?,
+        nonce_window: nonce_window?,
+        absence_margin: absence_margin?,
+        record_look: record_look?,
+        record_tries: record_tries?,
+        lookup_overlap: lookup_overlap?,
+        trades_overlap: trades_overlap?,
+        trades_lag: trades_lag?,
+        balance_rounds: balance_rounds?,
+        connect_pause: connect_pause?,
+        login: login?,
+        watchdog: watchdog?,
+        reconnect_min,
+        reconnect_max,
+        restart_pause: restart_pause?,
+        backoff_min,
+        backoff_max,
+        rate_speed: rate_speed?,
+        missed_every: missed_every?,
     };
-    let mut engine = engine::settings(layers, "live")?;
+    let mut engine = engine?;
     engine.price_age_ns.insert(crate::market::FEED, price_age_ns?);
     if last_price? {
         engine.last_price_feeds.insert(crate::market::FEED);

@@ -171,3 +171,73 @@ fn live_without_a_guard_at_the_exchange_must_be_asked_for() {
     assert!(read(vec![alone.clone()]).is_some_and(|why| why.contains("accept_unguarded_downtime")));
     assert_eq!(read(vec![alone, with("AEGIS__LIVE__ACCEPT_UNGUARDED_DOWNTIME", "true")]), None);
 }
+
+#[test]
+fn what_would_break_an_invariant_is_refused_with_the_least_that_is_right() {
+    let spans = [
+        ("engine.answer", "10ms"),
+        ("engine.exit_retry", "10ms"),
+        ("engine.exit_slow", "10ms"),
+        ("engine.lookup", "10ms"),
+        ("engine.stop_push", "1ms"),
+        ("engine.entry_valid", "1ms"),
+        ("engine.entry_lifetime", "1ms"),
+        ("engine.balance_age", "1ms"),
+        ("engine.plan.hold", "1ms"),
+        ("live.engine.answer", "10ms"),
+        ("acts.act2.price_age", "1ms"),
+        ("live.price_age", "1ms"),
+        ("live.protocol.connect", "10ms"),
+        ("live.protocol.deadline", "10ms"),
+        ("live.protocol.idle_close", "10ms"),
+        ("live.protocol.warm_every", "10ms"),
+        ("live.protocol.nonce_window", "100ms"),
+        ("live.protocol.absence_margin", "10ms"),
+        ("live.protocol.login", "10ms"),
+        ("live.protocol.watchdog", "100ms"),
+        ("live.protocol.reconnect_min", "1ms"),
+        ("live.protocol.backoff_min", "1ms"),
+        ("live.protocol.missed_every", "1ms"),
+    ];
+    // All at once, so that each is told beside the others.
+    let with = |value: fn(&'static str) -> &'static str| {
+        spans.iter().map(|(key, least)| format!("{key} = \"{}\"\n", value(least))).collect::<String>()
+    };
+    let told = wrong(&with(|_| "0"));
+    for (key, least) in spans {
+        let line = told.lines().find(|line| line.trim_start().starts_with(&format!("{key} ("))).unwrap_or("");
+        assert!(line.ends_with(&format!("\"0\" is too short: at least {least}")), "{key} in {told}");
+    }
+    plain(&with(|least| least));
+    for (line, part) in [
+        ("engine.lookup = \"-2s\"", "not a time span"),
+        ("engine.takeover = \"101%\"", "outside 0 to 1"),
+        ("engine.takeover = \"-1%\"", "outside 0 to 1"),
+        ("engine.plan.take_profit = \"-1%\"", "not above zero"),
+        ("engine.plan.take_profit = \"0%\"", "not above zero"),
+        ("engine.plan.atr_multiple = \"-2\"", "not above zero"),
+        ("acts.act1.price_age = \"0 intervals\"", "not above zero"),
+        ("live.protocol.reconnect_max = \"500ms\"", "at least live.protocol.reconnect_min"),
+        ("live.protocol.backoff_max = \"500ms\"", "at least live.protocol.backoff_min"),
+    ] {
+        let told = wrong(line);
+        assert!(told.contains(part) && told.contains("1 error(s)"), "{line}: {told}");
+    }
+    plain("engine.takeover_after = \"0\"\nengine.takeover = \"100%\"\nengine.reconcile = \"0\"\n");
+    plain("live.protocol.nonce_window = \"600ms\"\nlive.engine.lookup = \"50ms\"\n");
+}
+
+#[test]
+fn an_address_for_messages_is_neither_shown_nor_recorded() {
+    let url = "https://hooks.example/T000/AEGISdemoSecret";
+    let config = plain(&format!("[live]\nnotify = \"{url}\"\n"));
+    assert_eq!(config.live.notify.as_deref(), Some(url));
+    let line = config.effective.lines().find(|line| line.starts_with("live.notify = ")).expect("told");
+    assert!(line.starts_with("live.notify = \"set\""), "{line}");
+    assert!(!config.effective.contains("AEGISdemoSecret"));
+    let recorded = config.live.recorded.iter().find(|(key, _)| key.as_str() == "notify").expect("recorded");
+    assert_eq!(recorded.1.as_str(), "set");
+    assert!(plain("").effective.contains("live.notify = \"none\""));
+    let told = wrong("[live]\nnotify = \"hooks.example/AEGISdemoSecret\"\n");
+    assert!(told.contains("live.notify") && !told.contains("AEGISdemoSecret"), "{told}");
+}

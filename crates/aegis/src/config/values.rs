@@ -60,6 +60,22 @@ pub(crate) fn span(text: &str) -> Result<i64, String> {
     number.checked_mul(unit).ok_or_else(wrong)
 }
 
+/// A time span of at least so many ms.
+pub(crate) fn span_from(least_ms: i64) -> impl Fn(&str) -> Result<i64, String> + Copy {
+    move |text| match span(text)? {
+        ns if ns < least_ms * (SECOND / 1000) => Err(format!("{text:?} is too short: at least {least_ms}ms")),
+        ns => Ok(ns),
+    }
+}
+
+/// A ratio above zero.
+pub(crate) fn rate_above_zero(text: &str) -> Result<Rate, String> {
+    match rate(text)? {
+        rate if rate.is_positive() => Ok(rate),
+        _ => Err(format!("{text:?} is not above zero")),
+    }
+}
+
 /// How old a price may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Age {
@@ -72,8 +88,11 @@ pub(crate) enum Age {
 /// A time span, or `2.5 intervals`.
 pub(crate) fn age(text: &str) -> Result<Age, String> {
     match text.trim().strip_suffix("intervals") {
-        Some(number) => decimal(number.trim()).map(Age::Intervals),
-        None => span(text).map(Age::Span),
+        Some(number) => match decimal(number.trim())? {
+            number if number.is_positive() => Ok(Age::Intervals(number)),
+            _ => Err(format!("{text:?} is not above zero")),
+        },
+        None => span_from(1)(text).map(Age::Span),
     }
 }
 
