@@ -1,6 +1,7 @@
 //! Messages for people, posted to an address: `{"number", "about", "text"}`, one after the other in the order of their
 //! numbers. An answer of 2xx is a delivery; anything else is tried again, ever more slowly, and holds up what comes
-//! after it. A message that was taken and not confirmed comes again with the same number: that is how a receiver knows
+//! after it. A message that the receiver refuses for what it is (4xx) is given up after a few tries and the next ones
+//! go on: it is not delivered, so it stays in the journal's outbox and is asked for again after a restart. A message that was taken and not confirmed comes again with the same number: that is how a receiver knows
 //! a repeat. What was not delivered stands in the journal's outbox and is asked for again after a restart.
 //!
 //! The address may carry a secret, so it is never logged.
@@ -16,6 +17,8 @@ use tokio::sync::{Notify, watch};
 
 /// Messages that may wait; more are refused and stay in the journal's outbox.
 const WAITING_MAX: usize = 4_096;
+/// Refusals of one message after which the next ones go on without it.
+const REFUSALS_MAX: u32 = 5;
 /// How long a delivery waits for room in the engine's queue before it looks again.
 const ROOM_PAUSE: Duration = Duration::from_millis(10);
 
@@ -131,6 +134,11 @@ impl Sink {
     }
 }
 
+/// Whether a status says that the same message will never be taken.
+fn is_refusal(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
+}
+
 async fn post_all(settings: &Settings, outbox: &Outbox, delivered: &Delivered) {
     let built = reqwest::Client::builder()
         .timeout(settings.deadline)
@@ -143,6 +151,7 @@ async fn post_all(settings: &Settings, outbox: &Outbox, delivered: &Delivered) {
         Err(e) => return tracing::error!("messages cannot be posted: {}", e.without_url()),
     };
     let mut failures = 0;
+    let mut refusals = 0;
     loop {
         let first = outbox.waiting().first_key_value().map(|(number, text)| (*number, text.clone()));
         let Some((number, text)) = first else {
@@ -153,17 +162,26 @@ async fn post_all(settings: &Settings, outbox: &Outbox, delivered: &Delivered) {
         let post = client.post(&settings.url).header("content-type", "application/json").body(body);
         let why = match post.send().await {
             Ok(response) if response.status().is_success() => {
-                failures = 0;
+                (failures, refusals) = (0, 0);
                 while !delivered(number) {
                     tokio::time::sleep(ROOM_PAUSE).await;
                 }
                 outbox.waiting().remove(&number);
                 continue;
             }
-            Ok(response) => format!("HTTP {}", response.status().as_u16()),
+            Ok(response) => {
+                refusals += u32::from(is_refusal(response.status().as_u16()));
+                format!("HTTP {}", response.status().as_u16())
+            }
             Err(e) => e.without_url().to_string(),
         };
         failures += 1;
+        if refusals >= REFUSALS_MAX {
+            tracing::error!(number, "a message is refused and stays in the journal's outbox: {why}");
+            (failures, refusals) = (0, 0);
+            outbox.waiting().remove(&number);
+            continue;
+        }
         let pause = jittered(settings.retry_min, settings.retry_max, failures, draw());
         tracing::warn!(number, failures, ?pause, "a message was not taken: {why}");
         tokio::time::sleep(pause).await;

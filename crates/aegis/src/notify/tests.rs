@@ -51,7 +51,7 @@ fn settings(url: String) -> Settings {
 
 #[test]
 fn messages_arrive_in_order_and_only_2xx_is_a_delivery() {
-    let (url, posted) = server(vec![500, 0, 404, 201]);
+    let (url, posted) = server(vec![500, 0, 404, 408, 429, 425, 503, 201]);
     let (sender, delivered) = sync_channel(16);
     let sink = Sink::start(settings(url), Box::new(move |number| sender.try_send(number).is_ok())).unwrap();
     for number in 3..=5 {
@@ -62,8 +62,26 @@ fn messages_arrive_in_order_and_only_2xx_is_a_delivery() {
     assert_eq!(numbers, [3, 4, 5]);
     let seen: Vec<serde_json::Value> = posted.try_iter().collect();
     let numbers: Vec<u64> = seen.iter().map(|body| body["number"].as_u64().unwrap()).collect();
-    assert_eq!(numbers, [3, 3, 3, 3, 4, 5], "the first is tried until it is taken, and holds up the rest");
+    assert_eq!(
+        numbers,
+        [3, 3, 3, 3, 3, 3, 3, 3, 4, 5],
+        "the first is tried until it is taken, and holds up the rest"
+    );
     assert_eq!(seen[0], serde_json::json!({"number": 3, "about": "test", "text": "message 3"}));
+    sink.shutdown();
+    assert!(delivered.try_recv().is_err());
+}
+
+#[test]
+fn a_message_that_is_refused_holds_up_the_next_ones_for_a_few_tries_only() {
+    let (url, posted) = server(vec![400, 404, 500, 410, 401, 403]);
+    let (sender, delivered) = sync_channel(16);
+    let sink = Sink::start(settings(url), Box::new(move |number| sender.try_send(number).is_ok())).unwrap();
+    sink.deliver(3, Text::new("too much for the receiver")).unwrap();
+    sink.deliver(4, Text::new("the next")).unwrap();
+    assert_eq!(delivered.recv_timeout(PATIENCE).unwrap(), 4, "what was refused is not delivered");
+    let numbers: Vec<u64> = posted.try_iter().map(|body| body["number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [3, 3, 3, 3, 3, 3, 4], "five refusals, and a failure that is none");
     sink.shutdown();
     assert!(delivered.try_recv().is_err());
 }
