@@ -16,6 +16,8 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("paper", &["model"]),
     ("node", &["model", "journal"]),
     ("forensics", &["projection", "model", "journal"]),
+    // It runs the program's own client of the exchange, by naming its files; it links nothing of the program.
+    ("sim", &["model", "journal", "projection", "cryptocom", "engine", "paper", "node"]),
     (
         "aegis",
         &["model", "journal", "projection", "cryptocom", "signal", "engine", "paper", "node", "forensics"],

@@ -112,6 +112,29 @@ impl MemStorage {
         MemStorage { disk: Arc::new(Mutex::new(disk)), process, handle: 0, spare: None }
     }
 
+    /// An independent copy of the disk as its platter has it: what no power cut can take back, and nothing else.
+    pub fn platter(&self) -> MemStorage {
+        let copy = self.fork();
+        guard(&copy.disk).forget_unsynced();
+        copy
+    }
+
+    /// While `true`, the disk is copied as it is before every changing operation; [`MemStorage::take_images`] hands
+    /// the copies out, each a crash between two operations.
+    pub fn keep_images(&self, keep: bool) {
+        guard(&self.disk).images = keep.then(Vec::new);
+    }
+
+    /// The copies made since the last time, oldest first.
+    pub fn take_images(&self) -> Vec<MemStorage> {
+        let images = guard(&self.disk).images.as_mut().map(std::mem::take).unwrap_or_default();
+        let storage = |disk: Disk| {
+            let process = disk.process;
+            MemStorage { disk: Arc::new(Mutex::new(disk)), process, handle: 0, spare: None }
+        };
+        images.into_iter().map(storage).collect()
+    }
+
     /// Changing operations so far: creations, allocations, writes, stores, cuts, syncs, renames, removals.
     pub fn ops(&self) -> u64 {
         guard(&self.disk).ops

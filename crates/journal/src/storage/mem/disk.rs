@@ -60,6 +60,8 @@ pub(super) struct Disk {
     pub(super) full: bool,
     /// No process can open anything more.
     pub(super) handles_used_up: bool,
+    /// Copies made before each changing operation, while they are wanted.
+    pub(super) images: Option<Vec<Disk>>,
 }
 
 /// EIO, as a device gives it.
@@ -249,6 +251,10 @@ impl Disk {
         if self.process != process || self.crash_at.is_some_and(|at| self.ops >= at) {
             return Err(dead());
         }
+        if let Some(mut images) = self.images.take() {
+            images.push(self.clone());
+            self.images = Some(images);
+        }
         self.ops += 1;
         Ok(())
     }
@@ -299,6 +305,14 @@ impl Disk {
 
     pub(super) fn lookup(&self, name: &str) -> io::Result<u64> {
         self.names.get(name).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// Only the platter remains.
+    pub(super) fn forget_unsynced(&mut self) {
+        self.unsynced_names.clear();
+        self.names = self.platter_names.clone();
+        self.drop_unnamed();
+        self.inodes.values_mut().for_each(Inode::forget_cache);
     }
 
     fn drop_unnamed(&mut self) {

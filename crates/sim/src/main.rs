@@ -1,0 +1,220 @@
+//! `cargo sim`: runs seeds, replays lines, shrinks what fails.
+
+use aegis_sim::{Line, Options, RULES, Stats, run_safely, shrink};
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const USAGE: &str = "usage:
+  cargo sim --seed N                       one seed, twice, with its outcome
+  cargo sim --seeds FROM..TO               these seeds
+  cargo sim --hours H --jobs J [--from N]  seeds until so many hours were simulated
+  cargo sim --seconds S --jobs J [--from N]
+                                           with --minutes M faults last no longer than that
+  cargo sim --replay LINE                  one run with its story (seed:classes:minutes:acts)
+  cargo sim --shrink LINE                  a smaller run that breaks the same rule
+  cargo sim --canary                       a planted fault that must be found
+  cargo sim --rules                        what is checked";
+
+#[derive(Default)]
+struct Wanted {
+    seed: Option<u64>,
+    seeds: Option<(u64, u64)>,
+    hours: Option<u64>,
+    seconds: Option<u64>,
+    jobs: usize,
+    from: u64,
+    minutes: Option<u64>,
+    replay: Option<Line>,
+    shrink: Option<Line>,
+    canary: bool,
+    rules: bool,
+}
+
+fn parse() -> Result<Wanted, String> {
+    let mut wanted = Wanted { jobs: 1, from: 1, ..Wanted::default() };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} wants a value\n{USAGE}"));
+        let number = |text: String| text.parse::<u64>().map_err(|_| format!("{text:?} is no number"));
+        match word.as_str() {
+            "--seed" => wanted.seed = Some(number(value()?)?),
+            "--seeds" => {
+                let text = value()?;
+                let (from, to) = text.split_once("..").ok_or("--seeds wants FROM..TO")?;
+                wanted.seeds = Some((number(from.to_owned())?, number(to.to_owned())?));
+            }
+            "--hours" => wanted.hours = Some(number(value()?)?),
+            "--seconds" => wanted.seconds = Some(number(value()?)?),
+            "--jobs" => wanted.jobs = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
+            "--minutes" => wanted.minutes = Some(number(value()?)?),
+            "--from" => wanted.from = number(value()?)?,
+            "--replay" => wanted.replay = Some(line(&value()?)?),
+            "--shrink" => wanted.shrink = Some(line(&value()?)?),
+            "--canary" => wanted.canary = true,
+            "--rules" => wanted.rules = true,
+            _ => return Err(USAGE.to_owned()),
+        }
+    }
+    Ok(wanted)
+}
+
+fn line(text: &str) -> Result<Line, String> {
+    match text.parse::<u64>() {
+        Ok(seed) => Ok(Line::of(seed)),
+        Err(_) => text.parse(),
+    }
+}
+
+/// One line, told; whether every rule held.
+fn tell(line: &Line, options: Options) -> bool {
+    let classes: Vec<&str> = line.mask.classes().map(aegis_sim::Class::word).collect();
+    println!("{line}\nfaults: {}", classes.join(", "));
+    let outcome = run_safely(line, options);
+    if !options.tell {
+        outcome.story.iter().for_each(|text| println!("{text}"));
+    }
+    report(&outcome.stats, Duration::ZERO);
+    println!("trace {:016x}", outcome.hash);
+    match outcome.violation {
+        None => {
+            println!("every rule held");
+            true
+        }
+        Some(violation) => {
+            println!("BROKEN {}: {}", violation.rule, violation.words);
+            false
+        }
+    }
+}
+
+fn report(stats: &Stats, took: Duration) {
+    let hours = stats.simulated_ns / 3_600_000_000_000;
+    println!(
+        "{hours} h simulated, {} events, {} starts, {} crash points, {} orders, {} trades, {} records{}",
+        stats.events,
+        stats.starts,
+        stats.crash_points,
+        stats.orders,
+        stats.trades,
+        stats.records,
+        if took.is_zero() { String::new() } else { format!(", {:.1} s", took.as_secs_f64()) }
+    );
+}
+
+/// What all jobs share.
+#[derive(Default)]
+struct Soak {
+    next: AtomicU64,
+    done: AtomicU64,
+    stop: AtomicBool,
+    stats: Mutex<Stats>,
+    failed: Mutex<Vec<(u64, String)>>,
+}
+
+fn soak(wanted: &Wanted) -> bool {
+    let began = Instant::now();
+    let shared = Arc::new(Soak::default());
+    shared.next.store(wanted.seeds.map_or(wanted.from, |(from, _)| from), Ordering::Relaxed);
+    let last = wanted.seeds.map(|(_, to)| to);
+    let most = wanted.minutes.and_then(|minutes| u32::try_from(minutes).ok()).unwrap_or(u32::MAX);
+    // A panic is reported with its seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    let jobs: Vec<_> = (0..wanted.jobs)
+        .map(|_| {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || {
+                while !shared.stop.load(Ordering::Relaxed) {
+                    let seed = shared.next.fetch_add(1, Ordering::Relaxed);
+                    if last.is_some_and(|last| seed >= last) {
+                        return;
+                    }
+                    let whole = Line::of(seed);
+                    let line = Line { minutes: whole.minutes.min(most), ..whole };
+                    let outcome = run_safely(&line, Options::default());
+                    shared.done.fetch_add(1, Ordering::Relaxed);
+                    shared.stats.lock().expect("counts").add(&outcome.stats);
+                    if let Some(violation) = outcome.violation {
+                        let words = format!("{}: {}", violation.rule, violation.words);
+                        println!("\n{line} BROKEN {words}");
+                        shared.failed.lock().expect("failures").push((seed, words));
+                    }
+                }
+            })
+        })
+        .collect();
+    let hour = 3_600_000_000_000_i64;
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        let stats = shared.stats.lock().expect("counts").clone();
+        let seeds = shared.done.load(Ordering::Relaxed);
+        let failed = shared.failed.lock().expect("failures").len();
+        eprint!(
+            "\r{seeds} seeds, {} h simulated, {} crash points, {failed} broken, {:.0} s   ",
+            stats.simulated_ns / hour,
+            stats.crash_points,
+            began.elapsed().as_secs_f64()
+        );
+        let _ = std::io::stderr().flush();
+        let hours = wanted.hours.is_some_and(|hours| (stats.simulated_ns / hour).unsigned_abs() >= hours);
+        let seconds = wanted.seconds.is_some_and(|seconds| began.elapsed().as_secs() >= seconds);
+        if hours || seconds {
+            shared.stop.store(true, Ordering::Relaxed);
+        }
+        if jobs.iter().all(std::thread::JoinHandle::is_finished) {
+            break;
+        }
+    }
+    eprintln!();
+    let stats = shared.stats.lock().expect("counts").clone();
+    report(&stats, began.elapsed());
+    let hours = stats.simulated_ns as u64 / hour.unsigned_abs();
+    let took = began.elapsed().as_secs().max(1);
+    println!(
+        "{} seeds; {} simulated hours an hour of {} jobs",
+        shared.done.load(Ordering::Relaxed),
+        hours * 3600 / took,
+        wanted.jobs
+    );
+    let failed = shared.failed.lock().expect("failures");
+    failed.is_empty()
+}
+
+fn main() -> ExitCode {
+    let wanted = match parse() {
+        Ok(wanted) => wanted,
+        Err(words) => {
+            eprintln!("{words}");
+            return ExitCode::from(2);
+        }
+    };
+    let held = if wanted.rules {
+        RULES.iter().for_each(|(rule, words)| println!("{rule:>4}  {words}"));
+        true
+    } else if let Some(line) = &wanted.replay {
+        tell(line, Options { canary: wanted.canary, tell: true })
+    } else if let Some(line) = &wanted.shrink {
+        std::panic::set_hook(Box::new(|_| {}));
+        let (small, outcome) = shrink(line, Options::default(), 400);
+        outcome.story.iter().for_each(|text| println!("{text}"));
+        println!("{small}");
+        outcome.violation.is_none()
+    } else if wanted.canary {
+        // It must be found: success is a broken rule.
+        !tell(&Line::of(wanted.seed.unwrap_or(1)), Options { canary: true, tell: false })
+    } else if let Some(seed) = wanted.seed {
+        let line = Line::of(seed);
+        let held = tell(&line, Options::default());
+        let again = run_safely(&line, Options::default()).hash;
+        println!("again {again:016x}");
+        held && again == run_safely(&line, Options::default()).hash
+    } else if wanted.hours.is_some() || wanted.seconds.is_some() || wanted.seeds.is_some() {
+        soak(&wanted)
+    } else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,496 @@
+//! What must hold, judged from bytes and facts alone: the journal as it is stored, and the exchange's own ledger.
+//!
+//! It folds facts with a few maps and whole numbers of its own and calls nothing of the product that decides or folds.
+//! Each rule carries the number that it has in the design of faults: S for what must hold always, L for what must hold
+//! once the faults are over.
+
+use crate::plan::{Class, Mask};
+use crate::tape::{self, Raw, Tail};
+use aegis_journal::MemStorage;
+use aegis_model::event::FillSource;
+use aegis_model::input::Place;
+use aegis_model::order::{LookupAnswer, OrderEnd};
+use aegis_model::protection::StopCause;
+use aegis_model::{Actor, Event, Fact, Label, Lsn, Purpose, RecordHead, Side, Timestamp};
+use aegis_paper::{VenueEvent, VenueFact};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A rule that did not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Which rule, such as `S4`.
+    pub rule: &'static str,
+    /// What was seen.
+    pub words: String,
+}
+
+/// The rules that are checked, each with what it says.
+pub const RULES: &[(&str, &str)] = &[
+    ("S1", "an order that leaves has its intent on the platter"),
+    ("S2", "one entry at a time for an instrument, and none while an outcome there is unknown"),
+    ("S3", "an intent has one client order id, and an id one content"),
+    ("S4", "what was durable is there after any crash"),
+    ("S5", "what is recovered is a prefix of what was appended, to the byte"),
+    ("S6", "the state after a start is the fold of the stored bytes, and the live state at that record"),
+    ("S7", "a checkpoint with its tail gives the same state"),
+    ("S8", "no balance is below zero; what is held is what the fills, fees and corrections make"),
+    ("S9", "at the exchange cash and coins add up to the last digit"),
+    ("S10", "each trade counts once, and no trade is booked that did not happen"),
+    ("S11", "what is held is protected, on its way out, or alarmed"),
+    ("S12", "a stop is never loosened unless a person says so"),
+    ("S13", "orders keep to tick, step and minimum, and sells to what is there"),
+    ("S14", "behind a halt no entry is intended or leaves"),
+    ("S16", "an order found absent is absent"),
+    ("S17", "orders of others are left alone"),
+    ("S18", "nothing is corrected where nothing moved from outside"),
+    ("S19", "records are numbered without gaps and their times do not fall"),
+    ("S20", "rot of durable records is never read as a shorter journal"),
+    ("L1", "no outcome is unknown"),
+    ("L2", "the fold holds what the exchange holds"),
+    ("L3", "what is held has its stop where it belongs"),
+    ("L4", "a halt that nobody ordered has an alarm"),
+    ("L5", "every message was delivered"),
+];
+
+/// One order as the journal's facts tell it.
+#[derive(Clone, Debug)]
+struct Known {
+    instrument: u32,
+    entry: bool,
+    ended: bool,
+    unknown: bool,
+    not_sent: bool,
+}
+
+/// One order as the exchange's ledger tells it; conditional ones are numbered behind [`TRIGGERS`].
+#[derive(Clone, Debug)]
+struct Theirs {
+    client: Option<Label>,
+    ours: bool,
+    buy: bool,
+    instrument: u32,
+}
+
+/// Where the oracle numbers conditional orders.
+const TRIGGERS: u64 = 1_000_000_000;
+
+/// What the stored facts say, folded by the oracle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    installation: u64,
+    time: i64,
+    orders: BTreeMap<u64, Known>,
+    clients: BTreeMap<u64, Label>,
+    fills: BTreeSet<(u32, Label)>,
+    stops: BTreeMap<u32, i128>,
+    halted: bool,
+    queued: BTreeSet<u64>,
+    delivered: BTreeSet<u64>,
+}
+
+/// The oracle.
+pub(crate) struct Oracle {
+    mask: Mask,
+    tail: Tail,
+    hashes: Vec<u64>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) view: View,
+    sent: BTreeMap<Label, Place>,
+    judged: usize,
+    trades: BTreeMap<u64, (u32, bool, i128, i128)>,
+    balances: BTreeMap<u16, i128>,
+    exchange_orders: BTreeMap<u64, Theirs>,
+    spawned: BTreeSet<u64>,
+    instruments: BTreeMap<u32, (u16, u16)>,
+    /// Facts of the journal seen so far.
+    pub(crate) facts: u64,
+    /// Offsets of durable records, for rot.
+    pub(crate) places: Vec<(u64, u64, u64)>,
+}
+
+fn hash(raw: &Raw) -> u64 {
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+    let mut eat = |bytes: &[u8]| {
+        for byte in bytes {
+            sum = (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    eat(&raw.lsn.to_le_bytes());
+    eat(&raw.time.to_le_bytes());
+    eat(&raw.cause.to_le_bytes());
+    eat(&raw.kind.to_le_bytes());
+    eat(&[raw.version, raw.actor]);
+    eat(&raw.payload);
+    sum
+}
+
+fn broken<T>(rule: &'static str, words: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation { rule, words: words.into() })
+}
+
+fn event_of(raw: &Raw) -> Result<Event, Violation> {
+    let head = RecordHead {
+        kind: raw.kind,
+        version: raw.version,
+        actor: raw.actor,
+        time: Timestamp(raw.time),
+        cause: Lsn(raw.cause),
+    };
+    Event::decode(head, &raw.payload)
+        .map_err(|e| Violation { rule: "S5", words: format!("record {} cannot be read: {e}", raw.lsn) })
+}
+
+impl Oracle {
+    pub(crate) fn new(mask: Mask) -> Oracle {
+        Oracle {
+            mask,
+            tail: Tail::default(),
+            hashes: Vec::new(),
+            events: Vec::new(),
+            view: View::default(),
+            sent: BTreeMap::new(),
+            judged: 0,
+            trades: BTreeMap::new(),
+            balances: BTreeMap::new(),
+            exchange_orders: BTreeMap::new(),
+            spawned: BTreeSet::new(),
+            instruments: BTreeMap::new(),
+            facts: 0,
+            places: Vec::new(),
+        }
+    }
+
+    fn outside(&self) -> bool {
+        [Class::Manual, Class::Foreign, Class::Flows].iter().any(|class| self.mask.has(*class))
+    }
+
+    /// How many records are stored.
+    pub(crate) fn stored(&self) -> u64 {
+        self.hashes.len() as u64
+    }
+
+    /// Records appended by a step.
+    pub(crate) fn appended(&mut self, disk: &MemStorage) -> Result<(), Violation> {
+        for raw in self.tail.follow(disk, true) {
+            self.facts += 1;
+            self.take(&raw, true)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, raw: &Raw, live: bool) -> Result<(), Violation> {
+        if raw.lsn != self.stored() + 1 || raw.time < self.view.time {
+            return broken("S19", format!("record {} behind {}", raw.lsn, self.stored()));
+        }
+        self.view.time = raw.time;
+        let event = event_of(raw)?;
+        self.hashes.push(hash(raw));
+        self.places.push((raw.segment, raw.offset, raw.payload.len() as u64));
+        let judged = if live { self.judge(&event) } else { Ok(()) };
+        self.fold(&event);
+        self.events.push(event);
+        judged
+    }
+
+    /// What a start finds: `durable` records must be there, and all of it was appended before.
+    pub(crate) fn recovered(&mut self, disk: &MemStorage, durable: u64) -> Result<(), Violation> {
+        let (all, tail) = tape::scan(disk);
+        self.prefix(&all, durable)?;
+        self.hashes.clear();
+        self.events.clear();
+        self.places.clear();
+        self.view = View::default();
+        self.tail = tail;
+        all.iter().try_for_each(|raw| self.take(raw, false))
+    }
+
+    /// S4 and S5 for a list of recovered records.
+    pub(crate) fn prefix(&self, all: &[Raw], durable: u64) -> Result<(), Violation> {
+        if (all.len() as u64) < durable {
+            return broken("S4", format!("{durable} records were durable and {} are there", all.len()));
+        }
+        for (at, raw) in all.iter().enumerate() {
+            if self.hashes.get(at) != Some(&hash(raw)) {
+                return broken("S5", format!("record {} is not what was appended", raw.lsn));
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&self, order: u64) -> Option<Label> {
+        self.view.clients.get(&order).copied()
+    }
+
+    /// Rules about one new fact, before it is folded.
+    fn judge(&self, event: &Event) -> Result<(), Violation> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "rules are about some facts only")]
+        match &event.fact {
+            Fact::OrderIntended(fact) => {
+                if self.view.orders.contains_key(&fact.order.0) {
+                    return broken("S3", format!("order number {} is intended twice", fact.order.0));
+                }
+                let entry = matches!(fact.purpose, Purpose::Entry);
+                if !entry {
+                    return Ok(());
+                }
+                if self.view.halted {
+                    return broken("S14", format!("entry {} is intended in a halt", fact.order.0));
+                }
+                let here = |known: &&Known| known.instrument == fact.instrument.0 && !known.ended;
+                if self.view.orders.values().filter(here).any(|known| known.unknown || known.entry) {
+                    return broken("S2", format!("entry {} beside one that is not settled", fact.order.0));
+                }
+            }
+            Fact::OrderResent(fact) => {
+                let entry = self.view.orders.get(&fact.order.0).is_some_and(|known| known.entry);
+                if entry && self.view.halted {
+                    return broken("S14", format!("entry {} goes out again in a halt", fact.order.0));
+                }
+            }
+            Fact::OrderLookedUp(fact) if fact.answer == LookupAnswer::Absent => {
+                let name = self.name(fact.order.0);
+                if self.exchange_orders.values().any(|order| order.client == name) {
+                    return broken("S16", format!("order {} is called absent and exists", fact.order.0));
+                }
+            }
+            Fact::FillBooked(fact) => {
+                if self.view.fills.contains(&(fact.instrument.0, fact.trade.0)) {
+                    return broken("S10", format!("trade {} is booked twice", fact.trade.0));
+                }
+                let number = fact.trade.0.as_str().parse::<u64>().unwrap_or(0) % 1_000_000_000;
+                let buy = fact.side == Side::Buy;
+                match self.trades.get(&number) {
+                    Some((_, bought, price, quantity))
+                        if (*bought, *price, *quantity)
+                            == (buy, fact.price.0.units(), fact.quantity.0.units()) => {}
+                    Some(_) | None => {
+                        return broken("S10", format!("trade {} never happened so", fact.trade.0));
+                    }
+                }
+                if fact.source == FillSource::External && !self.outside() {
+                    return broken("S18", format!("trade {} is called external", fact.trade.0));
+                }
+            }
+            Fact::StopMoved(fact) => {
+                let before = self.view.stops.get(&fact.instrument.0);
+                let lower = before.is_some_and(|before| fact.stop.0.units() < *before);
+                if lower && fact.why != StopCause::Commanded {
+                    return broken("S12", format!("the stop falls to {}", fact.stop));
+                }
+            }
+            Fact::CorrectionBooked(fact) if !self.outside() => {
+                return broken("S18", format!("a correction of {} and nothing moved", fact.quantity));
+            }
+            Fact::HoldingQuarantined(fact) if !self.outside() && fact.quantity.is_positive() => {
+                return broken("S18", format!("{} quarantined and nothing moved", fact.quantity));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, event: &Event) {
+        let installation = self.view.installation;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the oracle remembers little")]
+        match &event.fact {
+            Fact::JournalCreated(fact) => self.view.installation = fact.installation,
+            Fact::OrderIntended(fact) => {
+                let known = Known {
+                    instrument: fact.instrument.0,
+                    entry: matches!(fact.purpose, Purpose::Entry),
+                    ended: false,
+                    unknown: false,
+                    not_sent: false,
+                };
+                self.view.orders.insert(fact.order.0, known);
+                let text = format!("{installation:010x}-{:08x}-{}", fact.run, fact.order.0);
+                self.view.clients.insert(fact.order.0, Label::lossy(&text));
+            }
+            Fact::OrderUnknown(fact) => self.change(fact.order.0, |known| known.unknown = true),
+            Fact::OrderAcknowledged(fact) => self.change(fact.order.0, |known| known.unknown = false),
+            Fact::OrderResent(fact) => self.change(fact.order.0, |known| known.unknown = false),
+            Fact::OrderLookedUp(fact) if fact.answer == LookupAnswer::Present => {
+                self.change(fact.order.0, |known| known.unknown = false);
+            }
+            Fact::OrderRejected(fact) => self.change(fact.order.0, |known| known.unknown = false),
+            Fact::OrderEnded(fact) => {
+                let not_sent = fact.end == OrderEnd::NotSent;
+                self.change(fact.order.0, |known| {
+                    known.ended = true;
+                    known.unknown = false;
+                    known.not_sent = not_sent;
+                });
+            }
+            Fact::FillBooked(fact) => {
+                self.view.fills.insert((fact.instrument.0, fact.trade.0));
+                self.change(fact.order.0, |known| known.unknown = false);
+            }
+            Fact::StopArmed(fact) => {
+                self.view.stops.insert(fact.instrument.0, fact.stop.0.units());
+            }
+            Fact::StopMoved(fact) => {
+                self.view.stops.insert(fact.instrument.0, fact.stop.0.units());
+            }
+            Fact::StopRetired(fact) => {
+                self.view.stops.remove(&fact.instrument.0);
+            }
+            Fact::TradingHalted(_) => self.view.halted = true,
+            Fact::TradingEnabled(_) => self.view.halted = false,
+            Fact::MessageQueued(fact) => {
+                self.view.queued.insert(fact.number);
+            }
+            Fact::MessageDelivered(fact) => {
+                self.view.delivered.insert(fact.number);
+            }
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, order: u64, how: impl FnOnce(&mut Known)) {
+        if let Some(known) = self.view.orders.get_mut(&order) {
+            how(known);
+        }
+    }
+
+    /// An order leaves: its intent is on the platter, under this id, with this content; not in a halt.
+    pub(crate) fn leaves(&mut self, disk: &MemStorage, place: &Place) -> Result<(), Violation> {
+        let name = place.client.label();
+        match self.sent.insert(name, *place) {
+            Some(before) if before != *place => {
+                return broken("S3", format!("{name} left before with another content"));
+            }
+            Some(_) | None => {}
+        }
+        if self.view.halted && place.side == Side::Buy {
+            return broken("S14", format!("{name} leaves in a halt"));
+        }
+        let (records, _) = tape::scan(&disk.platter());
+        for raw in records.iter().rev() {
+            if let Fact::OrderIntended(fact) = event_of(raw)?.fact
+                && fact.order == place.client.order
+                && fact.run == place.client.run
+            {
+                let same = fact.quantity == place.quantity && fact.side == place.side;
+                return if same { Ok(()) } else { broken("S1", format!("{name} is not what was intended")) };
+            }
+        }
+        broken("S1", format!("{name} leaves and its intent is not on the platter"))
+    }
+
+    /// New facts of the exchange.
+    pub(crate) fn exchange(&mut self, ledger: &[VenueEvent]) -> Result<(), Violation> {
+        while let Some(event) = ledger.get(self.judged) {
+            self.judged += 1;
+            self.take_exchange(event)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, asset: u16, units: i128) -> Result<(), Violation> {
+        let balance = self.balances.entry(asset).or_default();
+        *balance += units;
+        if *balance < 0 {
+            return broken("S8", format!("asset {asset} at the exchange is below zero"));
+        }
+        Ok(())
+    }
+
+    fn take_exchange(&mut self, event: &VenueEvent) -> Result<(), Violation> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the oracle reads what moves money and orders")]
+        match &event.fact {
+            VenueFact::FundsMoved(fact) => self.add(fact.asset.0, fact.quantity.0.units())?,
+            VenueFact::InstrumentListed(fact) => {
+                self.instruments.insert(fact.instrument.0, (fact.spec.base.0, fact.spec.quote.0));
+            }
+            VenueFact::OrderAccepted(fact) => {
+                self.arrives(fact.client)?;
+                self.know(fact.order, fact.client, fact.side, fact.instrument.0);
+            }
+            VenueFact::TriggerAccepted(fact) => {
+                self.arrives(fact.client)?;
+                self.know(TRIGGERS + fact.trigger, fact.client, fact.side, fact.instrument.0);
+            }
+            VenueFact::TriggerSent(fact) => {
+                self.spawned.insert(fact.order);
+                let ours = self.exchange_orders.get(&(TRIGGERS + fact.trigger)).is_some_and(|o| o.ours);
+                if let Some(order) = self.exchange_orders.get_mut(&fact.order) {
+                    order.ours |= ours;
+                }
+            }
+            VenueFact::OrderRejected(fact) => {
+                self.know(fact.order, fact.client, fact.side, fact.instrument.0);
+                let owned = self.exchange_orders.get(&fact.order).is_some_and(|order| order.ours);
+                // A sell of what is below the minimum is answered by the exchange, and rule 17 keeps the rest as dust.
+                let wrong = matches!(fact.code, 213 | 308) || fact.side == Side::Buy && fact.code == 415;
+                if owned && wrong && !self.mask.has(Class::TickSize) {
+                    return broken("S13", format!("order {} is refused: {}", fact.order, fact.text));
+                }
+                if owned && fact.side == Side::Sell && fact.code == 306 && !self.outside() {
+                    return broken("S13", format!("order {} sells more than is there", fact.order));
+                }
+            }
+            VenueFact::OrderCancelled(fact) => {
+                let owned = self.exchange_orders.get(&fact.order).is_some_and(|order| order.ours);
+                if !owned && event.actor != Actor::Operator {
+                    return broken("S17", format!("order {} of somebody else is cancelled", fact.order));
+                }
+            }
+            VenueFact::OrderTraded(fact) => {
+                let Some(order) = self.exchange_orders.get(&fact.order) else {
+                    return broken("S9", format!("trade {} of no order", fact.trade));
+                };
+                let (buy, instrument) = (order.buy, order.instrument);
+                let (quantity, value) = (fact.quantity.0.units(), fact.value.0.units());
+                self.trades.insert(fact.trade, (instrument, buy, fact.price.0.units(), quantity));
+                let (base, quote) = self.instruments.get(&instrument).copied().unwrap_or_default();
+                let sign = if buy { 1 } else { -1 };
+                self.move_coins(base, sign * quantity);
+                self.move_coins(quote, -sign * value);
+                self.move_coins(fact.fee_asset.0, -fact.fee.0.units());
+                for asset in [base, quote] {
+                    self.add(asset, 0)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn move_coins(&mut self, asset: u16, units: i128) {
+        *self.balances.entry(asset).or_default() += units;
+    }
+
+    fn know(&mut self, number: u64, client: Option<Label>, side: Side, instrument: u32) {
+        let ours = client.is_some_and(|name| self.sent.contains_key(&name)) || self.spawned.contains(&number);
+        self.exchange_orders.insert(number, Theirs { client, ours, buy: side == Side::Buy, instrument });
+    }
+
+    fn arrives(&self, client: Option<Label>) -> Result<(), Violation> {
+        match client.filter(|name| self.not_sent(*name)) {
+            Some(name) => broken("S16", format!("{name} was found absent and given up, and arrives")),
+            None => Ok(()),
+        }
+    }
+
+    /// S9: what the exchange shows is what its ledger adds up to.
+    pub(crate) fn adds_up(&self, shown: impl Iterator<Item = (u16, i128)>) -> Result<(), Violation> {
+        for (asset, units) in shown {
+            let ours = self.balances.get(&asset).copied().unwrap_or_default();
+            if ours != units {
+                return broken("S9", format!("asset {asset}: the ledger makes {ours}, shown are {units}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn not_sent(&self, name: Label) -> bool {
+        let number = name.as_str().rsplit('-').next().and_then(|n| n.parse::<u64>().ok());
+        let known = number.and_then(|number| self.view.orders.get(&number));
+        known.is_some_and(|known| known.not_sent) && number.and_then(|number| self.name(number)) == Some(name)
+    }
+
+    /// Messages that were queued and never delivered.
+    pub(crate) fn undelivered(&self) -> Vec<u64> {
+        self.view.queued.difference(&self.view.delivered).copied().collect()
+    }
+}
