@@ -78,6 +78,8 @@ impl Engine {
     }
 
     fn acknowledge(&mut self, order: OrderId, venue_order: Option<VenueOrderId>) {
+        // A row of a released order may not know the id of the trigger that released it.
+        let venue_order = venue_order.filter(|id| *id != VenueOrderId::default());
         let Some(known) = self.state.order(order) else { return };
         let open = matches!(known.status, OrderStatus::Acknowledged | OrderStatus::PartiallyFilled);
         let named = known.venue_order.is_some() || venue_order.is_none();
