@@ -4,15 +4,38 @@ use super::support::*;
 use aegis_engine::Settings;
 use aegis_engine::settings::Guarding;
 use aegis_model::event::AlarmKind;
-use aegis_model::input::{Answer, Lookup, Reported, RowStatus, VenueSnapshot};
+use aegis_model::input::{Answer, ListedInstrument, Lookup, Reported, RowStatus, VenueSnapshot};
 use aegis_model::order::RejectClass;
 use aegis_model::{Command, Effect, Fact, Input, Machine, OrderKind, Report, Side, VenueOrderId};
 use aegis_tests::exchange::Fills;
 use aegis_tests::world::{id, story_settings};
-use aegis_tests::{World, quantity};
+use aegis_tests::{World, price, quantity, rate};
+
 const BTC: &str = "BTC_USDT";
+
 fn guarded(guarding: Guarding) -> World {
     World::with(Settings { guarding, ..story_settings() })
+}
+
+/// An entry that rests, and the report of its fill, which the story delivers.
+fn resting_entry(w: &mut World) -> Input {
+    w.tick(BTC, "50000");
+    w.exchange.fills = Some(Fills::Nothing);
+    w.buy(BTC, "0.5");
+    let client = w.state().orders.values().find(|o| o.side == Side::Buy).expect("the entry").client;
+    let at = w.exchange.orders.iter().position(|o| o.client == Some(client)).expect("at the exchange");
+    let trade = w.exchange.execute(at, quantity("0.5"), price("50000"), w.now);
+    Input::Report(Report { client, venue_order: None, what: Reported::Filled(trade) })
+}
+
+/// It fills while the exchange puts everything off: no stop comes to rest.
+fn holding_with_its_stop_put_off(guarding: Guarding) -> World {
+    let mut w = guarded(guarding);
+    let filled = resting_entry(&mut w);
+    w.exchange.fills = Some(Fills::Refuse(RejectClass::Later));
+    w.give(filled);
+    w.pump();
+    w
 }
 
 #[test]
@@ -33,18 +56,10 @@ fn an_exit_that_was_put_off_is_not_sent_for_what_is_gone() {
     w.wait(5);
     assert_eq!(w.exchange.total("BTC"), quantity("1"), "coins that are not the position's were sold");
 }
+
 #[test]
 fn an_exit_does_not_wait_for_a_stop_that_never_came_to_rest() {
-    let mut w = guarded(Guarding::Both);
-    w.tick(BTC, "50000");
-    w.exchange.fills = Some(Fills::Nothing);
-    w.buy(BTC, "0.5");
-    let o = w.state().orders.values().find(|o| o.side == Side::Buy).expect("e").client;
-    let at = w.exchange.orders.iter().position(|x| x.client == Some(o)).expect("x");
-    w.exchange.fills = Some(Fills::Refuse(RejectClass::Later));
-    let t = w.exchange.execute(at, quantity("0.5"), aegis_tests::price("50000"), w.now);
-    w.give(Input::Report(Report { client: o, venue_order: None, what: Reported::Filled(t) }));
-    w.pump();
+    let mut w = holding_with_its_stop_put_off(Guarding::Both);
     // Live, absence is never "late" while the order goes out again every second: AbsentTooEarly is all that comes.
     w.exchange.failing.push("lookup");
     let n = w.state().last_order;
@@ -60,90 +75,60 @@ fn an_exit_does_not_wait_for_a_stop_that_never_came_to_rest() {
     let resends = w.count(|f| matches!(f, Fact::OrderResent(_)));
     assert!(sells > 0, "no exit was even tried in two minutes; the stop was sent {resends} times more");
 }
+
 #[test]
 fn an_exit_that_keeps_being_put_off_says_so_and_slows_down() {
     let mut w = holding(BTC, "0.5", "50000");
     w.exchange.fills = Some(Fills::Refuse(RejectClass::Later));
     w.tick(BTC, "48000");
     w.wait(3600);
-    let n = w.count(|f| matches!(f, Fact::OrderResent(_)));
+    let sent = w.count(|f| matches!(f, Fact::OrderResent(_)));
     assert!(
         w.state().alarms.contains_key(&(AlarmKind::ExitFailing, Some(id(BTC)))),
-        "resent {n} times, no alarm"
+        "{sent} sends, no alarm"
     );
+    // One, two, four ... thirty-two seconds, then one a minute.
+    assert!((60..=70).contains(&sent), "{sent} sends in an hour");
 }
+
 #[test]
 fn a_stop_that_keeps_being_put_off_leaves_the_engine_on_guard() {
-    let mut w = guarded(Guarding::Exchange);
-    w.tick(BTC, "50000");
-    w.exchange.fills = Some(Fills::Nothing);
-    w.buy(BTC, "0.5");
-    let o = w.state().orders.values().find(|o| o.side == Side::Buy).expect("e").client;
-    let at = w.exchange.orders.iter().position(|x| x.client == Some(o)).expect("x");
-    w.exchange.fills = Some(Fills::Refuse(RejectClass::Later));
-    let t = w.exchange.execute(at, quantity("0.5"), aegis_tests::price("50000"), w.now);
-    w.give(Input::Report(Report { client: o, venue_order: None, what: Reported::Filled(t) }));
-    w.pump();
+    let mut w = holding_with_its_stop_put_off(Guarding::Exchange);
     w.wait(600);
+    let alarm = (AlarmKind::VenueStopMissing, Some(id(BTC)));
+    assert!(w.state().alarms.contains_key(&alarm), "{:?}", w.state().alarms.keys());
     w.tick(BTC, "30000");
     w.wait(60);
-    let decided = w.instrument(BTC).exit_wanted;
-    assert!(
-        decided.is_some() || w.state().alarms.contains_key(&(AlarmKind::VenueStopMissing, Some(id(BTC)))),
-        "no stop, no guard, no alarm"
-    );
+    assert!(w.instrument(BTC).exit_wanted.is_some(), "the engine guards where no stop rests");
 }
+/// How many cancels a decision asks for.
+fn cancels(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Cancel { .. })).count()
+}
+
 #[test]
 fn a_cancel_that_overtook_its_order_goes_out_again_when_the_order_shows() {
     let mut w = guarded(Guarding::Both);
-    w.tick(BTC, "50000");
-    w.exchange.fills = Some(Fills::Nothing);
-    w.buy(BTC, "0.5");
+    let filled = resting_entry(&mut w);
     w.exchange.fills = None;
-    let o = w.state().orders.values().find(|o| o.side == Side::Buy).expect("e").client;
-    let at = w.exchange.orders.iter().position(|x| x.client == Some(o)).expect("x");
-    let t = w.exchange.execute(at, quantity("0.5"), aegis_tests::price("50000"), w.now);
-    let d = w
-        .engine
-        .handle(w.now, &Input::Report(Report { client: o, venue_order: None, what: Reported::Filled(t) }));
-    let stop =
-        d.effects.iter().find_map(|e| if let Effect::Place(p) = e { Some(*p) } else { None }).expect("stop");
-    let d = w
-        .engine
-        .handle(w.now, &Input::Command { by: l("x"), command: Command::Close { instrument: l(BTC) } });
-    let c = d.effects.iter().find(|e| matches!(e, Effect::Cancel { .. })).cloned().expect("cancel");
-    for i in w.exchange.carry_out(&c, w.now) {
-        w.engine.handle(w.now, &i);
+    // The stop is on its way, and so is its cancel, which arrives first.
+    let decided = w.engine.handle(w.now, &filled);
+    let place = |effect: &Effect| if let Effect::Place(place) = effect { Some(*place) } else { None };
+    let stop = decided.effects.iter().find_map(place).expect("a stop");
+    let close = Command::Close { instrument: l(BTC) };
+    let decided = w.engine.handle(w.now, &Input::Command { by: l("x"), command: close });
+    let cancel =
+        decided.effects.iter().find(|e| matches!(e, Effect::Cancel { .. })).expect("a cancel").clone();
+    for refused in w.exchange.carry_out(&cancel, w.now) {
+        assert_eq!(cancels(&w.engine.handle(w.now, &refused).effects), 0, "looked up first");
     }
-    // the create arrives now
-    let reports = w.exchange.place(&stop, w.now);
     let mut again = 0;
-    for r in reports {
-        let d = w.engine.handle(w.now, &Input::Report(r));
-        again += d.effects.iter().filter(|e| matches!(e, Effect::Cancel { .. })).count();
+    for report in w.exchange.place(&stop, w.now) {
+        again += cancels(&w.engine.handle(w.now, &Input::Report(report)).effects);
     }
-    let n = stop.client.order;
-    let d = w.engine.handle(w.now, &Input::LookedUp(n, w.exchange.look_up(stop.client)));
-    again += d.effects.iter().filter(|e| matches!(e, Effect::Cancel { .. })).count();
-    let mut waited = 0;
-    while again == 0 && waited < 30 {
-        waited += 1;
-        w.now = w.now.after(1_000_000_000);
-        let d = w.engine.handle(w.now, &Input::Clock);
-        for e in &d.effects {
-            if matches!(e, Effect::Cancel { .. }) {
-                again += 1;
-            }
-            if matches!(e, Effect::LookUp { .. }) {
-                for i in w.exchange.carry_out(e, w.now) {
-                    let d = w.engine.handle(w.now, &i);
-                    again += d.effects.iter().filter(|e| matches!(e, Effect::Cancel { .. })).count();
-                }
-            }
-        }
-    }
-    assert!(waited < 3, "the cancel went out again after {waited} s");
+    assert_eq!(again, 1, "at once, and once");
 }
+
 #[test]
 fn a_sell_of_a_fired_stop_is_not_taken_for_somebody_elses() {
     let mut w = guarded(Guarding::Both);
@@ -180,6 +165,7 @@ fn a_sell_of_a_fired_stop_is_not_taken_for_somebody_elses() {
     let inferred = w.count(|f| matches!(f, Fact::FillInferred(i) if i.quantity.is_positive()));
     assert_eq!(inferred, 0, "the same execution twice");
 }
+
 #[test]
 fn a_lookup_that_failed_is_asked_again() {
     let mut s = story_settings();
@@ -201,4 +187,58 @@ fn a_lookup_that_failed_is_asked_again() {
     w.exchange.failing.clear();
     w.wait(3600);
     assert_eq!(w.held(BTC), quantity("0"), "an hour later; alarms {:?}", w.state().alarms.keys());
+}
+
+/// BTC with a least worth of an order.
+fn with_minimum(w: &mut World, least: &str) {
+    let spec = w.instrument(BTC).spec;
+    w.give(Input::Instruments(vec![ListedInstrument {
+        name: spec.name,
+        base: l("BTC"),
+        quote: l("USDT"),
+        price_tick: spec.price_tick,
+        quantity_tick: spec.quantity_tick,
+        minimum_notional: aegis_tests::money(least),
+        tradable: true,
+    }]));
+    w.pump();
+}
+
+#[test]
+fn rule_17_what_is_below_the_minimum_is_never_sent() {
+    for cancelled in [true, false] {
+        let mut w = World::new();
+        with_minimum(&mut w, "10");
+        w.tick(BTC, "50000");
+        w.exchange.fills = Some(Fills::Part(quantity("0.0001")));
+        w.buy(BTC, "0.001");
+        // Five quote's worth is held, its entry works on, and an exit is wanted.
+        w.exchange.cancels_lost = !cancelled;
+        w.command(Command::Close { instrument: l(BTC) });
+        w.tick(BTC, "50001");
+        w.wait(5);
+        assert!(w.exchange.sides(Side::Sell).is_empty(), "nothing that the venue would refuse");
+        w.exchange.cancels_lost = false;
+        w.wait(60);
+        assert_eq!(w.held(BTC), quantity("0"), "dust once the entry has ended");
+        assert!(w.exchange.sides(Side::Sell).is_empty());
+        assert_eq!(w.count(|f| matches!(f, Fact::DustKept(_))), 1);
+    }
+}
+
+#[test]
+fn rule_17_a_position_under_the_minimum_is_alarmed_whenever_it_falls_below() {
+    let mut w = World::new();
+    with_minimum(&mut w, "10");
+    w.settings.plan.plan.initial = aegis_model::protection::Distance::Relative(rate("0.9"));
+    buy_at(&mut w, BTC, "0.00021", "50000");
+    let alarm = (AlarmKind::Unsellable, Some(id(BTC)));
+    assert!(!w.state().alarms.contains_key(&alarm));
+    w.command(Command::AdjustStop { instrument: l(BTC), stop: price("100"), loosen: true });
+    w.tick(BTC, "40000");
+    w.wait(1);
+    assert!(w.state().alarms.contains_key(&alarm), "{:?}", w.state().alarms.keys());
+    w.tick(BTC, "50000");
+    w.wait(1);
+    assert!(!w.state().alarms.contains_key(&alarm), "the price recovered");
 }

@@ -5,7 +5,7 @@
 
 use aegis_model::event::Fee;
 use aegis_model::input::{
-    Answer, Effect, Input, Lookup, OrderRow, Report, Reported, Trade, VenueFlow, VenueSnapshot,
+    Effect, Input, Lookup, OrderRow, Report, Reported, Trade, VenueFlow, VenueSnapshot,
 };
 use aegis_model::{ClientOrderId, InstrumentId, Label, OrderId, Timestamp, TradeId};
 use aegis_paper::{Listing, OrderReport, Said, VenueEffect, VenueInput, VenueRow, VenueTrade};
@@ -108,21 +108,12 @@ fn snapshot(state: &State, requested: Timestamp, listing: &Listing) -> VenueSnap
         number: listing.number,
         requested,
         balances: listing.balances.clone(),
-        open_orders: each(&listing.open_orders, rows),
-        ended_orders: each(&listing.ended_orders, rows),
-        trades: each(&listing.trades, trades),
-        flows: each(&listing.flows, flows),
+        open_orders: listing.open_orders.each(rows),
+        ended_orders: listing.ended_orders.each(rows),
+        trades: listing.trades.each(trades),
+        flows: listing.flows.each(flows),
         trades_from: listing.trades_from,
         trades_through: listing.trades_through,
-    }
-}
-
-/// The same answer with what it holds translated; a failure stays one.
-pub(crate) fn each<T, U>(answer: &Answer<T>, translate: impl Fn(&T) -> U) -> Answer<U> {
-    match answer {
-        Answer::Complete(value) => Answer::Complete(translate(value)),
-        Answer::Failed(why) => Answer::Failed(why.clone()),
-        Answer::NotAsked => Answer::NotAsked,
     }
 }
 

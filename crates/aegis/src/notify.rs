@@ -7,7 +7,7 @@
 //! The address may carry a secret, so it is never logged.
 
 use crate::exit::{Exit, Failure};
-use crate::wire::settings::{draw, jittered};
+use crate::wire::pause::{draw, jittered};
 use aegis_model::Text;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -22,15 +22,18 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+mod answer;
 pub(crate) mod budget;
 pub(crate) mod clock;
 pub(crate) mod doctor;
+mod history;
 pub(crate) mod keys;
 mod ledger;
 mod listing;
 mod lookup;
 mod market;
 mod orders;
+pub(crate) mod pause;
 mod reads;
 mod rest;
 pub(crate) mod settings;

@@ -3,7 +3,9 @@
 //! Exits are sized from the fold alone; they need no snapshot, no confidence and no limit.
 
 use crate::Engine;
-use aegis_model::event::{AlarmKind, Blocks, CancelIntended, OrderEnded, OrderIntended, OrderResent};
+use aegis_model::event::{
+    AlarmKind, Blocks, CancelIntended, ExitDecided, OrderEnded, OrderIntended, OrderResent,
+};
 use aegis_model::input::Place;
 use aegis_model::order::{OrderEnd, OrderStatus, RejectClass, UnknownCause};
 use aegis_model::protection::ExitReason;
@@ -47,6 +49,11 @@ impl Engine {
     pub(crate) fn exit_due(&self, id: InstrumentId) -> Option<Timestamp> {
         let instrument = self.state.instrument(id)?;
         instrument.exit_wanted?;
+        // Too little to sell while more may still be bought: the entry's end decides, or a better price.
+        let may_grow = instrument.live_entry(&self.state).is_some() || instrument.has_unknown(&self.state);
+        if may_grow && self.is_too_small(id) {
+            return None;
+        }
         let Some(failed) = instrument.exit_failed else { return Some(self.turn.now) };
         match failed.class {
             Some(RejectClass::Permanent) if instrument.exit_failures > 0 => None,
@@ -79,6 +86,13 @@ impl Engine {
         if !quantity.is_positive() {
             return;
         }
+        // What the venue would not take is not sent: it waits for its entry's end, and what is left then is dust.
+        if in_exits.is_zero() && self.is_too_small(id) {
+            if instrument.exit_wanted.is_none() {
+                self.emit(ExitDecided { instrument: id, reason, others, reference });
+            }
+            return;
+        }
         // A remainder beside a live exit that could not be sold by itself waits for that exit's end.
         if in_exits.is_positive() && !instrument.spec.sellable(quantity, reference) {
             return;
@@ -99,6 +113,13 @@ impl Engine {
             reference,
         };
         self.send(intended);
+    }
+
+    /// Whether all that could be sold is worth less than the venue takes, at a price that is known.
+    fn is_too_small(&self, id: InstrumentId) -> bool {
+        let Some(instrument) = self.state.instrument(id) else { return false };
+        let price = self.market.reference(id, self.turn.now, &self.settings);
+        price.is_some_and(|price| !instrument.spec.sellable(self.coverable(id), price))
     }
 
     /// Records an intent and asks for it to be sent.

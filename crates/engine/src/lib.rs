@@ -79,6 +79,8 @@ struct Asks {
     resent: BTreeSet<OrderId>,
     /// A comparison left assets out because something was in flight: compare again once it has landed.
     recompare: bool,
+    /// By instrument: the price below which what is held cannot be sold, and whether the alarm about that stands.
+    too_small: Vec<(Price, bool)>,
     /// What time will bring about stops at the venue.
     due: BTreeMap<InstrumentId, resting::Due>,
     /// The process is stopping.

@@ -115,12 +115,17 @@ impl Engine {
     }
 
     fn guard(&mut self, id: InstrumentId, reference: Price) {
-        let Some(instrument) = self.state.instrument(id) else { return };
-        let Some(protection) = instrument.protection.as_ref() else { return };
+        let Some(instrument) = self.state.instrument(id).filter(|i| i.protection.is_some()) else { return };
         if instrument.exit_wanted.is_some() {
             self.drive_exit(id);
             return;
         }
+        let small = self.asks.too_small.get(id.0 as usize);
+        if small.is_some_and(|(least, stands)| (reference < *least) != *stands) {
+            self.unsellable_alarm(id);
+        }
+        let Some(instrument) = self.state.instrument(id) else { return };
+        let Some(protection) = instrument.protection.as_ref() else { return };
         let crossed = reference <= protection.stop;
         let profit_hit = protection.take_profit.is_some_and(|level| reference >= level);
         let time_hit = protection.time_exit.is_some_and(|time| time <= self.turn.now);

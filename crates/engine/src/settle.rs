@@ -265,13 +265,24 @@ impl Engine {
     }
 
     /// A position under the minimum with no exit wanted stays open, with an alarm: the price may recover.
-    fn unsellable_alarm(&mut self, id: InstrumentId) {
+    pub(crate) fn unsellable_alarm(&mut self, id: InstrumentId) {
         let Some(instrument) = self.state.instrument(id) else { return };
         let price = self.market.reference(id, self.turn.now, &self.settings);
         let whole = instrument.held().to_tick(instrument.spec.quantity_tick, Rounding::Floor);
         let stuck = instrument.is_open()
             && instrument.live.is_empty()
             && price.is_some_and(|price| whole.is_ok_and(|q| !instrument.spec.sellable(q, price)));
+        // The price at which that changes is looked at with every tick.
+        let idle = instrument.is_open() && instrument.live.is_empty() && whole.is_ok_and(|q| q.is_positive());
+        let least = whole
+            .ok()
+            .filter(|_| idle)
+            .and_then(|whole| instrument.spec.minimum_notional.per(whole, Rounding::Ceil).ok());
+        let at = id.0 as usize;
+        if at >= self.asks.too_small.len() {
+            self.asks.too_small.resize(at + 1, (Price::ZERO, false));
+        }
+        self.asks.too_small[at] = (least.unwrap_or(Price::ZERO), stuck);
         if stuck {
             let reason = alloc::format!("{} is below what the venue lets us sell", instrument.held());
             self.raise(AlarmKind::Unsellable, Some(id), Blocks::Nothing, &reason);

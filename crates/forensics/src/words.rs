@@ -177,11 +177,7 @@ pub fn words(event: &Event, state: &State) -> String {
             format!("the {} connection is back after {} ms", f.link, f.lasted_ns / 1_000_000)
         }
         Fact::ExitDecided(f) => {
-            format!(
-                "{} exit wanted ({}); the stop at the venue is cancelled first",
-                name(f.instrument),
-                f.reason
-            )
+            format!("{} exit wanted ({}), and cannot go out yet", name(f.instrument), f.reason)
         }
         Fact::VenueStopRested(f) => format!(
             "{} stop {} for {} rests at the venue as order {}, after {} ms without one",

@@ -541,7 +541,8 @@ facts! {
     }
 
     /// An exit is wanted and cannot go out yet: the stop that rests at the venue owns the quantity and is cancelled
-    /// first. The exit is intended once that stop is proven ended, and only for what it left.
+    /// first, or what is held is below what the venue lets us sell. The exit is intended once that stop is proven ended,
+    /// and only for what it left; what cannot be sold becomes dust once no entry of it is under way.
     73 ExitDecided {
         /// The instrument.
         instrument: InstrumentId,

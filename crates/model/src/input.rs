@@ -271,6 +271,15 @@ impl<T> Answer<T> {
             Answer::Failed(_) | Answer::NotAsked => None,
         }
     }
+
+    /// The same answer with what it holds translated; a failure stays one.
+    pub fn each<U>(&self, translate: impl Fn(&T) -> U) -> Answer<U> {
+        match self {
+            Answer::Complete(value) => Answer::Complete(translate(value)),
+            Answer::Failed(why) => Answer::Failed(why.clone()),
+            Answer::NotAsked => Answer::NotAsked,
+        }
+    }
 }
 
 /// The answer to a lookup by client order id, in every namespace where the order could be.

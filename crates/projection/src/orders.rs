@@ -8,7 +8,7 @@ use aegis_model::event::{
     AnomalyKind, CancelIntended, ExitDecided, OrderAcknowledged, OrderAmended, OrderEnded, OrderIntended,
     OrderLookedUp, OrderRejected, OrderResent, OrderTriggered, OrderUnknown, VenueStopRested,
 };
-use aegis_model::order::{OrderStatus, RejectClass};
+use aegis_model::order::{LookupAnswer, OrderStatus, RejectClass};
 use aegis_model::protection::ExitReason;
 use aegis_model::{
     ClientOrderId, InstrumentId, Money, OrderEnd, OrderId, OrderKind, Purpose, Quantity, Timestamp,
@@ -55,6 +55,7 @@ impl State {
             replaces: f.replaces,
             reference: f.reference,
             put_off: false,
+            unproven: false,
             released: None,
         };
         let resting = order.is_resting_stop();
@@ -148,6 +149,7 @@ impl State {
         if let Some(order) = self.open_order(f.order) {
             order.status = OrderStatus::Unknown;
             order.put_off = false;
+            order.unproven = true;
         }
     }
 
@@ -157,6 +159,7 @@ impl State {
             Some(order) => {
                 order.looks = order.looks.saturating_add(1);
                 order.absent = f.absent;
+                order.unproven &= f.answer != LookupAnswer::Absent;
                 order.looked_at = at;
             }
             None => self.no_open_order(f.order),

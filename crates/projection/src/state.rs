@@ -298,6 +298,8 @@ pub struct Order {
     pub reference: Price,
     /// The venue refused it for now: the same order is to go out again.
     pub put_off: bool,
+    /// A send of it had no certain outcome and may still arrive; a proven absence ends that.
+    pub unproven: bool,
     /// Of a trigger order that has fired: the venue's id of the order that it released, empty when it is the same.
     pub released: Option<VenueOrderId>,
 }

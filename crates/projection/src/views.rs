@@ -127,10 +127,10 @@ impl Order {
         self.filled.is_positive() || self.inferred.is_positive()
     }
 
-    /// Whether nothing of it can exist at the venue: each time that it was sent the venue said so, and no outcome of it
-    /// was ever unknown.
+    /// Whether nothing of it can exist at the venue: the last send was refused for now, and no earlier one is without a
+    /// certain outcome.
     pub const fn is_nowhere(&self) -> bool {
-        self.put_off && self.looks == 0 && self.venue_order.is_none() && !self.has_fills()
+        self.put_off && !self.unproven && self.venue_order.is_none() && !self.has_fills()
     }
 
     /// Ordered and neither filled nor inferred; never below zero.

@@ -15,7 +15,6 @@
 // The program's client sleeps by this name; here the world says when it wakes.
 extern crate self as tokio;
 
-mod adapter;
 mod draw;
 mod exchange;
 mod oracle;

@@ -146,17 +146,20 @@ fn soak(wanted: &Wanted) -> bool {
         })
         .collect();
     let hour = 3_600_000_000_000_i64;
+    let shown = std::io::IsTerminal::is_terminal(&std::io::stderr());
     loop {
         std::thread::sleep(Duration::from_millis(200));
         let stats = shared.stats.lock().expect("counts").clone();
         let seeds = shared.done.load(Ordering::Relaxed);
         let failed = shared.failed.lock().expect("failures").len();
-        eprint!(
-            "\r{seeds} seeds, {} h simulated, {} crash points, {failed} broken, {:.0} s   ",
-            stats.simulated_ns / hour,
-            stats.crash_points,
-            began.elapsed().as_secs_f64()
-        );
+        if shown {
+            eprint!(
+                "\r{seeds} seeds, {} h simulated, {} crash points, {failed} broken, {:.0} s   ",
+                stats.simulated_ns / hour,
+                stats.crash_points,
+                began.elapsed().as_secs_f64()
+            );
+        }
         let _ = std::io::stderr().flush();
         let hours = wanted.hours.is_some_and(|hours| (stats.simulated_ns / hour).unsigned_abs() >= hours);
         let seconds = wanted.seconds.is_some_and(|seconds| began.elapsed().as_secs() >= seconds);
@@ -167,7 +170,9 @@ fn soak(wanted: &Wanted) -> bool {
             break;
         }
     }
-    eprintln!();
+    if shown {
+        eprintln!();
+    }
     let stats = shared.stats.lock().expect("counts").clone();
     report(&stats, began.elapsed());
     let hours = stats.simulated_ns as u64 / hour.unsigned_abs();

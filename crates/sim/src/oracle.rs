@@ -52,6 +52,9 @@ pub const RULES: &[(&str, &str)] = &[
     ("L5", "every message was delivered"),
 ];
 
+/// Sells in a row that may be refused as too small.
+const TOO_SMALL_MAX: u32 = 3;
+
 /// One order as the journal's facts tell it.
 #[derive(Clone, Debug)]
 struct Known {
@@ -102,6 +105,8 @@ pub(crate) struct Oracle {
     exchange_orders: BTreeMap<u64, Theirs>,
     spawned: BTreeSet<u64>,
     instruments: BTreeMap<u32, (u16, u16)>,
+    /// Sells in a row that were refused as too small, by instrument.
+    too_small: BTreeMap<u32, u32>,
     /// Facts of the journal seen so far.
     pub(crate) facts: u64,
     /// Offsets of durable records, for rot.
@@ -155,6 +160,7 @@ impl Oracle {
             exchange_orders: BTreeMap::new(),
             spawned: BTreeSet::new(),
             instruments: BTreeMap::new(),
+            too_small: BTreeMap::new(),
             facts: 0,
             places: Vec::new(),
         }
@@ -420,7 +426,18 @@ impl Oracle {
             VenueFact::OrderRejected(fact) => {
                 self.know(fact.order, fact.client, fact.side, fact.instrument.0);
                 let owned = self.exchange_orders.get(&fact.order).is_some_and(|order| order.ours);
-                // A sell of what is below the minimum is answered by the exchange, and rule 17 keeps the rest as dust.
+                // A price that falls while a sell is on its way may make it too small; one that is sent again and again
+                // was never looked at.
+                if owned && fact.side == Side::Sell && fact.code == 415 {
+                    let refused = self.too_small.entry(fact.instrument.0).or_default();
+                    *refused += 1;
+                    if *refused > TOO_SMALL_MAX {
+                        return broken(
+                            "S13",
+                            format!("sells below the minimum, order {} the last", fact.order),
+                        );
+                    }
+                }
                 let wrong = matches!(fact.code, 213 | 308) || fact.side == Side::Buy && fact.code == 415;
                 if owned && wrong && !self.mask.has(Class::TickSize) {
                     return broken("S13", format!("order {} is refused: {}", fact.order, fact.text));
@@ -440,6 +457,7 @@ impl Oracle {
                     return broken("S9", format!("trade {} of no order", fact.trade));
                 };
                 let (buy, instrument) = (order.buy, order.instrument);
+                self.too_small.remove(&instrument);
                 let (quantity, value) = (fact.quantity.0.units(), fact.value.0.units());
                 self.trades.insert(fact.trade, (instrument, buy, fact.price.0.units(), quantity));
                 let (base, quote) = self.instruments.get(&instrument).copied().unwrap_or_default();

@@ -8,8 +8,13 @@
 //! A call is a future that waits in the [`post`]; the world decides when, how often and whether it arrives, and wakes
 //! the future with its answer or its silence. One thread, no runtime.
 
+#[allow(dead_code, reason = "the program tells all silences apart; the world only lets calls be late")]
+#[path = "../../aegis/src/wire/answer.rs"]
+pub(crate) mod answer;
 pub(crate) mod budget;
 pub(crate) mod clock;
+#[path = "../../aegis/src/wire/history.rs"]
+mod history;
 #[allow(dead_code, reason = "the program uses more of it")]
 #[path = "../../aegis/src/wire/ledger.rs"]
 pub(crate) mod ledger;
@@ -17,8 +22,11 @@ pub(crate) mod ledger;
 mod lookup;
 #[path = "../../aegis/src/wire/orders.rs"]
 mod orders;
+pub(crate) mod pause;
 pub(crate) mod post;
 pub(crate) mod rest;
+#[allow(dead_code, reason = "the program uses more of it")]
+#[path = "../../aegis/src/wire/settings.rs"]
 pub(crate) mod settings;
 #[path = "../../aegis/src/wire/snapshot.rs"]
 mod snapshot;
@@ -26,7 +34,7 @@ mod snapshot;
 #[path = "../../aegis/src/wire/words.rs"]
 pub(crate) mod words;
 
-use aegis_cryptocom::{Data, Frame, Misfit};
+use aegis_cryptocom::Frame;
 use aegis_model::{Text, Timestamp};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,7 +57,7 @@ impl Shared {
     /// A process that begins now.
     pub(crate) fn new(ours: &[Ours]) -> Shared {
         let shared = Shared {
-            settings: settings::Settings::default(),
+            settings: settings::Settings::production(Vec::new()),
             clock: clock::Clock,
             budget: budget::Budget,
             ledger: ledger::Ledger::default(),
@@ -87,23 +95,7 @@ impl Shared {
             Frame::Unknown(evidence) => return self.put(Heard::Missed(evidence.text)),
         };
         self.stirred.fetch_add(1, Ordering::AcqRel);
-        let mut misfits: Vec<Misfit> = push.data.misfits().to_vec();
-        let mut all = Vec::new();
-        let mut keep = |heard: Result<Vec<Heard>, Misfit>| match heard {
-            Ok(heard) => all.extend(heard),
-            Err(misfit) => misfits.push(misfit),
-        };
-        match &push.data {
-            Data::Orders(rows) => rows.rows.iter().for_each(|row| keep(self.ledger.plain_row(row))),
-            Data::Triggers(rows) => rows.rows.iter().for_each(|row| keep(self.ledger.advanced_row(row))),
-            Data::Trades(rows) => rows.rows.iter().for_each(|row| keep(self.ledger.trade(row))),
-            Data::Balances(_)
-            | Data::Tickers(_)
-            | Data::PublicTrades(_)
-            | Data::Books(_)
-            | Data::Deltas(_)
-            | Data::Candles(_) => {}
-        }
+        let (all, misfits) = self.ledger.push(&push);
         all.into_iter().for_each(|heard| self.put(heard));
         if let Some(first) = misfits.first() {
             self.put(Heard::Missed(Text::new(&format!("a row cannot be read: {first}"))));

@@ -3,7 +3,6 @@
 //! It only translates. A name that the journal does not know is passed over with a log line, never guessed; an order
 //! or an answer about one is never told under another's number.
 
-use crate::adapter::each;
 use crate::wire::{
     Ask, Checked, Found, Heard, LookUp, NamedRow, NamedTrade, Ours, Quote, Said, Snapshot, Socket,
 };
@@ -243,9 +242,9 @@ pub(crate) fn snapshot(state: &State, listing: Snapshot) -> VenueSnapshot {
     VenueSnapshot {
         number: listing.number,
         requested: listing.requested,
-        open_orders: each(&listing.open_orders, rows),
-        ended_orders: each(&listing.ended_orders, rows),
-        trades: each(&listing.trades, trades),
+        open_orders: listing.open_orders.each(rows),
+        ended_orders: listing.ended_orders.each(rows),
+        trades: listing.trades.each(trades),
         balances: listing.balances,
         flows: listing.flows,
         trades_from: listing.trades_from,

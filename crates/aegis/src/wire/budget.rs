@@ -1,7 +1,8 @@
 //! When a call may leave: each method has its own budget and its own pause after 42901, so that no read ever holds up
 //! a write. A waiting call keeps its place in the queue of its method.
 
-use crate::wire::settings::{Settings, draw, jittered};
+use crate::wire::pause::{draw, jittered};
+use crate::wire::settings::Settings;
 use aegis_cryptocom::budget::{CLIENT_MARGIN_NS, Rate, Window};
 use aegis_cryptocom::request::Method;
 use aegis_model::Timestamp;

@@ -10,7 +10,7 @@ use aegis_cryptocom::code::class_of;
 use aegis_cryptocom::request::Effect;
 use aegis_cryptocom::rows::{OrderRow, TradeRow};
 use aegis_cryptocom::words::OrderStatus;
-use aegis_cryptocom::{Misfit, bridge};
+use aegis_cryptocom::{Data, Misfit, Push, bridge};
 use aegis_model::order::RejectClass;
 use aegis_model::{ClientOrderId, Text, Timestamp, VenueOrderId};
 use std::collections::{BTreeMap, VecDeque};
@@ -79,6 +79,29 @@ pub(crate) fn named(id: Option<VenueOrderId>) -> Option<VenueOrderId> {
 }
 
 impl Ledger {
+    /// All that a frame of the user socket tells, in its order, and the rows of it that could not be read. A balance is
+    /// believed only as part of a listing.
+    pub(crate) fn push(&self, push: &Push) -> (Vec<Heard>, Vec<Misfit>) {
+        let mut misfits: Vec<Misfit> = push.data.misfits().to_vec();
+        let mut all = Vec::new();
+        let mut keep = |heard: Result<Vec<Heard>, Misfit>| match heard {
+            Ok(heard) => all.extend(heard),
+            Err(misfit) => misfits.push(misfit),
+        };
+        match &push.data {
+            Data::Orders(rows) => rows.rows.iter().for_each(|row| keep(self.plain_row(row))),
+            Data::Triggers(rows) => rows.rows.iter().for_each(|row| keep(self.advanced_row(row))),
+            Data::Trades(rows) => rows.rows.iter().for_each(|row| keep(self.trade(row))),
+            Data::Balances(_)
+            | Data::Tickers(_)
+            | Data::PublicTrades(_)
+            | Data::Books(_)
+            | Data::Deltas(_)
+            | Data::Candles(_) => {}
+        }
+        (all, misfits)
+    }
+
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

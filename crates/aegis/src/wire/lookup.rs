@@ -1,9 +1,10 @@
 //! What became of one order: the procedure for an unknown outcome (reference, section 14.3), as one answer with its
 //! evidence. A read that fails makes the lookup fail; only complete answers are ever taken for absence.
 
+use crate::wire::answer::Missing;
 use crate::wire::ledger::named;
 use crate::wire::orders::detail;
-use crate::wire::rest::{Missing, Rest};
+use crate::wire::rest::Rest;
 use crate::wire::settings::ns;
 use crate::wire::words::{Checked, Found, Heard, LookUp, NamedRow, NamedTrade};
 use aegis_cryptocom::request::{NoParams, OfInstrument, OrderKey};

@@ -8,9 +8,10 @@
 //! silence, U, torn  unknown: never sent again from here
 //! ```
 
+use crate::wire::answer::{Called, Silence, words};
 use crate::wire::ledger::{named, rejection};
-use crate::wire::rest::{Called, Rest, Silence, words};
-use crate::wire::settings::{draw, jittered};
+use crate::wire::pause::{draw, jittered};
+use crate::wire::rest::Rest;
 use crate::wire::words::{Ask, Heard, Said};
 use aegis_cryptocom::reply::Ids;
 use aegis_cryptocom::request::OrderKey;

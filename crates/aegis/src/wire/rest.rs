@@ -2,77 +2,16 @@
 //! tried again; what a write's silence means is its caller's to say. No key, secret or body enters a log line.
 
 use crate::wire::Shared;
+use crate::wire::answer::{Called, Missing, Reply, Silence, words};
 use crate::wire::clock::now;
 use aegis_cryptocom::code::Class;
 use aegis_cryptocom::json::DOCUMENT_MAX;
 use aegis_cryptocom::request::{Door, Method, OfInstrument};
 use aegis_cryptocom::rows::Ticker;
-use aegis_cryptocom::{
-    Asked, Evidence, Key, Listing, ReadOutcome, Request, Signer, Span, Walk, Wire, judge_read,
-};
+use aegis_cryptocom::{Asked, Evidence, Listing, ReadOutcome, Request, Signer, Wire, judge_read};
 use aegis_model::{Label, Text, Timestamp};
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-
-/// An answer that came whole.
-pub(crate) struct Reply {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// The body.
-    pub(crate) body: Vec<u8>,
-}
-
-/// No whole answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Silence {
-    /// No connection was made: nothing was sent.
-    NotSent(String),
-    /// The deadline passed.
-    Late(Duration),
-    /// The connection broke, or the answer was torn.
-    Broken(String),
-}
-
-impl fmt::Display for Silence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Silence::NotSent(why) => write!(f, "no connection: {why}"),
-            Silence::Late(deadline) => write!(f, "no answer within {deadline:?}"),
-            Silence::Broken(why) => write!(f, "no whole answer: {why}"),
-        }
-    }
-}
-
-/// One call with what is needed to judge its answer.
-pub(crate) struct Called {
-    /// What was asked.
-    pub(crate) asked: Asked,
-    /// What was added to our clock for the nonce.
-    pub(crate) correction: i64,
-    /// The answer.
-    pub(crate) answer: Result<Reply, Silence>,
-}
-
-/// A read without its result.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Missing {
-    /// 40401.
-    NotFound,
-    /// Anything else, in words that name the read.
-    Failed(Text),
-}
-
-impl Missing {
-    /// In words.
-    pub(crate) fn words(&self) -> Text {
-        match self {
-            Missing::NotFound => Text::new("not found (40401)"),
-            Missing::Failed(text) => text.clone(),
-        }
-    }
-}
 
 /// The calls of one lane, over connections of its own.
 pub(crate) struct Rest {
@@ -231,51 +170,6 @@ impl Rest {
                 self.shared.clock.told(ticker.time.0, received);
             }
         }
-    }
-
-    /// A history between two moments of the exchange's clock, whole.
-    ///
-    /// # Errors
-    /// Words that name the read: a page that failed, a row that could not be read, a gap.
-    pub(crate) async fn history<T: Wire>(
-        &self,
-        from: Timestamp,
-        until: Timestamp,
-        instrument: Option<Label>,
-        request: impl Fn(&Span) -> Request,
-        key: impl Fn(&T) -> Option<Key>,
-    ) -> Result<Vec<T>, Text> {
-        let mut walk = Walk::with(from, aegis_cryptocom::request::PAGE_MAX as usize, 0);
-        walk.begin(until, &self.shared.settings.instruments);
-        let mut all = Vec::new();
-        while let Some(span) = walk.next() {
-            let asked = request(&Span { instrument: span.instrument.or(instrument), ..span });
-            let method = asked.method();
-            let page: Listing<T> = self.read(&asked).await.map_err(|missing| missing.words())?;
-            let misfit =
-                |why: &dyn fmt::Display| Text::new(&format!("{method}: a row cannot be read: {why}"));
-            if let Some(first) = page.data.misfits.first() {
-                return Err(misfit(first));
-            }
-            let keys: Option<Vec<Key>> = page.data.rows.iter().map(&key).collect();
-            let Some(keys) = keys else { return Err(misfit(&"it has no time")) };
-            let fresh = walk.page(&keys, true);
-            let mut rows: Vec<Option<T>> = page.data.rows.into_iter().map(Some).collect();
-            all.extend(fresh.into_iter().filter_map(|at| rows.get_mut(at).and_then(Option::take)));
-        }
-        match walk.finish() {
-            Ok(_) => Ok(all),
-            Err(gaps) => Err(Text::new(&format!("a history has gaps: {gaps:?}"))),
-        }
-    }
-}
-
-/// What an answer says, for people.
-pub(crate) fn words(evidence: &Evidence) -> String {
-    let status = evidence.status.map_or_else(String::new, |status| format!("HTTP {status}, "));
-    match evidence.code {
-        Some(code) => format!("{status}code {code}: {}", evidence.text),
-        None => format!("{status}{}", evidence.text),
     }
 }
 

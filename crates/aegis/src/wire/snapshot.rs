@@ -5,9 +5,10 @@
 //! a stop for that long. Instead a frame that comes between the two agreeing balances and the end of the reads counts
 //! as a change, and another round is read, so that nothing told before the listing contradicts it.
 
+use crate::wire::answer::Missing;
 use crate::wire::ledger::named;
 use crate::wire::orders::detail;
-use crate::wire::rest::{Missing, Rest};
+use crate::wire::rest::Rest;
 use crate::wire::settings::ns;
 use crate::wire::words::{Heard, NamedRow, NamedTrade, Ours, Snapshot};
 use aegis_cryptocom::request::{OfInstrument, OrderKey};

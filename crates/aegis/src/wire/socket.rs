@@ -9,7 +9,8 @@
 //! ```
 
 use crate::wire::clock::now;
-use crate::wire::settings::{Settings, draw, jittered};
+use crate::wire::pause::{draw, jittered};
+use crate::wire::settings::Settings;
 use crate::wire::user;
 use crate::wire::words::{Heard, Socket};
 use crate::wire::{Full, Shared};

@@ -3,7 +3,7 @@
 
 use crate::wire::words::Heard;
 use crate::wire::{Full, Shared};
-use aegis_cryptocom::{Data, Misfit, Push};
+use aegis_cryptocom::Push;
 use aegis_model::Text;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -40,24 +40,7 @@ impl Missed {
 /// [`Full`] when the queue has no room for all of it: nothing that comes after may be told on this connection.
 pub(crate) fn push(shared: &Shared, missed: &mut Missed, push: &Push) -> Result<(), Full> {
     shared.stirred.fetch_add(1, Ordering::AcqRel);
-    let mut misfits: Vec<Misfit> = push.data.misfits().to_vec();
-    let mut all = Vec::new();
-    let mut keep = |heard: Result<Vec<Heard>, Misfit>| match heard {
-        Ok(heard) => all.extend(heard),
-        Err(misfit) => misfits.push(misfit),
-    };
-    match &push.data {
-        Data::Orders(rows) => rows.rows.iter().for_each(|row| keep(shared.ledger.plain_row(row))),
-        Data::Triggers(rows) => rows.rows.iter().for_each(|row| keep(shared.ledger.advanced_row(row))),
-        Data::Trades(rows) => rows.rows.iter().for_each(|row| keep(shared.ledger.trade(row))),
-        // A balance is believed only as part of a listing.
-        Data::Balances(_)
-        | Data::Tickers(_)
-        | Data::PublicTrades(_)
-        | Data::Books(_)
-        | Data::Deltas(_)
-        | Data::Candles(_) => {}
-    }
+    let (all, misfits) = shared.ledger.push(push);
     for heard in all {
         shared.offer(heard)?;
     }

@@ -38,6 +38,7 @@ fn order(n: u64) -> Order {
         replaces: OrderId(0),
         reference: Price::new(1, 0),
         put_off: false,
+        unproven: false,
         released: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Where calls and pauses wait for the world. It belongs to the one thread of a world and is emptied when one begins.
 
-use crate::wire::rest::{Reply, Silence};
+use crate::wire::answer::{Reply, Silence};
 use aegis_cryptocom::request::Method;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

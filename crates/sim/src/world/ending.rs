@@ -1,0 +1,99 @@
+//! The end: faults are over, people release what was blocked, and the rules of liveness are looked at.
+
+use super::*;
+
+impl World<'_> {
+    pub(super) fn quiet(&mut self) {
+        self.say(|| "the faults end".to_owned());
+        self.faults = false;
+        self.away_until = 0;
+        self.frozen_until = 0;
+        self.disk.disk_full(false);
+        self.disk.fail_sync(0);
+        self.exchange.reject_in_answer = true;
+        if let Some(dying) = &mut self.dying {
+            dying.nested.clear();
+        }
+        // The process is restarted, as somebody would; whatever is armed to crash it is gone.
+        if self.process.is_some() {
+            self.dying = Some(Dying { cut: None, nested: Vec::new(), down: SECOND });
+            self.died("restarted at the end of the faults");
+        } else {
+            self.disk = self.disk.kill();
+            self.put(self.now + SECOND, Happening::Boot);
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        if self.process.is_none() {
+            return self.break_rule("L1", "the engine is not running".to_owned());
+        }
+        if self.options.canary && !self.canary_done {
+            self.canary_done = true;
+            self.fund(Label::literal("BTC"), Quantity::new(1, 2));
+        }
+        let holdings: Vec<_> = self.exchange.venue.state().holdings().copied().collect();
+        let shown = holdings.iter().enumerate().map(|(at, held)| (at as u16 + 1, held.total.0.units()));
+        let held = self.oracle.adds_up(shown);
+        self.check(held);
+        let found = self.live();
+        self.check(found);
+        let undelivered = self.oracle.undelivered();
+        if let Some(first) = undelivered.first() {
+            self.break_rule("L5", format!("message {first} was never delivered"));
+        }
+    }
+
+    /// L1 to L4.
+    pub(super) fn live(&self) -> Result<(), Violation> {
+        let broken = |rule: &'static str, words: String| Err(Violation { rule, words });
+        let Some(process) = &self.process else { return Ok(()) };
+        let state = process.node.machine().state();
+        for order in state.orders.values() {
+            if order.status == aegis_model::order::OrderStatus::Unknown {
+                return broken("L1", format!("order {} is unknown", order.client));
+            }
+        }
+        let venue = &self.exchange.venue;
+        for (at, instrument) in state.instruments.iter().enumerate() {
+            let id = InstrumentId(u32::try_from(at).unwrap_or(0));
+            let Some(asset) = state.asset(instrument.spec.base) else { continue };
+            let there = venue.state().holding(asset.name).map(|held| held.total).unwrap_or_default();
+            let known = instrument.held().0.units()
+                + instrument.dust.quantity.0.units()
+                + asset.quarantined.0.units();
+            let difference = (there.0.units() - known).abs();
+            if difference > instrument.spec.quantity_tick.0.units() {
+                let words = format!(
+                    "{}: {there} is there, known are {} held, {} dust, {} quarantined",
+                    asset.name,
+                    instrument.held(),
+                    instrument.dust.quantity,
+                    asset.quarantined
+                );
+                return broken("L2", words);
+            }
+            let open = instrument.is_open();
+            let alarmed = state.alarms.keys().any(|(_, about)| *about == Some(id));
+            // Below the minimum no stop is taken.
+            let stop = instrument.protection.as_ref().map(|protection| protection.stop).unwrap_or_default();
+            let small = !instrument.spec.sellable(instrument.held(), stop);
+            let leaving = small || instrument.exit_wanted.is_some() || instrument.blind.is_some();
+            if open && !alarmed && !leaving && self.settings.guarding != Guarding::Engine {
+                let waits = venue.trigger_rows(Timestamp::EPOCH).into_iter();
+                let resting = waits
+                    .filter(|row| row.waits && row.instrument == instrument.spec.name)
+                    .any(|row| row.client.is_some());
+                if !resting {
+                    return broken("L3", format!("{} has no stop at the exchange", instrument.spec.name));
+                }
+            }
+        }
+        let halted = &state.trading.halted;
+        let ordered = halted.as_ref().is_none_or(|halt| halt.by.as_str() == "alice");
+        if !ordered && state.alarms.is_empty() {
+            return broken("L4", "halted, and nobody knows why".to_owned());
+        }
+        Ok(())
+    }
+}
