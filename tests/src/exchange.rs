@@ -89,6 +89,8 @@ pub struct Exchange {
     pub clock_is_last_trade: bool,
     /// Names of assets, by the engine's id, for fees.
     pub asset_ids: Vec<Label>,
+    /// How many times everything was asked for.
+    pub comparisons: u32,
 }
 
 impl Exchange {
@@ -397,6 +399,7 @@ impl Exchange {
             Effect::LookUp { order, client, .. } => vec![Input::LookedUp(*order, self.look_up(*client))],
             Effect::AskSnapshot { number, scope, trades_from } => {
                 let full = matches!(scope, aegis_model::input::Scope::Full);
+                self.comparisons += u32::from(full);
                 vec![Input::Snapshot(self.snapshot(*number, full, *trades_from, now))]
             }
             Effect::Notify { number, text } => {

@@ -53,6 +53,23 @@ fn s18_exchange_down() {
 }
 
 #[test]
+fn a_comparison_that_lacked_an_answer_is_made_again_soon_and_ever_more_slowly() {
+    let mut world = holding("BTC_USDT", "0.001", "50000");
+    world.exchange.failing = vec!["balances"];
+    world.give(Input::Compare);
+    world.pump();
+    let standing = |world: &World| world.state().alarms.contains_key(&(AlarmKind::VenueUnanswered, None));
+    assert!(standing(&world), "no entry passes without the venue's word");
+    let before = world.exchange.comparisons;
+    world.wait(300);
+    let asked = world.exchange.comparisons - before;
+    assert!((8..=16).contains(&asked), "{asked} comparisons in five minutes of an exchange that is down");
+    world.exchange.failing.clear();
+    world.wait(33);
+    assert!(!standing(&world), "the exchange answers again, and entries pass");
+}
+
+#[test]
 fn s20_quantity_differs() {
     let mut world = holding("BTC_USDT", "0.0002", "50000");
     world.exchange.set_total("BTC", "0.0001");

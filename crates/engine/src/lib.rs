@@ -65,6 +65,8 @@ struct Asks {
     lookups: BTreeMap<OrderId, Timestamp>,
     /// When the last full comparison ended.
     compared: Option<Timestamp>,
+    /// Full comparisons in a row that lacked an answer.
+    unanswered: u32,
     /// Oddities noted already.
     noted: BTreeSet<(AnomalyKind, Text)>,
     /// The opening of this process is recorded: decisions may be made.

@@ -33,6 +33,7 @@ impl Engine {
             self.raise(AlarmKind::VenueUnanswered, None, Blocks::AllEntries, &reason);
         }
         if full {
+            self.asks.unanswered = if failed.is_empty() { 0 } else { self.asks.unanswered.saturating_add(1) };
             self.compare(snapshot, failed.is_empty());
         }
         self.serve_prepared(snapshot);

@@ -204,13 +204,21 @@ impl Engine {
         }
         let period = self.settings.reconcile_ns;
         let due = period > 0 && self.asks.compared.is_some_and(|at| now.since(at) >= period);
-        let unreconciled = self.state.journal.started != Lsn::NONE
-            && self.state.journal.reconciled.is_none()
+        let again = self.state.journal.started != Lsn::NONE
             && !self.state.instruments.is_empty()
-            && self.asks.compared.is_some_and(|at| now.since(at) >= self.settings.lookup_ns);
-        if due || unreconciled || self.asks.reconcile_wanted {
+            && self.compare_again_at().is_some_and(|at| now >= at);
+        if due || again || self.asks.reconcile_wanted {
             self.ask_full();
         }
+    }
+
+    /// When a comparison that was not whole is made again: soon, then at a slower and slower pace, since no entry
+    /// passes while the venue's word is missing and an exchange that is down is not to be hammered.
+    fn compare_again_at(&self) -> Option<Timestamp> {
+        let wanting = self.state.journal.reconciled.is_none() || self.asks.unanswered > 0;
+        let pause =
+            self.settings.lookup_ns.saturating_mul(1 << self.asks.unanswered.saturating_sub(1).min(4));
+        self.asks.compared.filter(|_| wanting).map(|at| at.after(pause))
     }
 
     /// The next moment at which [`Engine::due_work`] has something to do.
@@ -235,10 +243,8 @@ impl Engine {
         let period = (self.settings.reconcile_ns > 0 && self.asks.snapshot.is_none())
             .then(|| self.asks.compared.map(|at| at.after(self.settings.reconcile_ns)))
             .flatten();
-        let unreconciled = (self.state.journal.reconciled.is_none() && self.asks.snapshot.is_none())
-            .then(|| self.asks.compared.map(|at| at.after(self.settings.lookup_ns)))
-            .flatten();
+        let again = self.compare_again_at().filter(|_| self.asks.snapshot.is_none());
         let stops = self.next_stop_due();
-        [orders, instruments, exits, asked, period, unreconciled, stops].into_iter().flatten().min()
+        [orders, instruments, exits, asked, period, again, stops].into_iter().flatten().min()
     }
 }
