@@ -187,3 +187,15 @@ fn a_reader_who_leaves_is_no_panic() {
         assert!(!said.contains("panicked"), "{words:?} into a closed pipe: {said}");
     }
 }
+
+#[test]
+fn the_program_holds_no_broken_variants() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_aegis")).expect("the program");
+    // In front of every registry of broken variants (`mutants.rs` of the model and of the journal); the simulator's
+    // own program holds it, which `.ci/run` looks at.
+    let mark = b"this program can be broken on purpose";
+    assert!(
+        !program.windows(mark.len()).any(|bytes| bytes == mark),
+        "a program that can be broken on purpose"
+    );
+}

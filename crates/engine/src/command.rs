@@ -53,7 +53,9 @@ impl Engine {
     }
 
     fn halt(&mut self, by: Label, reason: &Text) -> Result<(), Text> {
-        if self.state.trading.halted.is_none() {
+        if aegis_model::mutant!(15) {
+            self.asks.reserve_only = true;
+        } else if self.state.trading.halted.is_none() {
             self.emit(TradingHalted { by, reason: reason.clone() });
         }
         for id in self.all_instruments() {

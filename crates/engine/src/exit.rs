@@ -11,7 +11,8 @@ use aegis_model::order::{OrderEnd, OrderStatus, RejectClass, UnknownCause};
 use aegis_model::protection::ExitReason;
 use aegis_model::text::Label;
 use aegis_model::{
-    Effect, InstrumentId, OrderId, OrderKind, Price, Purpose, Quantity, Rounding, Side, Timestamp,
+    ClientOrderId, Effect, InstrumentId, OrderId, OrderKind, Price, Purpose, Quantity, Rounding, Side,
+    Timestamp,
 };
 
 impl Engine {
@@ -145,6 +146,7 @@ impl Engine {
             kind: known.kind,
             quantity: known.quantity,
         };
+        let place = Place { client: renamed(place.client), ..place };
         let attempt = known.attempts + 1;
         let open = &self.state.orders;
         self.asks.resent.retain(|n| open.contains_key(n));
@@ -221,4 +223,12 @@ impl Engine {
             self.clear(AlarmKind::ExitFailing, Some(id));
         }
     }
+}
+
+/// The client order id of an intent, whatever happens to it.
+fn renamed(client: ClientOrderId) -> ClientOrderId {
+    if aegis_model::mutant!(8) {
+        return ClientOrderId { run: client.run ^ (1 << 31), ..client };
+    }
+    client
 }

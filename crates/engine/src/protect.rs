@@ -145,6 +145,13 @@ impl Engine {
         }
         let Some(instrument) = self.state.instrument(id) else { return };
         let Some(protection) = instrument.protection.as_ref() else { return };
+        let forgotten;
+        let protection = if aegis_model::mutant!(13) && self.asks.compared.is_none() {
+            forgotten = Protection { mark: Price::ZERO, stop: Price::ZERO, ..protection.clone() };
+            &forgotten
+        } else {
+            protection
+        };
         let moved =
             raised(protection, &instrument.book.now, &instrument.spec, reference, self.settings.taker_fee);
         if let Ok(Some(moved)) = moved {
@@ -155,7 +162,19 @@ impl Engine {
 
     /// The quantity that protection must cover: what could be sold if nothing else were going on.
     pub(crate) fn coverable(&self, id: InstrumentId) -> Quantity {
-        self.state.sellable(id, self.settings.taker_fee)
+        let sellable = self.state.sellable(id, self.settings.taker_fee);
+        if aegis_model::mutant!(11)
+            && let Some(instrument) = self.state.instrument(id)
+            && let Ok(gross) = Rate::ONE.plus(self.settings.taker_fee).and_then(|rate| {
+                instrument
+                    .held()
+                    .scaled(rate, Rounding::Ceil)?
+                    .to_tick(instrument.spec.quantity_tick, Rounding::Floor)
+            })
+        {
+            return sellable.max(gross);
+        }
+        sellable
     }
 }
 

@@ -98,7 +98,10 @@ pub fn executions(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
     if let Some(trades) = snapshot.trades.complete() {
         // Up to the last walk every listing since has shown the same trades; what was forgotten meanwhile was booked.
         let seen = |t: &Trade| t.executed <= state.walked && state.is_beyond_memory(t.instrument, t.executed);
-        let unknown = |t: &Trade| state.knows_trade(t.instrument, &t.trade).is_none_or(|e| fee_is_new(e, t));
+        let forgotten = aegis_model::mutant!(10) && state.journal.reconciled.is_none();
+        let unknown = |t: &Trade| {
+            forgotten || state.knows_trade(t.instrument, &t.trade).is_none_or(|e| fee_is_new(e, t))
+        };
         let mut new: Vec<&Trade> = trades.iter().filter(|t| !seen(t) && unknown(t)).collect();
         new.sort_by_key(|t| (t.executed, t.side, t.trade));
         findings.extend(new.into_iter().filter_map(|trade| execution(state, snapshot, trade)));
@@ -243,7 +246,9 @@ fn in_flight(state: &State, asset: AssetId) -> bool {
 
 /// Whether a balance asked for at this time may still lack what was executed or sent before.
 pub(crate) fn lags(asset: &AssetState, requested: Timestamp, settings: &Settings) -> bool {
-    settings.balance_lag_ns > 0 && requested.since(asset.touched) < settings.balance_lag_ns
+    settings.balance_lag_ns > 0
+        && !aegis_model::mutant!(17)
+        && requested.since(asset.touched) < settings.balance_lag_ns
 }
 
 fn asset_findings(
@@ -284,7 +289,7 @@ fn asset_findings(
     }
     let agreeing = asset.drift.is_some_and(|d| d.venue == venue.total && d.expected == expected);
     let look = if agreeing { asset.drift.map_or(1, |d| d.look.saturating_add(1)) } else { 1 };
-    if look < LOOKS {
+    if look < LOOKS && !aegis_model::mutant!(17) {
         return alloc::vec![BalanceFinding::Drift { asset: id, venue: venue.total, expected, look }];
     }
     let evidence = Text::new(&alloc::format!(

@@ -161,6 +161,10 @@ impl Engine {
     /// No answer, or one that proves nothing: looked up, never sent again blindly.
     pub(crate) fn unknown(&mut self, order: OrderId, cause: UnknownCause) {
         let Some(known) = self.state.order(order) else { return };
+        if aegis_model::mutant!(9) && known.status != OrderStatus::Unknown {
+            self.emit(OrderEnded { order, end: OrderEnd::NotSent, cumulative: None });
+            return self.settle_order(order);
+        }
         if known.status != OrderStatus::Unknown {
             self.emit(OrderUnknown { order, cause });
         }
@@ -254,6 +258,9 @@ impl Engine {
     /// Whether the trade is booked already; its fee may have become known since.
     fn known_trade(&mut self, trade: &Trade, order: OrderId) -> bool {
         let Some(entry) = self.state.knows_trade(trade.instrument, &trade.trade) else { return false };
+        if aegis_model::mutant!(10) && self.state.journal.reconciled.is_none() {
+            return false;
+        }
         let Some(execution) = entry.change.execution().copied() else { return true };
         let value = trade.price.times(trade.quantity, Rounding::HalfEven).unwrap_or(Money::ZERO);
         if execution.quantity != trade.quantity || execution.value != value {

@@ -56,6 +56,9 @@ impl Engine {
                     self.wake_by(due);
                 } else {
                     self.cancel(order, "replaced");
+                    if aegis_model::mutant!(12) {
+                        self.due(id).look = Some(Timestamp(i64::MAX));
+                    }
                     if self.state.order(order).is_none() {
                         // It never came to rest and has ended at once; the next one at the pace of refusals.
                         let look = self.turn.now.after(self.settings.exit_retry_ns.max(1));

@@ -216,6 +216,7 @@ impl Engine {
                 self.clear(AlarmKind::Quarantine, Some(id));
             }
             self.cover(id);
+            self.rest_stop(id);
         }
     }
 
@@ -286,6 +287,7 @@ impl Engine {
         });
         for id in reconcile::base_instruments(&self.state, asset) {
             self.cover(id);
+            self.rest_stop(id);
         }
     }
 

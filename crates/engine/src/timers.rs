@@ -215,10 +215,12 @@ impl Engine {
     /// When a comparison that was not whole is made again: soon, then at a slower and slower pace, since no entry
     /// passes while the venue's word is missing and an exchange that is down is not to be hammered.
     fn compare_again_at(&self) -> Option<Timestamp> {
-        let wanting = self.state.journal.reconciled.is_none() || self.asks.unanswered > 0;
+        if self.state.journal.reconciled.is_some() && self.asks.unanswered == 0 {
+            return None;
+        }
         let pause =
             self.settings.lookup_ns.saturating_mul(1 << self.asks.unanswered.saturating_sub(1).min(4));
-        self.asks.compared.filter(|_| wanting).map(|at| at.after(pause))
+        self.asks.compared.map(|at| at.after(pause))
     }
 
     /// The next moment at which [`Engine::due_work`] has something to do.

@@ -21,6 +21,7 @@ mod decide;
 mod error;
 mod frame;
 mod layout;
+pub mod mutants;
 mod opening;
 mod packed;
 mod packing;

@@ -153,6 +153,9 @@ fn install<S: Storage>(
     spare.write_at(0, &header.encode()).map_err(facts("write the header of"))?;
     spare.sync().map_err(facts("sync"))?;
     storage.rename(made_as, &name).map_err(facts("rename"))?;
+    if crate::mutant!(18) {
+        return Ok(());
+    }
     storage.sync_dir().map_err(facts("sync the directory of"))
 }
 
@@ -353,7 +356,11 @@ impl<S: Storage> Writer<S> {
         self.check_latch()?;
         self.poll_change(true)?;
         if self.durable_lsn < self.appended_lsn() {
-            let synced = self.file.sync();
+            let skipped = crate::mutant!(2) && self.stats.syncs % 16 == 15;
+            let mut synced = if skipped { Ok(()) } else { self.file.sync() };
+            if crate::mutant!(3) && synced.is_err() {
+                synced = self.file.sync();
+            }
             self.latch_on("sync", synced)?;
             self.stats.syncs += 1;
             self.is_durable();

@@ -15,6 +15,7 @@ pub mod input;
 pub mod machine;
 pub mod market;
 pub mod money;
+pub mod mutants;
 pub mod order;
 pub mod protection;
 pub mod text;

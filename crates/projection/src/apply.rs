@@ -15,6 +15,9 @@ impl State {
     pub fn apply(&mut self, event: &Event) {
         self.lsn = self.lsn.next();
         self.time = self.time.max(event.at);
+        if aegis_model::mutant!(16) {
+            self.time = self.time.after(i64::try_from(aegis_model::mutants::disorder()).unwrap_or(0));
+        }
         match &event.fact {
             Fact::JournalCreated(f) => self.created(f),
             Fact::Started(f) => self.started(f),

@@ -17,6 +17,8 @@ extern crate self as tokio;
 
 mod draw;
 mod exchange;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod oracle;
 mod plan;
 mod shrink;

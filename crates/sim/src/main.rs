@@ -16,6 +16,8 @@ const USAGE: &str = "usage:
   cargo sim --replay LINE                  one run with its story (seed:classes:minutes:acts)
   cargo sim --shrink LINE                  a smaller run that breaks the same rule
   cargo sim --canary                       a planted fault that must be found
+  cargo sim --mutants [--rounds R] [--mutant N] [--from N] [--jobs J]
+                                           broken variants of the product, each of which must be found, R times
   cargo sim --rules                        what is checked";
 
 #[derive(Default)]
@@ -30,11 +32,14 @@ struct Wanted {
     replay: Option<Line>,
     shrink: Option<Line>,
     canary: bool,
+    mutants: bool,
+    mutant: Option<u64>,
+    rounds: u64,
     rules: bool,
 }
 
 fn parse() -> Result<Wanted, String> {
-    let mut wanted = Wanted { jobs: 1, from: 1, ..Wanted::default() };
+    let mut wanted = Wanted { jobs: 1, from: 1, rounds: 1, ..Wanted::default() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value\n{USAGE}"));
@@ -54,6 +59,12 @@ fn parse() -> Result<Wanted, String> {
             "--replay" => wanted.replay = Some(line(&value()?)?),
             "--shrink" => wanted.shrink = Some(line(&value()?)?),
             "--canary" => wanted.canary = true,
+            "--mutants" => wanted.mutants = true,
+            "--mutant" => {
+                wanted.mutants = true;
+                wanted.mutant = Some(number(value()?)?);
+            }
+            "--rounds" => wanted.rounds = number(value()?)?.max(1),
             "--rules" => wanted.rules = true,
             _ => return Err(USAGE.to_owned()),
         }
@@ -93,13 +104,14 @@ fn tell(line: &Line, options: Options) -> bool {
 fn report(stats: &Stats, took: Duration) {
     let hours = stats.simulated_ns / 3_600_000_000_000;
     println!(
-        "{hours} h simulated, {} events, {} starts, {} crash points, {} orders, {} trades, {} records{}",
+        "{hours} h simulated, {} events, {} starts, {} crash points, {} orders, {} trades, {} records, {} turned bits{}",
         stats.events,
         stats.starts,
         stats.crash_points,
         stats.orders,
         stats.trades,
         stats.records,
+        stats.rotted,
         if took.is_zero() { String::new() } else { format!(", {:.1} s", took.as_secs_f64()) }
     );
 }
@@ -187,6 +199,66 @@ fn soak(wanted: &Wanted) -> bool {
     failed.is_empty()
 }
 
+/// The table of broken variants; whether each was found.
+#[cfg(feature = "mutants")]
+fn hunt(wanted: &Wanted) -> bool {
+    use aegis_sim::mutants::{MUTANTS, SEEDS_MAX, hunt};
+    std::panic::set_hook(Box::new(|_| {}));
+    println!(
+        "{:>2}  {:<42} {:>10}  {:<6} {:>9} {:>7}  noticed as",
+        "", "broken", "must", "found", "seeds", "seconds"
+    );
+    let mut survivors = Vec::new();
+    let mut all = 0.0;
+    let picked = MUTANTS.iter().filter(|m| wanted.mutant.is_none_or(|n| n == u64::from(m.number)));
+    for mutant in picked {
+        let began = Instant::now();
+        // Rounds begin at seeds far from each other, so that each is a search of its own.
+        let rounds = (0..wanted.rounds)
+            .map(|round| hunt(mutant, wanted.from + round * 100_000, SEEDS_MAX, wanted.jobs));
+        let rounds: Vec<_> = rounds.collect();
+        let mean = rounds.iter().map(|round| round.seeds as f64).sum::<f64>() / rounds.len() as f64;
+        all += mean;
+        let others: u64 = rounds.iter().map(|round| round.others).sum();
+        let survived = rounds.iter().any(|round| round.killed.is_none());
+        let (rule, words) = match rounds.into_iter().find_map(|round| round.killed) {
+            Some((line, rule, words)) => (rule, format!("{line} {words}")),
+            None => ("-", String::new()),
+        };
+        println!(
+            "{:>2}  {:<42} {:>10}  {rule:<6} {mean:>9.1} {:>7.1}  {words}{}",
+            mutant.number,
+            mutant.words,
+            mutant.rules.join(" "),
+            began.elapsed().as_secs_f64(),
+            if others > 0 {
+                format!(" ({others} seeds noticed it by other rules before)")
+            } else {
+                String::new()
+            }
+        );
+        if survived {
+            survivors.push(mutant.number);
+        }
+    }
+    let count = if wanted.mutant.is_some() { 1 } else { MUTANTS.len() };
+    println!(
+        "{} of {count} broken variants found, within {:.1} seeds on average, {} searches each; survivors: {survivors:?}",
+        count - survivors.len(),
+        all / count as f64,
+        wanted.rounds
+    );
+    survivors.is_empty()
+}
+
+#[cfg(not(feature = "mutants"))]
+fn hunt(_: &Wanted) -> bool {
+    eprintln!(
+        "built without broken variants: cargo run -p aegis-sim --release --features mutants --bin sim -- --mutants"
+    );
+    false
+}
+
 fn main() -> ExitCode {
     let wanted = match parse() {
         Ok(wanted) => wanted,
@@ -198,6 +270,8 @@ fn main() -> ExitCode {
     let held = if wanted.rules {
         RULES.iter().for_each(|(rule, words)| println!("{rule:>4}  {words}"));
         true
+    } else if wanted.mutants {
+        hunt(&wanted)
     } else if let Some(line) = &wanted.replay {
         tell(line, Options { canary: wanted.canary, tell: true })
     } else if let Some(line) = &wanted.shrink {

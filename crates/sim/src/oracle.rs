@@ -45,6 +45,7 @@ pub const RULES: &[(&str, &str)] = &[
     ("S18", "nothing is corrected where nothing moved from outside"),
     ("S19", "records are numbered without gaps and their times do not fall"),
     ("S20", "rot of durable records is never read as a shorter journal"),
+    ("S25", "an error is never told as an empty answer"),
     ("L1", "no outcome is unknown"),
     ("L2", "the fold holds what the exchange holds"),
     ("L3", "what is held has its stop where it belongs"),
@@ -72,6 +73,7 @@ struct Theirs {
     ours: bool,
     buy: bool,
     instrument: u32,
+    accepted: bool,
 }
 
 /// Where the oracle numbers conditional orders.
@@ -107,6 +109,8 @@ pub(crate) struct Oracle {
     instruments: BTreeMap<u32, (u16, u16)>,
     /// Sells in a row that were refused as too small, by instrument.
     too_small: BTreeMap<u32, u32>,
+    /// A person halted, the answer came, and nobody has enabled since.
+    pub(crate) halted: bool,
     /// Facts of the journal seen so far.
     pub(crate) facts: u64,
     /// Offsets of durable records, for rot.
@@ -161,6 +165,7 @@ impl Oracle {
             spawned: BTreeSet::new(),
             instruments: BTreeMap::new(),
             too_small: BTreeMap::new(),
+            halted: false,
             facts: 0,
             places: Vec::new(),
         }
@@ -257,6 +262,12 @@ impl Oracle {
                 let name = self.name(fact.order.0);
                 if self.exchange_orders.values().any(|order| order.client == name) {
                     return broken("S16", format!("order {} is called absent and exists", fact.order.0));
+                }
+            }
+            Fact::OrderEnded(fact) if fact.end == OrderEnd::NotSent => {
+                let name = self.name(fact.order.0);
+                if self.exchange_orders.values().any(|order| order.accepted && order.client == name) {
+                    return broken("S16", format!("order {} is given up and exists", fact.order.0));
                 }
             }
             Fact::FillBooked(fact) => {
@@ -358,19 +369,35 @@ impl Oracle {
         }
     }
 
+    /// S4: what was called durable is on the platter. All that is there.
+    pub(crate) fn on_platter(&self, disk: &MemStorage, durable: u64) -> Result<Vec<Raw>, Violation> {
+        let (records, _) = tape::scan(&disk.platter());
+        if (records.len() as u64) < durable {
+            let words =
+                format!("{durable} records were called durable and {} are on the platter", records.len());
+            return broken("S4", words);
+        }
+        Ok(records)
+    }
+
     /// An order leaves: its intent is on the platter, under this id, with this content; not in a halt.
-    pub(crate) fn leaves(&mut self, disk: &MemStorage, place: &Place) -> Result<(), Violation> {
+    pub(crate) fn leaves(&mut self, disk: &MemStorage, durable: u64, place: &Place) -> Result<(), Violation> {
         let name = place.client.label();
+        let renamed =
+            self.sent.keys().copied().find(|sent| *sent != name && number_of(*sent) == number_of(name));
+        if let Some(before) = renamed {
+            return broken("S3", format!("{name} is the order that left as {before}"));
+        }
         match self.sent.insert(name, *place) {
             Some(before) if before != *place => {
                 return broken("S3", format!("{name} left before with another content"));
             }
             Some(_) | None => {}
         }
-        if self.view.halted && place.side == Side::Buy {
+        if (self.view.halted || self.halted) && place.side == Side::Buy {
             return broken("S14", format!("{name} leaves in a halt"));
         }
-        let (records, _) = tape::scan(&disk.platter());
+        let records = self.on_platter(disk, durable)?;
         for raw in records.iter().rev() {
             if let Fact::OrderIntended(fact) = event_of(raw)?.fact
                 && fact.order == place.client.order
@@ -410,11 +437,11 @@ impl Oracle {
             }
             VenueFact::OrderAccepted(fact) => {
                 self.arrives(fact.client)?;
-                self.know(fact.order, fact.client, fact.side, fact.instrument.0);
+                self.know(fact.order, fact.client, fact.side, fact.instrument.0, true);
             }
             VenueFact::TriggerAccepted(fact) => {
                 self.arrives(fact.client)?;
-                self.know(TRIGGERS + fact.trigger, fact.client, fact.side, fact.instrument.0);
+                self.know(TRIGGERS + fact.trigger, fact.client, fact.side, fact.instrument.0, true);
             }
             VenueFact::TriggerSent(fact) => {
                 self.spawned.insert(fact.order);
@@ -424,7 +451,7 @@ impl Oracle {
                 }
             }
             VenueFact::OrderRejected(fact) => {
-                self.know(fact.order, fact.client, fact.side, fact.instrument.0);
+                self.know(fact.order, fact.client, fact.side, fact.instrument.0, false);
                 let owned = self.exchange_orders.get(&fact.order).is_some_and(|order| order.ours);
                 // A price that falls while a sell is on its way may make it too small; one that is sent again and again
                 // was never looked at.
@@ -478,9 +505,10 @@ impl Oracle {
         *self.balances.entry(asset).or_default() += units;
     }
 
-    fn know(&mut self, number: u64, client: Option<Label>, side: Side, instrument: u32) {
+    fn know(&mut self, number: u64, client: Option<Label>, side: Side, instrument: u32, accepted: bool) {
         let ours = client.is_some_and(|name| self.sent.contains_key(&name)) || self.spawned.contains(&number);
-        self.exchange_orders.insert(number, Theirs { client, ours, buy: side == Side::Buy, instrument });
+        self.exchange_orders
+            .insert(number, Theirs { client, ours, buy: side == Side::Buy, instrument, accepted });
     }
 
     fn arrives(&self, client: Option<Label>) -> Result<(), Violation> {
@@ -502,7 +530,7 @@ impl Oracle {
     }
 
     fn not_sent(&self, name: Label) -> bool {
-        let number = name.as_str().rsplit('-').next().and_then(|n| n.parse::<u64>().ok());
+        let number = number_of(name);
         let known = number.and_then(|number| self.view.orders.get(&number));
         known.is_some_and(|known| known.not_sent) && number.and_then(|number| self.name(number)) == Some(name)
     }
@@ -511,4 +539,9 @@ impl Oracle {
     pub(crate) fn undelivered(&self) -> Vec<u64> {
         self.view.queued.difference(&self.view.delivered).copied().collect()
     }
+}
+
+/// The number of the order in a client order id.
+fn number_of(name: Label) -> Option<u64> {
+    name.as_str().rsplit('-').next().and_then(|number| number.parse().ok())
 }

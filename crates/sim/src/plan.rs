@@ -186,6 +186,8 @@ pub(crate) struct Knobs {
     /// One in so many messages meets each fault that is on.
     pub(crate) rate: u64,
     pub(crate) torn: bool,
+    /// Seconds between two marks, and therefore the longest that anything waits for a sync.
+    pub(crate) mark_s: i64,
 }
 
 impl Knobs {
@@ -214,6 +216,7 @@ impl Knobs {
             hidden_ms: draw.scaled(200, 12_000),
             rate: u64::try_from(draw.scaled(4, 64)).unwrap_or(8),
             torn: !draw.one_in(3),
+            mark_s: draw.of(&[5, 30, 600]),
         }
     }
 }

@@ -23,6 +23,9 @@ pub(crate) struct Raw {
     pub(crate) payload: Vec<u8>,
     pub(crate) segment: u64,
     pub(crate) offset: u64,
+    pub(crate) bytes: u64,
+    /// What the first record of a batch says to have been durable; 0 for the others.
+    pub(crate) durable: u64,
     pub(crate) last: bool,
 }
 
@@ -103,6 +106,8 @@ impl Tail {
             payload: frame[begin..begin + payload].to_vec(),
             segment: self.segment,
             offset: self.offset,
+            bytes: (begin + payload) as u64,
+            durable: if begin == 32 { 0 } else { lsn.saturating_sub(u64::from(u32_at(&frame, 32))) },
             last: word & LAST != 0,
         };
         let offset = self.offset + bytes as u64;
@@ -174,4 +179,11 @@ pub(crate) fn scan(disk: &MemStorage) -> (Vec<Raw>, Tail) {
     let mut tail = Tail::default();
     let all = tail.follow(disk, false);
     (all, tail)
+}
+
+/// The epoch of the newest segment.
+pub(crate) fn newest_epoch(disk: &MemStorage) -> u64 {
+    let numbers = disk.names().into_iter().filter_map(|name| name.strip_suffix(".seg")?.parse::<u64>().ok());
+    let newest = numbers.max().and_then(|number| Tail::begin(disk, number));
+    newest.map_or(0, |tail| tail.epoch)
 }

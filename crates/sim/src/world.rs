@@ -54,6 +54,8 @@ const FEED: FeedId = FeedId(1);
 const MILLI: i64 = 1_000_000;
 /// How long faults are over before the L rules are looked at, ns.
 const QUIET: i64 = 900 * SECOND;
+/// How long an open position may be without a stop at the exchange that should rest there while nothing is done, ns.
+const IDLE_MAX: i64 = 120 * SECOND;
 /// Rounds of effects that follow from one input at most.
 const ROUNDS_MAX: usize = 1_000;
 /// Lines of a story.
@@ -76,6 +78,8 @@ pub struct Stats {
     pub records: u64,
     /// Trades at the exchange.
     pub trades: u64,
+    /// Bits turned in records that were proven durable.
+    pub rotted: u64,
 }
 
 impl Stats {
@@ -88,6 +92,7 @@ impl Stats {
         self.orders += other.orders;
         self.records += other.records;
         self.trades += other.trades;
+        self.rotted += other.rotted;
     }
 }
 
@@ -197,6 +202,8 @@ struct World<'a> {
     flows: u64,
     timer: i64,
     digests: BTreeMap<u64, [u8; 32]>,
+    bare: BTreeMap<u32, i64>,
+    seeds: u64,
     inbox: Vec<Input>,
     tasks: u64,
     violation: Option<Violation>,
@@ -318,6 +325,8 @@ impl<'a> World<'a> {
             flows: 0,
             timer: i64::MAX,
             digests: BTreeMap::new(),
+            bare: BTreeMap::new(),
+            seeds: 0,
             inbox: Vec::new(),
             tasks: 0,
             violation: None,
@@ -462,7 +471,7 @@ impl<'a> World<'a> {
                         self.died(&fault.to_string());
                     } else {
                         self.durable = self.durable.max(process.node.durable().0);
-                        self.put(self.now + 30 * SECOND, Happening::Mark { epoch });
+                        self.put(self.now + self.knobs.mark_s * SECOND, Happening::Mark { epoch });
                     }
                 }
             }
@@ -536,6 +545,10 @@ impl<'a> World<'a> {
         if sampled {
             self.digests.insert(durable, process.node.machine().digest());
         }
+        if Draw::keyed(self.line.seed, 10, self.steps).one_in(16) {
+            let there = self.oracle.on_platter(&self.disk, self.durable).map(|_| ());
+            self.check(there);
+        }
         let known = self.oracle.events.len();
         let followed = self.oracle.appended(&self.disk);
         if self.options.tell {
@@ -558,6 +571,17 @@ impl<'a> World<'a> {
             }
         }
         self.protected();
+        if self.violation.is_none() && Draw::keyed(self.line.seed, 12, self.steps).one_in(64) {
+            self.rot();
+        }
+        let cut = match unsynced {
+            0 => 256,
+            1..64 => 8,
+            _ => 4,
+        };
+        if self.violation.is_none() && Draw::keyed(self.line.seed, 14, self.steps).one_in(cut) {
+            self.cut(durable);
+        }
         if !images.is_empty() {
             self.audit(&images, before);
         }
@@ -569,7 +593,7 @@ impl<'a> World<'a> {
     fn perform(&mut self, effect: &Effect) {
         if let Effect::Place(place) = effect {
             self.stats.orders += 1;
-            let left = self.oracle.leaves(&self.disk, place);
+            let left = self.oracle.leaves(&self.disk, self.durable, place);
             self.check(left);
             let (client, side, quantity) = (place.client, place.side, place.quantity);
             let kind = place.kind;
@@ -600,6 +624,25 @@ impl<'a> World<'a> {
             let covered = instrument.protection.is_some() || instrument.exit_wanted.is_some();
             if instrument.is_open() && !covered && !alarmed {
                 let words = format!("{} holds {} bare", instrument.spec.name, instrument.held());
+                return self.break_rule("S11", words);
+            }
+            // What should rest at the exchange does not, and nothing is being done about it.
+            let stop = instrument.protection.as_ref().map(|protection| protection.stop).unwrap_or_default();
+            let idle = self.settings.guarding != Guarding::Engine
+                && instrument.is_open()
+                && instrument.live.is_empty()
+                && instrument.exit_wanted.is_none()
+                && instrument.blind.is_none()
+                && state.trading.flatten.is_none()
+                && !alarmed
+                && instrument.spec.sellable(state.sellable(id, self.settings.taker_fee), stop);
+            let since = self.bare.entry(id.0).or_insert(self.now);
+            if !idle {
+                *since = self.now;
+            }
+            if self.now - *since > IDLE_MAX {
+                let words =
+                    format!("{} has no stop at the exchange and none on its way", instrument.spec.name);
                 return self.break_rule("S11", words);
             }
             if instrument.held().is_negative() {

@@ -29,14 +29,15 @@ pub(super) fn conclude<R: StorageRead>(
     let mut wounds = walk.wounds;
     // The tail simply ends, and yet something says that more was durable.
     let tail_end = walk.expected_lsn;
-    if walk.proven >= tail_end && wounds.last().is_none_or(|w| w.first_lsn < tail_end) {
+    let proven = if crate::mutant!(7) { 0 } else { walk.proven };
+    if proven >= tail_end && wounds.last().is_none_or(|w| w.first_lsn < tail_end) {
         wounds.push(Wound {
             number: last_number,
             offset: PAGE_BYTES,
             first_lsn: tail_end,
             bytes: 0,
             flaw: Flaw::Zeros,
-            proof: Proof::DurableLsn(walk.proven),
+            proof: Proof::DurableLsn(proven),
         });
     }
     // What an earlier opening left to a checkpoint is lost after all when that checkpoint is.
@@ -52,7 +53,7 @@ pub(super) fn conclude<R: StorageRead>(
         proof: Proof::Checkpoint(gap.through_lsn),
     }));
     let spans_end = walk.spans.iter().map(|s| s.last_lsn).max().unwrap_or(0);
-    let end = spans_end.max(walk.proven).max(tail_end - 1);
+    let end = spans_end.max(proven).max(tail_end - 1);
     let intact = |from: Lsn| -> u64 {
         walk.spans.iter().map(|s| (s.last_lsn + 1).saturating_sub(s.first_lsn.max(from))).sum()
     };
@@ -107,7 +108,9 @@ pub(super) fn conclude<R: StorageRead>(
     let row = if gap.is_some() { Row::E } else { walk.row };
     let damaged_headers = walk.segments.iter().filter(|s| !s.header_whole).count() as u64
         + wounds.iter().filter(|w| w.offset == 0).count() as u64;
-    let epoch = walk.segments.iter().map(|s| s.header.epoch).max().unwrap_or(0) + 1 + damaged_headers;
+    let epoch = walk.segments.iter().map(|s| s.header.epoch).max().unwrap_or(0)
+        + u64::from(!crate::mutant!(5))
+        + damaged_headers;
     let report = RecoveryReport {
         row,
         epoch,

@@ -509,11 +509,16 @@ impl<R: StorageRead> Walk<'_, R> {
                 // That the rest is zero was just read, byte by byte.
                 seen: if clear && flaw == Flaw::Zeros { Seen::Zeros } else { seen(&mut scan, flaw, behind) },
                 valid_behind: behind.found.is_some(),
-                proof: self.proven >= scan.link.lsn,
+                proof: self.proven >= scan.link.lsn && !crate::mutant!(7),
                 place: Place::Tail,
                 witness: false,
             };
             match decide(evidence) {
+                Row::D if crate::mutant!(6) => {
+                    let found = behind.found.expect("row D has something behind it");
+                    scan.jump(found);
+                    self.begin_span(found.offset, found.chain, found.lsn);
+                }
                 row @ (Row::B | Row::C | Row::D) => {
                     let content_end = if row == Row::B { scan.offset } else { scan.content_end() };
                     if row != Row::B {

@@ -205,6 +205,13 @@ impl World<'_> {
 
     pub(super) fn hear(&mut self, heard: Vec<Heard>) {
         for one in heard {
+            // There is never nothing in this account.
+            if let Heard::Snapshot(snapshot) = &one
+                && snapshot.balances.complete().is_some_and(Vec::is_empty)
+            {
+                return self
+                    .break_rule("S25", "a failed read of balances is told as an empty account".to_owned());
+            }
             let Some(process) = &self.process else { return };
             if let Told::Input(input) = translate::told(process.node.machine().state(), one) {
                 self.inbox.push(*input);

@@ -14,6 +14,7 @@ impl World<'_> {
         self.connection += 1;
         self.epoch += 1;
         self.inbox.clear();
+        self.bare.clear();
         let _ = post::wants();
         self.timer = i64::MAX;
         self.disk = match dying.cut {
@@ -77,6 +78,12 @@ impl World<'_> {
                 return self.break_rule("S4", format!("the journal does not open: {error}"));
             }
         };
+        // The epoch seeds every checksum: were it used twice, bytes of before could pass for new ones.
+        let epoch = crate::tape::newest_epoch(&self.disk);
+        if epoch <= self.seeds {
+            return self.break_rule("S5", format!("epoch {epoch} is given a second time"));
+        }
+        self.seeds = epoch;
         let recovered = self.oracle.recovered(&self.disk, self.durable);
         self.check(recovered);
         let lsn = node.machine().state().lsn.0;
@@ -139,7 +146,7 @@ impl World<'_> {
         let epoch = self.epoch;
         self.put(self.now + 200 * MILLI, Happening::Instruments { epoch });
         self.put(self.now + 1200 * MILLI, Happening::Connect { epoch });
-        self.put(self.now + 30 * SECOND, Happening::Mark { epoch });
+        self.put(self.now + self.knobs.mark_s * SECOND, Happening::Mark { epoch });
     }
 
     /// Crashes between any two operations of one step, each recovered, and again between any two of its recovery.
@@ -166,18 +173,7 @@ impl World<'_> {
                 } else {
                     disk.power_cut(PowerCut { seed: draw.bits(), torn: self.knobs.torn })
                 };
-                match self.opens(&again) {
-                    Ok(digest) => {
-                        let (records, _) = crate::tape::scan(&again);
-                        let held = self.oracle.prefix(&records, durable);
-                        self.check(held);
-                        let stored = self.oracle.events.get(..records.len());
-                        if stored.is_some_and(|events| folded(events) != digest) {
-                            self.break_rule("S6", format!("after {} records", records.len()));
-                        }
-                    }
-                    Err(why) => self.break_rule("S4", format!("a crash image does not open: {why}")),
-                }
+                self.whole(&again, durable);
                 if !crashed || self.violation.is_some() {
                     break;
                 }
@@ -189,17 +185,78 @@ impl World<'_> {
         }
     }
 
+    /// The power fails beside the run: what is left opens as what was appended, up to its first hole.
+    pub(super) fn cut(&mut self, durable: u64) {
+        let mut draw = Draw::keyed(self.line.seed, 13, self.steps);
+        let disk = self.disk.fork();
+        disk.disk_full(false);
+        disk.fail_sync(0);
+        let dead = disk.power_cut(PowerCut { seed: draw.bits(), torn: self.knobs.torn });
+        self.stats.crash_points += 1;
+        self.whole(&dead, durable);
+    }
+
+    /// What is left of a crash opens, holds all that was durable and nothing that was not appended.
+    fn whole(&mut self, disk: &MemStorage, durable: u64) {
+        match self.opens(disk) {
+            Ok((lsn, digest)) => {
+                let (records, _) = crate::tape::scan(disk);
+                if lsn != records.len() as u64 {
+                    let words = format!("{lsn} records are believed, {} are whole", records.len());
+                    return self.break_rule("S5", words);
+                }
+                let held = self.oracle.prefix(&records, durable);
+                self.check(held);
+                let stored = self.oracle.events.get(..records.len());
+                if stored.is_some_and(|events| folded(events) != digest) {
+                    self.break_rule("S6", format!("after {} records", records.len()));
+                }
+            }
+            Err(why) => self.break_rule("S4", format!("a crash image does not open: {why}")),
+        }
+    }
+
     /// Opens a disk as the engine does; the digest of what is there.
-    pub(super) fn opens(&self, disk: &MemStorage) -> Result<[u8; 32], String> {
+    pub(super) fn opens(&self, disk: &MemStorage) -> Result<(u64, [u8; 32]), String> {
         let (config, limits) = self.config();
         let expect = Expect { journal_id: None, schema: ENGINE_SCHEMA, mode: Mode::Live.number() };
         let engine = || Engine::new(self.settings.clone());
         match Node::open(engine(), disk.clone(), expect, config, limits) {
-            Ok((node, _)) => Ok(node.machine().digest()),
-            Err(aegis_node::OpenError::Journal(aegis_journal::OpenError::NoJournal)) => Ok(engine().digest()),
+            Ok((node, _)) if node.lost().is_some() => Err("it says that records are lost".to_owned()),
+            Ok((node, _)) => Ok((node.machine().state().lsn.0, node.machine().digest())),
+            Err(aegis_node::OpenError::Journal(aegis_journal::OpenError::NoJournal)) => {
+                Ok((0, engine().digest()))
+            }
             Err(error) => Err(error.to_string()),
         }
     }
 
-    // Acts.
+    /// One bit of what later bytes prove to have been durable turns: noticed, or without any effect.
+    pub(super) fn rot(&mut self) {
+        let mut draw = Draw::keyed(self.line.seed, 11, self.steps);
+        let disk = self.disk.platter();
+        disk.disk_full(false);
+        disk.fail_sync(0);
+        let (records, _) = crate::tape::scan(&disk);
+        let proven = records.iter().map(|raw| raw.durable).max().unwrap_or(0);
+        if proven == 0 {
+            return;
+        }
+        let raw = &records[draw.below(proven) as usize];
+        let name = format!("{:010}.seg", raw.segment);
+        let at = raw.offset + draw.below(raw.bytes);
+        let Some(byte) = disk.file(&name).and_then(|bytes| bytes.get(at as usize).copied()) else { return };
+        disk.patch(&name, at, &[byte ^ 1 << draw.below(8)]);
+        let disk = disk.power_cut(PowerCut { seed: draw.bits(), torn: false });
+        self.stats.rotted += 1;
+        let Ok((lsn, digest)) = self.opens(&disk) else { return };
+        let known = self.oracle.events.get(..lsn as usize);
+        if lsn < proven || known.is_none_or(|events| folded(events) != digest) {
+            let words = format!(
+                "a bit of record {} turned in {name} at {at}; {proven} are proven durable, {lsn} are believed, nothing is said",
+                raw.lsn
+            );
+            self.break_rule("S20", words);
+        }
+    }
 }

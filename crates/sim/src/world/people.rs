@@ -38,8 +38,25 @@ impl World<'_> {
                 let stop = Price::new(stop - stop % market.factor, 2);
                 self.command(Command::AdjustStop { instrument: name(instrument), stop, loosen });
             }
-            Act::Halt => self.command(Command::Halt { reason: Text::new("alice halts") }),
-            Act::Enable => self.command(Command::Enable),
+            Act::Halt => {
+                self.command(Command::Halt { reason: Text::new("alice halts") });
+                let epoch = self.epoch;
+                self.settle();
+                if self.epoch != epoch {
+                    return;
+                }
+                // Answered, and therefore durable: from here on it stands, whatever becomes of the process.
+                match self.process.as_mut().map(|process| process.node.flush()) {
+                    Some(Ok(())) if !self.disk.crashed() => self.oracle.halted = true,
+                    Some(Ok(())) => self.died("the process dies before it answers"),
+                    Some(Err(fault)) => self.died(&fault.to_string()),
+                    None => {}
+                }
+            }
+            Act::Enable => {
+                self.oracle.halted = false;
+                self.command(Command::Enable);
+            }
             Act::Flatten => self.command(Command::Flatten),
             Act::Release { instrument } => self.command(Command::Release { instrument: name(instrument) }),
             Act::Manual { instrument, buy, share } => self.manual(instrument, buy, share),
