@@ -26,6 +26,10 @@ pub enum Fills {
     Nothing,
     /// Refused.
     Refuse(RejectClass),
+    /// Refused at market; stops rest.
+    RefuseMarket(RejectClass),
+    /// Stops are refused; the rest is filled.
+    RefuseStop(RejectClass),
 }
 
 /// What happens to the reply of the next orders.
@@ -238,7 +242,18 @@ impl Exchange {
             return vec![report(None, Reported::Rejected { class: RejectClass::Duplicate, code: 204, text })];
         }
         let fills = self.fills.unwrap_or(Fills::Whole);
-        if let Fills::Refuse(class) = fills {
+        let refused = match fills {
+            Fills::Refuse(class) => Some(class),
+            Fills::RefuseMarket(class) if place.kind == OrderKind::Market => Some(class),
+            Fills::RefuseStop(class) if place.kind.trigger().is_some() => Some(class),
+            Fills::RefuseMarket(_)
+            | Fills::RefuseStop(_)
+            | Fills::Whole
+            | Fills::Part(_)
+            | Fills::PartThenExpire(_)
+            | Fills::Nothing => None,
+        };
+        if let Some(class) = refused {
             let text = Text::new("refused by script");
             return vec![report(None, Reported::Rejected { class, code: 999, text })];
         }
@@ -257,7 +272,7 @@ impl Exchange {
             };
         }
         let amount = match fills {
-            Fills::Whole => place.quantity,
+            Fills::Whole | Fills::RefuseMarket(_) | Fills::RefuseStop(_) => place.quantity,
             Fills::Part(part) | Fills::PartThenExpire(part) => part.min(place.quantity),
             Fills::Nothing | Fills::Refuse(_) => Quantity::ZERO,
         };
@@ -373,7 +388,11 @@ impl Exchange {
         VenueSnapshot {
             number,
             requested: now,
-            balances: self.answer("balances", true, balances),
+            balances: if full && self.failing.contains(&"settling") {
+                Answer::Unsettled(Text::new("no two reads agreed"))
+            } else {
+                self.answer("balances", true, balances)
+            },
             open_orders: self.answer("open", full, rows(true)),
             ended_orders: self.answer("ended", full, rows(false)),
             trades: self.answer("trades", full, trades),

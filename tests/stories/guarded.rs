@@ -193,6 +193,22 @@ fn a_stop_refused_for_reserved_coins_is_alarmed_and_tried_again() {
 }
 
 #[test]
+fn a_missing_stop_is_no_longer_missed_once_nothing_is_held() {
+    let mut world = guarded(Guarding::Both);
+    world.tick(BTC, "50000");
+    world.exchange.fills = Some(Fills::RefuseStop(RejectClass::Permanent));
+    world.buy(BTC, "0.5");
+    assert!(alarmed(&world, AlarmKind::VenueStopMissing));
+    world.command(Command::Close { instrument: l(BTC) });
+    assert_eq!(world.held(BTC), quantity("0"));
+    assert!(!alarmed(&world, AlarmKind::VenueStopMissing), "it would refuse every entry for ever");
+    world.exchange.fills = None;
+    world.tick(BTC, "50000");
+    world.command(Command::Open { instrument: l(BTC), quantity: quantity("0.5"), stop: None });
+    assert_eq!(world.held(BTC), quantity("0.5"));
+}
+
+#[test]
 fn a_stop_that_is_already_through_is_sold_at_market() {
     let mut world = guarded(Guarding::Both);
     world.tick(BTC, "50000");

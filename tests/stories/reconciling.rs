@@ -2,6 +2,7 @@
 
 use super::support::*;
 use aegis_model::event::{AlarmKind, Refusal};
+use aegis_model::ids::SECOND;
 use aegis_model::{Fact, Input, Side};
 use aegis_tests::exchange::Fills;
 use aegis_tests::world::{id, story_settings};
@@ -67,6 +68,24 @@ fn a_comparison_that_lacked_an_answer_is_made_again_soon_and_ever_more_slowly() 
     world.exchange.failing.clear();
     world.wait(33);
     assert!(!standing(&world), "the exchange answers again, and entries pass");
+}
+
+#[test]
+fn a_busy_account_is_not_a_silent_exchange() {
+    let mut settings = story_settings();
+    settings.reconcile_ns = 60 * SECOND;
+    let mut world = World::with(settings);
+    buy_at(&mut world, "BTC_USDT", "0.001", "50000");
+    world.exchange.failing = vec!["settling"];
+    let standing = |world: &World| world.state().alarms.contains_key(&(AlarmKind::VenueUnanswered, None));
+    world.give(Input::Compare);
+    world.pump();
+    assert!(!standing(&world), "balances that move while we trade are no reason to stop trading");
+    world.wait(180);
+    assert!(standing(&world), "two periods without one whole comparison are");
+    world.exchange.failing.clear();
+    world.wait(33);
+    assert!(!standing(&world));
 }
 
 #[test]

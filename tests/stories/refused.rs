@@ -3,7 +3,7 @@
 use super::support::*;
 use aegis_engine::Settings;
 use aegis_engine::settings::Guarding;
-use aegis_model::event::AlarmKind;
+use aegis_model::event::{AlarmKind, AnomalyKind};
 use aegis_model::input::{Answer, ListedInstrument, Lookup, Reported, RowStatus, VenueSnapshot};
 use aegis_model::order::RejectClass;
 use aegis_model::{Command, Effect, Fact, Input, Machine, OrderKind, Report, Side, VenueOrderId};
@@ -101,6 +101,59 @@ fn a_stop_that_keeps_being_put_off_leaves_the_engine_on_guard() {
     w.wait(60);
     assert!(w.instrument(BTC).exit_wanted.is_some(), "the engine guards where no stop rests");
 }
+
+#[test]
+fn an_exit_refused_for_good_leaves_a_stop_at_the_exchange_and_a_person_ends_it() {
+    let mut w = guarded(Guarding::Both);
+    buy_at(&mut w, BTC, "0.5", "50000");
+    w.exchange.fills = Some(Fills::RefuseMarket(RejectClass::Permanent));
+    w.command(Command::Close { instrument: l(BTC) });
+    assert_eq!(w.held(BTC), quantity("0.5"), "refused for good");
+    assert!(w.state().alarms.contains_key(&(AlarmKind::ExitFailing, Some(id(BTC)))));
+    assert_eq!(w.exchange.resting().len(), 1, "no stop rests while a person is waited for");
+    assert_eq!(w.instrument(BTC).bare_since, None);
+    w.exchange.fills = None;
+    w.command(Command::Close { instrument: l(BTC) });
+    w.wait(5);
+    assert_eq!(w.held(BTC), quantity("0"), "closed by the person who was waited for");
+    assert_eq!(w.exchange.resting().len(), 0);
+    let sells = w.count(
+        |f| matches!(f, Fact::OrderIntended(o) if o.kind == OrderKind::Market && o.side == Side::Sell),
+    );
+    assert_eq!(sells, 2);
+}
+
+#[test]
+fn a_stop_fires_for_an_exit_that_was_refused_for_good() {
+    let mut w = guarded(Guarding::Both);
+    buy_at(&mut w, BTC, "0.5", "50000");
+    w.exchange.fills = Some(Fills::RefuseMarket(RejectClass::Permanent));
+    w.command(Command::Close { instrument: l(BTC) });
+    let at = w.exchange.resting()[0];
+    w.quote(BTC, "48900");
+    for report in w.exchange.fire(at, quantity("0.5"), RowStatus::Filled, w.now) {
+        w.give(Input::Report(report));
+    }
+    w.pump();
+    assert_eq!(w.held(BTC), quantity("0"));
+    let sells = w.count(
+        |f| matches!(f, Fact::OrderIntended(o) if o.kind == OrderKind::Market && o.side == Side::Sell),
+    );
+    assert_eq!(sells, 1, "nothing beside the stop");
+}
+
+#[test]
+fn an_id_that_was_used_before_its_first_send_is_told() {
+    let mut w = World::new();
+    w.tick(BTC, "50000");
+    w.exchange.fills = Some(Fills::Refuse(RejectClass::Duplicate));
+    w.buy(BTC, "0.5");
+    let taken = |f: &Fact| matches!(f, Fact::AnomalyNoted(a) if a.anomaly == AnomalyKind::IdTaken);
+    let told = |f: &Fact| matches!(f, Fact::MessageQueued(m) if m.text.as_str().contains("used before"));
+    assert_eq!((w.count(taken), w.count(told)), (1, 1));
+    assert_eq!(w.held(BTC), quantity("0"));
+}
+
 /// How many cancels a decision asks for.
 fn cancels(effects: &[Effect]) -> usize {
     effects.iter().filter(|effect| matches!(effect, Effect::Cancel { .. })).count()

@@ -325,6 +325,7 @@ impl Run<'_> {
             | Heard::Snapshot(_)
             | Heard::Quote(_)
             | Heard::Missed(_)
+            | Heard::Odd { .. }
             | Heard::AccessRefused { .. } => {}
         }
         if matches!(heard, Heard::Instruments(Ok(_))) {

@@ -32,6 +32,7 @@ mod ledger;
 mod listing;
 mod lookup;
 mod market;
+mod odd;
 mod orders;
 pub(crate) mod pause;
 mod reads;
@@ -126,6 +127,8 @@ pub(crate) struct Shared {
     ledger: ledger::Ledger,
     /// Counters.
     pub(crate) counts: Counts,
+    /// What was odd.
+    odd: odd::Tally,
     /// Frames of the user socket that said something.
     stirred: AtomicU64,
     /// The clock is to be measured.
@@ -144,6 +147,7 @@ impl Shared {
             budget: budget::Budget::new(&settings),
             ledger: ledger::Ledger::default(),
             counts: Counts::default(),
+            odd: odd::Tally::new(settings.missed_every),
             stirred: AtomicU64::new(0),
             measure: Notify::new(),
             began: clock::now(),

@@ -375,4 +375,4 @@ pub fn acknowledge(id: i64, method: &str, code: i64, message: Option<&str>, inte
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

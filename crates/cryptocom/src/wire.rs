@@ -6,6 +6,7 @@
 //! kept, `null` is absence, a repeated member is refused. It never guesses: what does not fit is a [`Misfit`].
 
 use crate::json::{Bracket, JsonError, Reader, Value, whole};
+use crate::odd::Oddities;
 use crate::write::Sink;
 use aegis_model::fixed::ParseFixedError;
 use aegis_model::{Fixed, Label, Money, Price, Quantity, Rate, Timestamp, TradeId, VenueOrderId};
@@ -131,6 +132,11 @@ pub trait Wire: Sized {
     /// Whether a member with this value is left out.
     fn is_absent(&self) -> bool {
         false
+    }
+
+    /// Notes what is odd about the spelling that this value was read from.
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        let _ = (raw, odd);
     }
 }
 
@@ -270,6 +276,16 @@ macro_rules! members {
                 };
                 settled().map_err($crate::wire::Stop::Misfit)
             }
+
+            fn oddities(&self, raw: &$crate::json::Value<'_>, odd: &mut $crate::odd::Oddities) {
+                let $crate::json::Value::Object(members) = raw else { return };
+                for (name, value) in members {
+                    match name.as_ref() {
+                        $($name => odd.member($name, &self.$field, value),)*
+                        other => odd.unknown(other),
+                    }
+                }
+            }
         }
 
         #[cfg(test)]
@@ -346,6 +362,14 @@ macro_rules! words {
                 };
                 read.map_err($crate::wire::Stop::Misfit)
             }
+
+            fn oddities(&self, raw: &$crate::json::Value<'_>, odd: &mut $crate::odd::Oddities) {
+                if self.is_known() {
+                    odd.respelled_if(raw.text() != Some(self.word()));
+                } else {
+                    odd.strange();
+                }
+            }
         }
 
         impl $enum {
@@ -399,6 +423,12 @@ impl<T: Wire> Wire for Option<T> {
     fn is_absent(&self) -> bool {
         self.is_none()
     }
+
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        if let Some(value) = self {
+            value.oddities(raw, odd);
+        }
+    }
 }
 
 impl<T: Wire> Wire for Vec<T> {
@@ -422,6 +452,11 @@ impl<T: Wire> Wire for Vec<T> {
             items.push(T::pull(reader, manner)?);
         }
         Ok(items)
+    }
+
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        let Value::Array(items) = raw else { return };
+        self.iter().zip(items).for_each(|(item, raw)| item.oddities(raw, odd));
     }
 }
 
@@ -485,6 +520,13 @@ impl<T: Wire> Wire for Rows<T> {
         }
         Ok(rows)
     }
+
+    /// Of rows that were all read: with one missing nobody knows which is which.
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        if self.misfits.is_empty() {
+            self.rows.oddities(raw, odd);
+        }
+    }
 }
 
 /// `{"data": [...]}`, the shape of most results.
@@ -522,6 +564,12 @@ impl<T: Wire> Wire for Listing<T> {
         }
         Ok(Listing { data: settle(data, "data")? })
     }
+
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        if let Some(rows) = raw.get("data") {
+            self.data.oddities(rows, odd);
+        }
+    }
 }
 
 /// A figure on which nothing depends: unreadable is absent, so that it cannot hide the row around it.
@@ -553,6 +601,13 @@ impl<T: Wire> Wire for Spare<T> {
 
     fn is_absent(&self) -> bool {
         self.0.is_none()
+    }
+
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        match &self.0 {
+            Some(value) => value.oddities(raw, odd),
+            None => odd.strange(),
+        }
     }
 }
 
@@ -685,6 +740,10 @@ impl Wire for Fixed {
         };
         decimal(text.ok_or(Misfit::new(Fault::Type))?).map_err(Misfit::new)
     }
+
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        odd.respelled_if(raw.text().is_none());
+    }
 }
 
 macro_rules! of_fixed {
@@ -701,6 +760,10 @@ macro_rules! of_fixed {
             fn pull(reader: &mut Reader<'_>, manner: Manner) -> Result<$name, Stop> {
                 Fixed::pull(reader, manner).map($name)
             }
+
+            fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+                self.0.oddities(raw, odd);
+            }
         }
     )+ };
 }
@@ -716,6 +779,10 @@ macro_rules! of_whole {
             fn read(value: &Value<'_>, _: Manner) -> Result<$name, Misfit> {
                 let number = whole(value.digits().ok_or(Misfit::new(Fault::Type))?);
                 number.and_then(|n| $name::try_from(n).ok()).ok_or(Misfit::new(Fault::Form))
+            }
+
+            fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+                odd.respelled_if(raw.text().is_some());
             }
         }
     )+ };
@@ -737,6 +804,10 @@ impl Wire for bool {
                 Err(Misfit::new(Fault::Type))
             }
         }
+    }
+
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        odd.respelled_if(raw.text().is_some());
     }
 }
 
@@ -788,6 +859,10 @@ impl Wire for Ms {
     fn read(value: &Value<'_>, _: Manner) -> Result<Ms, Misfit> {
         read_time(value).map(Ms)
     }
+
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        odd.respelled_if(raw.text().is_some());
+    }
 }
 
 /// A time that leaves in nanoseconds, always as a string: 19 digits do not survive a reader that uses floats.
@@ -801,6 +876,10 @@ impl Wire for Ns {
 
     fn read(value: &Value<'_>, _: Manner) -> Result<Ns, Misfit> {
         read_time(value).map(Ns)
+    }
+
+    fn oddities(&self, raw: &Value<'_>, odd: &mut Oddities) {
+        odd.respelled_if(raw.text().is_none());
     }
 }
 

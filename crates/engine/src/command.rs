@@ -298,7 +298,7 @@ impl Engine {
     /// A person asks again for an exit that failed for good or waits: at once, as a new intent.
     fn retry_exit(&mut self, id: InstrumentId) {
         let Some(instrument) = self.state.instrument(id) else { return };
-        if instrument.live_exits_quantity(&self.state).is_positive() {
+        if instrument.has_selling_exit(&self.state) {
             return;
         }
         let replaces = instrument.exit_failed.map_or(OrderId(0), |f| f.order);

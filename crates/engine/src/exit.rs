@@ -57,13 +57,21 @@ impl Engine {
         }
         let Some(failed) = instrument.exit_failed else { return Some(self.turn.now) };
         match failed.class {
-            Some(RejectClass::Permanent) if instrument.exit_failures > 0 => None,
+            Some(RejectClass::Permanent) if self.waits_for_a_person(id) => None,
             _ if instrument.exit_failures == 0 => Some(failed.at.after(self.settings.exit_retry_ns)),
             _ if instrument.exit_failures < self.settings.exit_tries => {
                 Some(failed.at.after(self.settings.exit_retry_ns))
             }
             _ => Some(failed.at.after(self.settings.exit_slow_ns)),
         }
+    }
+
+    /// Whether an exit is wanted that the venue refused for good: nothing more is sent until a person has decided.
+    pub(crate) fn waits_for_a_person(&self, id: InstrumentId) -> bool {
+        self.state.instrument(id).is_some_and(|i| {
+            let refused = i.exit_failed.is_some_and(|f| f.class == Some(RejectClass::Permanent));
+            i.exit_wanted.is_some() && refused && i.exit_failures > 0
+        })
     }
 
     pub(crate) fn send_exit(&mut self, id: InstrumentId, reason: ExitReason, others: u8, replaces: OrderId) {

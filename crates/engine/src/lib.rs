@@ -65,6 +65,8 @@ struct Asks {
     lookups: BTreeMap<OrderId, Timestamp>,
     /// When the last full comparison ended.
     compared: Option<Timestamp>,
+    /// When the last full comparison ended that lacked nothing.
+    whole: Option<Timestamp>,
     /// Full comparisons in a row that lacked an answer.
     unanswered: u32,
     /// Oddities noted already.
@@ -179,6 +181,7 @@ impl Engine {
             Input::LookedUp(order, lookup) => self.looked_up(*order, lookup),
             Input::Snapshot(snapshot) => self.snapshot(snapshot),
             Input::Link { link, lost } => self.link(*link, lost.as_ref()),
+            Input::Odd { anomaly, count, detail } => self.odd(*anomaly, *count, detail),
             Input::Compare => self.asks.reconcile_wanted = self.state.journal.started != Lsn::NONE,
             Input::Clock => {}
             Input::Command { by, command } => self.command(*by, command),

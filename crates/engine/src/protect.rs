@@ -118,6 +118,9 @@ impl Engine {
         let Some(instrument) = self.state.instrument(id).filter(|i| i.protection.is_some()) else { return };
         if instrument.exit_wanted.is_some() {
             self.drive_exit(id);
+            if self.waits_for_a_person(id) {
+                self.rest_stop(id);
+            }
             return;
         }
         let small = self.asks.too_small.get(id.0 as usize);

@@ -6,7 +6,7 @@
 
 use crate::settings::{HoldingPolicy, Settings};
 use aegis_model::event::CorrectionKind;
-use aegis_model::input::{OrderRow, RowStatus, Trade, VenueBalance, VenueFlow, VenueSnapshot};
+use aegis_model::input::{Answer, OrderRow, RowStatus, Trade, VenueBalance, VenueFlow, VenueSnapshot};
 use aegis_model::order::OrderStatus;
 use aegis_model::{
     AssetId, ClientOrderId, InstrumentId, Label, OrderId, Quantity, Side, Text, Timestamp, TradeId,
@@ -395,24 +395,26 @@ pub fn correction_id(
 
 /// Which queries of a full snapshot failed, in words; empty when all succeeded.
 pub fn failed_queries(snapshot: &VenueSnapshot) -> Vec<(&'static str, Text)> {
-    use aegis_model::Answer::Failed;
     let mut failed = Vec::new();
-    if let Failed(why) = &snapshot.balances {
-        failed.push(("balances", why.clone()));
-    }
-    if let Failed(why) = &snapshot.open_orders {
-        failed.push(("open orders", why.clone()));
-    }
-    if let Failed(why) = &snapshot.ended_orders {
-        failed.push(("ended orders", why.clone()));
-    }
-    if let Failed(why) = &snapshot.trades {
-        failed.push(("trades", why.clone()));
-    }
-    if let Failed(why) = &snapshot.flows {
-        failed.push(("flows", why.clone()));
-    }
+    let mut look = |name, why: Option<&Text>| failed.extend(why.map(|why| (name, why.clone())));
+    look("balances", missing(&snapshot.balances));
+    look("open orders", missing(&snapshot.open_orders));
+    look("ended orders", missing(&snapshot.ended_orders));
+    look("trades", missing(&snapshot.trades));
+    look("flows", missing(&snapshot.flows));
     failed
+}
+
+const fn missing<T>(answer: &Answer<T>) -> Option<&Text> {
+    match answer {
+        Answer::Failed(why) | Answer::Unsettled(why) => Some(why),
+        Answer::Complete(_) | Answer::NotAsked => None,
+    }
+}
+
+/// Whether nothing failed, and balances moved while they were read.
+pub fn is_unsettled(snapshot: &VenueSnapshot) -> bool {
+    matches!(snapshot.balances, Answer::Unsettled(_)) && failed_queries(snapshot).len() == 1
 }
 
 /// Whether an external execution is a buy that the policy keeps out of positions.

@@ -120,7 +120,15 @@ impl Engine {
         let instrument = known.instrument;
         let filled = known.filled;
         if class == RejectClass::Duplicate {
-            // Proof of arrival: the earlier send of this very order exists.
+            let first = known.attempts <= 1 && known.status != OrderStatus::Unknown;
+            if first {
+                // Nothing of ours was sent under this id before: a lost tail, another copy, or a repeating network.
+                let detail = alloc::format!("{} was used before it was first sent: {text}", known.client);
+                self.note(AnomalyKind::IdTaken, Some(instrument), order, Fixed::ZERO, filled.0, &detail);
+                let about = self.state.lsn;
+                self.tell(about, &detail);
+            }
+            // Proof of arrival: an earlier send of this very order exists, and is looked up.
             self.unknown(order, UnknownCause::Ambiguous);
             return;
         }

@@ -74,13 +74,19 @@ impl Engine {
     pub(crate) fn wanted_stop(&self, id: InstrumentId) -> Option<(Price, Quantity)> {
         let instrument = self.state.instrument(id)?;
         let protection = instrument.protection.as_ref()?;
-        let nobody_sells = instrument.exit_wanted.is_none()
-            && self.state.trading.flatten.is_none()
-            && !instrument.has_selling_exit(&self.state);
+        let rests = instrument.resting_stop(&self.state).is_some();
+        // An exit that the venue refused for good waits for a person, and the stop may stand for that long; one that
+        // was crossed already could not come to rest.
+        let above = || {
+            let reference = self.market.reference(id, self.turn.now, &self.settings);
+            reference.is_none_or(|price| price > protection.stop)
+        };
+        let waits = self.waits_for_a_person(id) && (rests || above());
+        let nobody_sells = !instrument.has_selling_exit(&self.state)
+            && (waits || instrument.exit_wanted.is_none() && self.state.trading.flatten.is_none());
         let quantity = self.coverable(id);
         let fits = quantity.is_positive() && instrument.spec.sellable(quantity, protection.stop);
-        let at_venue =
-            self.settings.guarding != Guarding::Engine || instrument.resting_stop(&self.state).is_some();
+        let at_venue = self.settings.guarding != Guarding::Engine || rests;
         (at_venue && instrument.is_open() && nobody_sells && fits && protection.stop.is_positive())
             .then_some((protection.stop, quantity))
     }
@@ -187,7 +193,7 @@ impl Engine {
             self.cancel(order, "exit wanted");
             return false;
         }
-        if instrument.exit_wanted.is_none() {
+        if instrument.exit_wanted.is_none() || self.waits_for_a_person(id) {
             let reference = self.market.reference(id, self.turn.now, &self.settings);
             let reference = reference.or_else(|| self.market.value_price(id)).unwrap_or(Price::ZERO);
             self.emit(ExitDecided { instrument: id, reason, others, reference });

@@ -5,12 +5,12 @@
 
 use crate::Engine;
 use aegis_model::event::{
-    AlarmKind, AssetNamed, Blocks, InstrumentListed, LinkLost, LinkRestored, MessageDelivered,
+    AlarmKind, AnomalyKind, AssetNamed, Blocks, InstrumentListed, LinkLost, LinkRestored, MessageDelivered,
     SettingRecorded, Started,
 };
 use aegis_model::input::{ListedInstrument, Opened, Scope};
 use aegis_model::order::{OrderStatus, UnknownCause};
-use aegis_model::{Actor, AssetId, Effect, InstrumentId, Label, Lsn, Text};
+use aegis_model::{Actor, AssetId, Effect, Fixed, InstrumentId, Label, Lsn, OrderId, Text};
 
 impl Engine {
     /// The first input after replay.
@@ -139,6 +139,13 @@ impl Engine {
             }
             (Some(_), Some(_)) | (None, None) => {}
         }
+    }
+
+    /// The venue's answers or news were odd: noted with how often.
+    pub(crate) fn odd(&mut self, anomaly: AnomalyKind, count: u64, detail: &Text) {
+        self.turn.actor = Some(Actor::Process);
+        let met = Fixed::from_int(i64::try_from(count).unwrap_or(i64::MAX));
+        self.note(anomaly, None, OrderId(0), Fixed::ZERO, met, detail.as_str());
     }
 
     pub(crate) fn journal_space(&mut self, reserve_only: bool) {

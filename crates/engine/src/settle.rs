@@ -85,6 +85,7 @@ impl Engine {
                 self.clear(AlarmKind::ExitFailing, Some(id));
             }
             self.clear(AlarmKind::Blind, Some(id));
+            self.clear(AlarmKind::VenueStopMissing, Some(id));
             self.stop_out_pause();
         }
     }

@@ -27,16 +27,26 @@ impl Engine {
         let full = snapshot.trades != aegis_model::Answer::NotAsked;
         if failed.is_empty() {
             self.clear(AlarmKind::VenueUnanswered, None);
-        } else {
+        } else if !self.may_settle(snapshot) {
             let names: alloc::vec::Vec<&str> = failed.iter().map(|(name, _)| *name).collect();
             let reason = alloc::format!("no answer about {}: {}", names.join(", "), failed[0].1);
             self.raise(AlarmKind::VenueUnanswered, None, Blocks::AllEntries, &reason);
         }
         if full {
             self.asks.unanswered = if failed.is_empty() { 0 } else { self.asks.unanswered.saturating_add(1) };
+            if failed.is_empty() {
+                self.asks.whole = Some(self.turn.now);
+            }
             self.compare(snapshot, failed.is_empty());
         }
         self.serve_prepared(snapshot);
+    }
+
+    /// Whether only our own trading stood in the way of this comparison, and the last whole one is not long past.
+    fn may_settle(&self, snapshot: &VenueSnapshot) -> bool {
+        let patience = self.settings.reconcile_ns.max(self.settings.lookup_ns).saturating_mul(2);
+        let recent = |at: aegis_model::Timestamp| self.turn.now.since(at) < patience;
+        reconcile::is_unsettled(snapshot) && self.asks.whole.is_some_and(recent)
     }
 
     fn compare(&mut self, snapshot: &VenueSnapshot, complete: bool) {

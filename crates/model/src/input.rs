@@ -2,7 +2,7 @@
 //!
 //! A failed query is a value of its own ([`Answer::Failed`]) and can never be read as an empty list.
 
-use crate::event::{Direction, Fee};
+use crate::event::{AnomalyKind, Direction, Fee};
 use crate::ids::{AssetId, ClientOrderId, InstrumentId, OrderId, Timestamp, TradeId, VenueOrderId};
 use crate::market::{Candle, Instrument, Tick};
 use crate::money::{Money, Price, Quantity, Rate};
@@ -46,6 +46,15 @@ pub enum Input {
         link: Label,
         /// Why it was lost; none when it is back.
         lost: Option<Text>,
+    },
+    /// The venue's answers or news were odd, and how often since the process began; for the record.
+    Odd {
+        /// In which way.
+        anomaly: AnomalyKind,
+        /// How often.
+        count: u64,
+        /// The newest of it, in words.
+        detail: Text,
     },
     /// Something at the venue may have been missed, or a person asks: a full comparison is due.
     Compare,
@@ -259,6 +268,9 @@ pub enum Answer<T> {
     Complete(T),
     /// No usable answer, and why.
     Failed(Text),
+    /// It was answered each time, and moved each time while it was read: as little use as no answer, but the venue is
+    /// there.
+    Unsettled(Text),
     /// It was not asked.
     NotAsked,
 }
@@ -268,7 +280,7 @@ impl<T> Answer<T> {
     pub const fn complete(&self) -> Option<&T> {
         match self {
             Answer::Complete(value) => Some(value),
-            Answer::Failed(_) | Answer::NotAsked => None,
+            Answer::Failed(_) | Answer::Unsettled(_) | Answer::NotAsked => None,
         }
     }
 
@@ -277,6 +289,7 @@ impl<T> Answer<T> {
         match self {
             Answer::Complete(value) => Answer::Complete(translate(value)),
             Answer::Failed(why) => Answer::Failed(why.clone()),
+            Answer::Unsettled(why) => Answer::Unsettled(why.clone()),
             Answer::NotAsked => Answer::NotAsked,
         }
     }

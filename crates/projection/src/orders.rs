@@ -209,6 +209,8 @@ impl State {
         self.on(f.instrument, |i| {
             if i.is_open() {
                 i.exit_wanted = i.exit_wanted.or(Some((f.reason, OrderId(0))));
+                // Decided anew: what failed before does not count against it.
+                i.exit_failures = 0;
             }
         });
     }

@@ -142,6 +142,7 @@ pub(crate) fn told(state: &State, heard: Heard) -> Told {
         Heard::Quote(quote) => return Told::Quote(quote),
         Heard::Connected(Socket::User) => Some(Input::Compare),
         Heard::Missed(_) => Some(Input::Compare),
+        Heard::Odd { anomaly, count, detail } => Some(Input::Odd { anomaly, count, detail }),
         Heard::Connected(Socket::Market) | Heard::Disconnected { .. } => None,
         Heard::AccessRefused { code, text } => {
             let reason = Text::new(&format!("the exchange refuses our key or account, code {code}: {text}"));

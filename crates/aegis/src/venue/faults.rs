@@ -359,12 +359,33 @@ pub(crate) fn reshaped(text: String, act: &Action) -> String {
         | Action::HoldRequest { .. }
         | Action::DelayReply { .. }
         | Action::RepeatRequest {}
-        | Action::Strings {}
         | Action::DropFrame {}
         | Action::DuplicateFrame {}
         | Action::ReorderFrame {}
         | Action::DelayFrame { .. }
         | Action::Close { .. }
         | Action::SkipHeartbeat {} => text,
+        Action::Strings {} => quoted(&text),
     }
+}
+
+/// JSON text with its bare numbers as strings.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    let (mut in_string, mut escaped, mut in_number) = (false, false, false);
+    for c in text.chars() {
+        let digit = !in_string && (c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'));
+        // A number begins with a digit or a sign: the letters of `true` and `false` do not begin one.
+        let number = digit && (in_number || c.is_ascii_digit() || c == '-');
+        if number != in_number {
+            out.push('"');
+            in_number = number;
+        }
+        if c == '"' && !escaped {
+            in_string = !in_string;
+        }
+        escaped = in_string && c == '\\' && !escaped;
+        out.push(c);
+    }
+    out
 }

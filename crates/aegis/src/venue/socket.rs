@@ -132,7 +132,12 @@ impl Line {
                 self.write(text).await?;
             }
             Some(Action::Close { code }) => return Err(End(code)),
-            Some(act @ (Action::ExtraFields {} | Action::LowerCaseSide {} | Action::NullValues {})) => {
+            Some(
+                act @ (Action::Strings {}
+                | Action::ExtraFields {}
+                | Action::LowerCaseSide {}
+                | Action::NullValues {}),
+            ) => {
                 self.write(reshaped(text, &act)).await?;
             }
             Some(_) | None => self.write(text).await?,

@@ -74,7 +74,7 @@ impl Seen {
             Heard::Snapshot(snapshot) => {
                 self.balances = match snapshot.balances {
                     Answer::Complete(balances) => Some(Ok(balances.len())),
-                    Answer::Failed(why) => Some(Err(why)),
+                    Answer::Failed(why) | Answer::Unsettled(why) => Some(Err(why)),
                     Answer::NotAsked => None,
                 };
             }
@@ -88,7 +88,11 @@ impl Seen {
             Heard::AccessRefused { code, text } => {
                 self.access.get_or_insert(format!("code {code}: {text}"));
             }
-            Heard::Report { .. } | Heard::Queued { .. } | Heard::LookedUp { .. } | Heard::Missed(_) => {}
+            Heard::Report { .. }
+            | Heard::Queued { .. }
+            | Heard::LookedUp { .. }
+            | Heard::Missed(_)
+            | Heard::Odd { .. } => {}
         }
     }
 

@@ -8,7 +8,7 @@ use aegis_cryptocom::code::Class;
 use aegis_cryptocom::json::DOCUMENT_MAX;
 use aegis_cryptocom::request::{Door, Method, OfInstrument};
 use aegis_cryptocom::rows::Ticker;
-use aegis_cryptocom::{Asked, Evidence, Listing, ReadOutcome, Request, Signer, Wire, judge_read};
+use aegis_cryptocom::{Asked, Evidence, Listing, Oddities, ReadOutcome, Request, Signer, Wire, judge_read};
 use aegis_model::{Label, Text, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -122,6 +122,7 @@ impl Rest {
                 Ok(reply) => match judge_read::<T>(&called.asked, Some(reply.status), &reply.body) {
                     ReadOutcome::Found(value) => {
                         self.shared.budget.passed(method);
+                        self.shared.odd.found(method.name(), &Oddities::of_reply(&reply.body, &value));
                         return Ok(value);
                     }
                     ReadOutcome::NotFound(evidence) => {

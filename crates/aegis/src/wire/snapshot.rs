@@ -249,7 +249,9 @@ impl Rest {
             before = Some(balances);
         }
         let words = Text::new(&format!("private/user-balance: no two reads agreed: {why}"));
-        self.settle(trades, flows, words, requested, through)
+        let mut money = self.settle(trades, flows, Text::default(), requested, through);
+        money.balances = Answer::Unsettled(words);
+        money
     }
 
     /// What was read of trades and flows, with balances still to be filled in.

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::wire::clock::now;
+use crate::wire::odd;
 use crate::wire::pause::{draw, jittered};
 use crate::wire::settings::Settings;
 use crate::wire::user;
@@ -18,6 +19,7 @@ use aegis_cryptocom::request::{Channels, Method, auth_frame, heartbeat_answer};
 use aegis_cryptocom::words::BookSubscription;
 use aegis_cryptocom::{Code, Frame, Request, Signer};
 use aegis_model::Text;
+use aegis_model::event::AnomalyKind;
 use futures_util::{SinkExt, StreamExt};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -132,6 +134,7 @@ impl Line {
         let mut due = Instant::now() + pause;
         let mut silent = Instant::now() + watchdog;
         let ended = |stage, why: String| Ended { why, lived: stage == Stage::Live, later: false };
+        let mut said = odd::Said::default();
         loop {
             let wait = if stage == Stage::Live { silent } else { due.min(silent) };
             let next = if stage == Stage::Live && !self.prices.is_empty() {
@@ -168,6 +171,9 @@ impl Line {
                 }
             };
             silent = Instant::now() + watchdog;
+            if stage == Stage::Live {
+                self.shared.odd.tell(|heard| self.shared.offer(heard));
+            }
             let text = match message {
                 Message::Text(text) => text,
                 Message::Close(frame) => {
@@ -181,6 +187,7 @@ impl Line {
             let heard = Frame::read(text.as_bytes());
             match heard {
                 Frame::Heartbeat(id) => {
+                    said.heartbeat(&self.shared.odd, std::time::Instant::now());
                     if let Err(why) = self.say(&mut stream, heartbeat_answer(id)).await {
                         return ended(stage, why);
                     }
@@ -190,10 +197,14 @@ impl Line {
                     if first {
                         stage = Stage::Live;
                     }
-                    let told = match (first, self.which) {
-                        (true, _) => self.connected().and_then(|()| self.push(push)),
-                        (false, _) => self.push(push),
+                    let told = match first {
+                        true => self.connected().and_then(|()| self.push(&push)),
+                        false => self.push(&push),
                     };
+                    match self.which {
+                        Socket::User => said.news(&self.shared.odd, &text, &push),
+                        Socket::Market => said.prices(&self.shared.odd, &text, &push),
+                    }
                     if let Err(why) = told {
                         return ended(stage, why.to_owned());
                     }
@@ -223,6 +234,8 @@ impl Line {
                 Frame::Unknown(evidence) => {
                     let count = self.shared.counts.unread.fetch_add(1, Ordering::Relaxed) + 1;
                     tracing::warn!(socket = %self.which, count, "a frame cannot be read: {}", evidence.text);
+                    let words = format!("{} socket: {}", self.which, evidence.text);
+                    self.shared.odd.met(AnomalyKind::NewsUnreadable, &words);
                     if self.which == Socket::User
                         && let Some(missed) = self.missed.tell(evidence.text.as_str())
                         && self.shared.offer(missed).is_err()
@@ -239,13 +252,13 @@ impl Line {
         self.shared.offer(Heard::Connected(self.which)).map_err(|Full| FULL)
     }
 
-    fn push(&mut self, push: aegis_cryptocom::Push) -> Result<(), &'static str> {
+    fn push(&mut self, push: &aegis_cryptocom::Push) -> Result<(), &'static str> {
         match self.which {
             Socket::Market => {
-                self.prices.push(&self.shared, &push);
+                self.prices.push(&self.shared, push);
                 Ok(())
             }
-            Socket::User => user::push(&self.shared, &mut self.missed, &push).map_err(|Full| {
+            Socket::User => user::push(&self.shared, &mut self.missed, push).map_err(|Full| {
                 self.shared.ledger.forget_told();
                 FULL
             }),

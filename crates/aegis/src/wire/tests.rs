@@ -112,6 +112,7 @@ impl Bench {
             | Heard::Connected(_)
             | Heard::Disconnected { .. }
             | Heard::Missed(_)
+            | Heard::Odd { .. }
             | Heard::AccessRefused { .. } => None,
         })
     }

@@ -5,6 +5,7 @@ use crate::wire::words::Heard;
 use crate::wire::{Full, Shared};
 use aegis_cryptocom::Push;
 use aegis_model::Text;
+use aegis_model::event::AnomalyKind;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,7 @@ pub(crate) fn push(shared: &Shared, missed: &mut Missed, push: &Push) -> Result<
         let count = shared.counts.misfits.fetch_add(misfits.len() as u64, Ordering::Relaxed) + 1;
         let channel = push.data.channel();
         tracing::warn!(channel, count, "a row cannot be read: {first}");
+        shared.odd.met(AnomalyKind::NewsUnreadable, &format!("{channel}: {first}"));
         if let Some(told) = missed.tell(&format!("{channel}: a row cannot be read: {first}")) {
             shared.offer(told)?;
         }

@@ -4,6 +4,7 @@
 
 use aegis_cryptocom::rows::{OrderRow, TradeRow};
 use aegis_cryptocom::{Misfit, bridge};
+use aegis_model::event::AnomalyKind;
 use aegis_model::input::{self, Answer, ListedInstrument, Scope, Trade, VenueBalance, VenueFlow};
 use aegis_model::order::{OrderKind, RejectClass, Side, UnknownCause};
 use aegis_model::{ClientOrderId, InstrumentId, Label, Price, Quantity, Rate, Text, Timestamp, VenueOrderId};
@@ -158,6 +159,15 @@ pub(crate) enum Heard {
         which: Socket,
         /// Why.
         why: Text,
+    },
+    /// Answers or news were odd, in one way; for the record.
+    Odd {
+        /// In which way.
+        anomaly: AnomalyKind,
+        /// How often since the process began.
+        count: u64,
+        /// The newest of it, in words.
+        detail: Text,
     },
     /// Something on the user socket could not be read: a full comparison is due.
     Missed(Text),

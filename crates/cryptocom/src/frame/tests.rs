@@ -90,7 +90,7 @@ fn an_unreadable_row_is_counted() {
     assert_eq!(push.data.misfits(), [Misfit { member: "traded_price", fault: crate::wire::Fault::Form }]);
 }
 
-fn made(source: &mut Source) -> Push {
+pub(crate) fn made(source: &mut Source) -> Push {
     let data = match source.below(9) {
         0 => Data::Orders(Rows::made(source)),
         1 => Data::Triggers(Rows::made(source)),

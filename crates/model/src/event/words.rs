@@ -197,5 +197,19 @@ byte_enum! {
         BadFill = 14,
         /// The answer to a write was lost or proved nothing, after other news had told how its order ended.
         ReplyLost = 15,
+        /// The venue told the same news again.
+        NewsRepeated = 16,
+        /// The venue told news after newer news of the same order.
+        NewsOutOfOrder = 17,
+        /// The venue spelled something otherwise than documented; it was understood.
+        NewsRespelled = 18,
+        /// The venue named something that nobody knows; the rest was understood.
+        NewsUnknown = 19,
+        /// Part of an answer or of news could not be read; everything is compared anew.
+        NewsUnreadable = 20,
+        /// Signs of life of a connection did not come.
+        HeartbeatMissed = 21,
+        /// The venue had seen a client order id before it was first sent.
+        IdTaken = 22,
     }
 }

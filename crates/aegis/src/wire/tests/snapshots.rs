@@ -33,14 +33,14 @@ fn ours(n: u64, advanced: bool) -> Ours {
 fn complete<T>(told: &Told<T>) -> &T {
     match told {
         Told::Complete(value) => value,
-        Told::Failed(why) => panic!("failed: {why}"),
+        Told::Failed(why) | Told::Unsettled(why) => panic!("failed: {why}"),
         Told::NotAsked => panic!("not asked"),
     }
 }
 
 fn failed<T: std::fmt::Debug>(told: &Told<T>) -> String {
     match told {
-        Told::Failed(why) => why.as_str().to_owned(),
+        Told::Failed(why) | Told::Unsettled(why) => why.as_str().to_owned(),
         other => panic!("not a failure: {other:?}"),
     }
 }

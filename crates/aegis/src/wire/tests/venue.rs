@@ -198,7 +198,7 @@ fn now() -> aegis_model::Timestamp {
 fn complete<T>(answer: &Answer<T>) -> &T {
     match answer {
         Answer::Complete(value) => value,
-        Answer::Failed(why) => panic!("{why}"),
+        Answer::Failed(why) | Answer::Unsettled(why) => panic!("{why}"),
         Answer::NotAsked => panic!("not asked"),
     }
 }
