@@ -7,6 +7,7 @@ use aegis_model::{Event, Fact};
 use aegis_projection::State;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -21,11 +22,15 @@ const SCALE: &str = "0.01";
 pub(crate) const KEY: &str = "test-key";
 const SECRET: &str = "test-secret-not-a-real-one";
 
+/// What every stage trades, and where it stands still.
+const STILL: [(&str, &str); 3] = [("BTC_USDT", "50000"), ("ETH_USDT", "3000"), ("SOL_USDT", "100")];
+
 /// A directory with an exchange and an engine in it; kept when the test fails.
 pub(crate) struct Stage {
     dir: TempDir,
     fund: String,
     settings: String,
+    instruments: Vec<String>,
     /// More words for the exchange.
     words: Vec<String>,
     venue: Option<Child>,
@@ -69,12 +74,34 @@ impl Stage {
         stage
     }
 
+    /// The same without a fee and with so many instruments more (`X01_USDT` ...), all at 100.
+    pub(crate) fn broad(fund: &str, engine: &str, more: usize) -> Stage {
+        let mut stage = Stage::unstarted(fund, engine, "0");
+        let mut config = std::fs::read_to_string(stage.path("venue.toml")).expect("a file of the test");
+        for number in 1..=more {
+            let _ = writeln!(
+                config,
+                "[instruments.X{number:02}_USDT]\nbase = \"X{number:02}\"\nquote = \"USDT\"\nprice_tick = \"0.01\"\n\
+                 quantity_tick = \"0.001\"\nminimum_notional = \"0\""
+            );
+            stage.instruments.push(format!("X{number:02}_USDT"));
+        }
+        std::fs::write(stage.path("venue.toml"), config).expect("a file of the test");
+        stage.start_venue();
+        stage.still();
+        for name in stage.instruments.iter().skip(STILL.len()) {
+            stage.exchange.price(name, "100", "100");
+        }
+        stage
+    }
+
     fn unstarted(fund: &str, engine: &str, fee: &str) -> Stage {
         let dir = tempfile::Builder::new().prefix("aegis-wire-").tempdir().expect("a temporary directory");
         let stage = Stage {
             dir,
             fund: fund.to_owned(),
             settings: engine.to_owned(),
+            instruments: STILL.iter().map(|(name, _)| (*name).to_owned()).collect(),
             words: Vec::new(),
             venue: None,
             engine: None,
@@ -100,7 +127,7 @@ impl Stage {
     }
 
     fn still(&self) {
-        for (name, price) in [("BTC_USDT", "50000"), ("ETH_USDT", "3000"), ("SOL_USDT", "100")] {
+        for (name, price) in STILL {
             self.exchange.price(name, price, price);
         }
     }
@@ -145,7 +172,7 @@ impl Stage {
             return;
         }
         // The market stands still unless a story moves it.
-        for name in ["BTC_USDT", "ETH_USDT", "SOL_USDT"] {
+        for name in &self.instruments {
             self.exchange.hold(name);
         }
     }
@@ -161,13 +188,13 @@ impl Stage {
         let text = format!(
             "[live]\nrest = \"http://{0}/exchange/v1\"\nuser = \"ws://{0}/exchange/v1/user\"\n\
              market = \"ws://{0}/exchange/v1/market\"\nkey_env = \"TEST_KEY\"\nsecret_env = \"TEST_SECRET\"\n\
-             instruments = [\"BTC_USDT\", \"ETH_USDT\", \"SOL_USDT\"]\nprice_age = \"60s\"\n{1}\n\
+             instruments = {2:?}\nprice_age = \"60s\"\n{1}\n\
              [live.protocol]\nconnect = \"1s\"\ndeadline = \"2s\"\nnonce_window = \"600ms\"\n\
              absence_margin = \"150ms\"\nconnect_pause = \"10ms\"\nwatchdog = \"2s\"\nreconnect_min = \"10ms\"\n\
              reconnect_max = \"320ms\"\nrestart_pause = \"100ms\"\nbackoff_min = \"10ms\"\nbackoff_max = \"320ms\"\n\
              read_retry = \"5ms\"\nrecord_look = \"5ms\"\ntrades_lag = \"50ms\"\nrate_speed = 100\n\
              missed_every = \"300ms\"\nlookup_overlap = \"60s\"\n",
-            e.rest, self.settings
+            e.rest, self.settings, self.instruments
         );
         std::fs::write(&path, text).expect("a file of the test");
         path

@@ -5,6 +5,7 @@
 
 use crate::stage::{Stage, until};
 use crate::stories::rules;
+use aegis_model::event::AnomalyKind;
 use aegis_model::{Event, Fact, InstrumentId};
 use aegis_projection::State;
 use serde_json::{Value, json};
@@ -195,6 +196,35 @@ fn writes_are_told(events: &[Event], applied: &Value) {
     }
 }
 
+/// What the exchange spelled otherwise, repeated or mixed was understood, and is in the journal as what it was. A fault
+/// that changed nothing in what it struck, as the case of a side in an answer without one, cannot be seen.
+fn oddities_are_told(events: &[Event], applied: &Value) {
+    let noted: std::collections::BTreeSet<AnomalyKind> = events
+        .iter()
+        .filter_map(|event| match &event.fact {
+            Fact::AnomalyNoted(noted) => Some(noted.anomaly),
+            _ => None,
+        })
+        .collect();
+    let struck = |act: &str, channel: &str| {
+        let all = applied["applied"].as_array().into_iter().flatten();
+        all.into_iter().any(|one| {
+            one["act"].to_string().contains(act)
+                && one["subject"]["channel"].as_str().unwrap_or_default().starts_with(channel)
+        })
+    };
+    for (act, kind) in [
+        ("strings", AnomalyKind::NewsRespelled),
+        ("extra_fields", AnomalyKind::NewsUnknown),
+        ("duplicate_frame", AnomalyKind::NewsRepeated),
+        ("skip_heartbeat", AnomalyKind::HeartbeatMissed),
+    ] {
+        let channel = if act == "skip_heartbeat" { "" } else { "user." };
+        assert!(struck(act, channel), "{act} never struck");
+        assert!(noted.contains(&kind), "{act} struck and the journal does not tell: {noted:?}");
+    }
+}
+
 fn play(kill: bool) {
     let days = days();
     let more = "holdings = \"adopt\"\nmax_positions = 4\n[live.engine.plan]\ninitial = \"0.6%\"\n\
@@ -269,6 +299,7 @@ fn play(kill: bool) {
     let events = stage.events();
     if !kill {
         writes_are_told(&events, &applied);
+        oddities_are_told(&events, &applied);
     }
     let lost = events.iter().filter(|e| matches!(e.fact, Fact::LinkLost(_))).count();
     if kinds(&applied).contains_key("close") {
