@@ -394,13 +394,16 @@ impl Run<'_> {
             if orders > 0 {
                 self.kill_when(KillAt::Intended);
             }
-            pending = effects.iter().filter_map(|effect| self.carry_out(effect)).collect();
-            let writes = |e: &Effect| matches!(e, Effect::Place(_) | Effect::Cancel { .. });
-            if effects.iter().any(writes)
+            // Orders are with the system before anything else is begun.
+            let (writes, others): (Vec<&Effect>, Vec<&Effect>) =
+                effects.iter().partition(|e| matches!(e, Effect::Place(_) | Effect::Cancel { .. }));
+            pending = writes.iter().filter_map(|effect| self.carry_out(effect)).collect();
+            if !writes.is_empty()
                 && let Some(here) = self.wire.as_ref().and_then(Wire::here)
             {
                 here.let_go();
             }
+            pending.extend(others.into_iter().filter_map(|effect| self.carry_out(effect)));
         }
         Err(Failure::bug("the engine keeps asking for what has no room"))
     }
