@@ -85,6 +85,8 @@ pub struct Exchange {
     pub messages: Vec<(u64, String)>,
     /// Whether the notification service answers.
     pub notifications_down: bool,
+    /// Trades are listed again from so long before what was asked for, ns, as the program asks for them.
+    pub overlap_ns: i64,
     /// Whether listings reach only as far as the last execution, as those of an exchange whose clock is its journal.
     pub clock_is_last_trade: bool,
     /// Names of assets, by the engine's id, for fees.
@@ -369,6 +371,7 @@ impl Exchange {
             let all = self.orders.iter().map(|o| o.row);
             all.filter(|r| (r.status == RowStatus::Open) == want_open).collect::<Vec<_>>()
         };
+        let trades_from = trades_from.after(-self.overlap_ns);
         let trades = self.trades.iter().filter(|t| t.executed >= trades_from).copied().collect();
         VenueSnapshot {
             number,
