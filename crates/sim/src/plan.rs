@@ -122,6 +122,8 @@ impl Line {
         let mut draw = Draw::keyed(seed, 1, 0);
         let mask = Mask(draw.bits() & ((1 << Class::ALL.len()) - 1));
         let minutes = u32::try_from(draw.scaled(8, 240)).unwrap_or(60);
+        let days = u32::try_from(draw.between(24 * 60, 96 * 60)).unwrap_or(60);
+        let minutes = if is_slow(seed) { days } else { minutes };
         Line { seed, mask, minutes, kept: None }
     }
 }
@@ -159,6 +161,17 @@ impl FromStr for Line {
     }
 }
 
+/// Whether the world of this seed is slow: days in which something happens now and then, where other worlds have
+/// crowded hours.
+pub(crate) fn is_slow(seed: u64) -> bool {
+    Draw::keyed(seed, 23, 0).one_in(4)
+}
+
+/// Whether the engine of this seed is idle: it records every tick, has little to do, and so long has much to lose.
+fn is_idle(seed: u64) -> bool {
+    Draw::keyed(seed, 19, 0).one_in(6)
+}
+
 /// How the house is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Knobs {
@@ -192,6 +205,32 @@ pub(crate) struct Knobs {
 
 impl Knobs {
     pub(crate) fn of(line: &Line) -> Knobs {
+        let usual = Knobs::usual(line);
+        let mut draw = Draw::keyed(line.seed, 24, 0);
+        if is_slow(line.seed) {
+            Knobs {
+                tick_ms: draw.scaled(20_000, 60_000),
+                reconcile_s: draw.of(&[120, 300]),
+                record_all: false,
+                mark_s: 600,
+                ..usual
+            }
+        } else if is_idle(line.seed) {
+            Knobs {
+                tick_ms: draw.scaled(500, 2_000),
+                signal_every: u64::try_from(draw.scaled(256, 2_048)).unwrap_or(512),
+                reconcile_s: 300,
+                unsynced_max: 4096,
+                record_all: true,
+                mark_s: 600,
+                ..usual
+            }
+        } else {
+            usual
+        }
+    }
+
+    fn usual(line: &Line) -> Knobs {
         let mut draw = Draw::keyed(line.seed, 2, 0);
         Knobs {
             instruments: 1 + draw.below(3) as usize,
@@ -321,7 +360,8 @@ impl Act {
 pub(crate) fn acts(line: &Line, knobs: &Knobs) -> Vec<(i64, u32, Act)> {
     let whole = i64::from(Line::of(line.seed).minutes) * 60;
     let mut draw = Draw::keyed(line.seed, 3, 0);
-    let count = 4 + whole / 60 * draw.scaled(1, 4) / 3;
+    let often = draw.scaled(1, 4);
+    let count = 4 + if is_slow(line.seed) { whole / 3600 * often } else { whole / 60 * often / 3 };
     let mut acts = Vec::new();
     for number in 0..u32::try_from(count).unwrap_or(0) {
         let mut draw = Draw::keyed(line.seed, 4, u64::from(number));
