@@ -227,6 +227,15 @@ impl Exchange {
         self.execute(order, crate::quantity(amount), crate::price(at_price), time);
     }
 
+    /// The owner's own sell that rests and reserves what it would sell; where it stands in `orders`.
+    pub fn rest_by_hand(&mut self, instrument: InstrumentId, amount: &str, time: Timestamp) -> usize {
+        let far = OrderKind::Limit {
+            price: crate::price("1000000"),
+            time_in_force: aegis_model::TimeInForce::GoodTillCancel,
+        };
+        self.admit(None, instrument, Side::Sell, far, crate::quantity(amount), time)
+    }
+
     /// Takes an order; the reports that reach the caller.
     pub fn place(&mut self, place: &Place, time: Timestamp) -> Vec<Report> {
         let report = |venue_order, what| Report { client: place.client, venue_order, what };
