@@ -77,6 +77,11 @@ impl Exchange {
         }
     }
 
+    /// What is now is all that was ever seen.
+    pub(crate) fn forget_versions(&mut self) {
+        self.versions.clear();
+    }
+
     /// Gives the machine one input; its frames wait in `frames`.
     pub(crate) fn step(&mut self, now: i64, input: &VenueInput) -> Vec<VenueEffect> {
         let quiet = matches!(input, VenueInput::Tick { .. });

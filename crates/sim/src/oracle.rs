@@ -46,6 +46,9 @@ pub const RULES: &[(&str, &str)] = &[
     ("S18", "nothing is corrected where nothing moved from outside"),
     ("S19", "records are numbered without gaps and their times do not fall"),
     ("S20", "rot of durable records is never read as a shorter journal"),
+    ("S21", "a journal has one writer: a second engine is turned away and changes nothing"),
+    ("S22", "the engine comes to rest between its timers"),
+    ("S24", "no record holds the secret of the account"),
     ("S25", "an error is never told as an empty answer"),
     ("L1", "no outcome is unknown"),
     ("L2", "the fold holds what the exchange holds"),
@@ -53,6 +56,9 @@ pub const RULES: &[(&str, &str)] = &[
     ("L4", "a halt that nobody ordered has an alarm"),
     ("L5", "every message was delivered"),
 ];
+
+/// What signs requests, and stands nowhere else.
+pub(crate) const SECRET: &str = "a secret of the simulator";
 
 /// Records between two places from which images of crashes are read again.
 const RUNG: u64 = 64;
@@ -210,6 +216,9 @@ impl Oracle {
             return broken("S19", format!("record {} behind {}", raw.lsn, self.stored()));
         }
         self.view.time = raw.time;
+        if raw.payload.windows(SECRET.len()).any(|bytes| bytes == SECRET.as_bytes()) {
+            return broken("S24", format!("record {} holds the secret", raw.lsn));
+        }
         let event = event_of(raw)?;
         self.hashes.push(hash(raw));
         if raw.last && self.rungs.last().map_or(0, |rung| rung.lsn) + RUNG <= raw.lsn {

@@ -91,6 +91,12 @@ impl Mask {
         self.0 >> class as u8 & 1 == 1
     }
 
+    /// With a class.
+    #[must_use]
+    pub const fn with(self, class: Class) -> Mask {
+        Mask(self.0 | 1 << class as u8)
+    }
+
     /// Without a class.
     #[must_use]
     pub const fn without(self, class: Class) -> Mask {
@@ -122,6 +128,12 @@ impl Line {
         let mut draw = Draw::keyed(seed, 1, 0);
         let mask = Mask(draw.bits() & ((1 << Class::ALL.len()) - 1));
         let minutes = u32::try_from(draw.scaled(8, 240)).unwrap_or(60);
+        let mask = if is_behind(seed) {
+            let people = [Class::Manual, Class::Foreign, Class::Flows];
+            people.into_iter().fold(mask.with(Class::Lag), Mask::without)
+        } else {
+            mask
+        };
         let days = u32::try_from(draw.between(24 * 60, 96 * 60)).unwrap_or(60);
         let minutes = if is_slow(seed) { days } else { minutes };
         Line { seed, mask, minutes, kept: None }
@@ -172,6 +184,12 @@ fn is_idle(seed: u64) -> bool {
     Draw::keyed(seed, 19, 0).one_in(6)
 }
 
+/// Whether readings of this seed's exchange lag by many seconds, of each other too, while nothing moves from outside:
+/// whatever then seems to differ is nothing to correct.
+fn is_behind(seed: u64) -> bool {
+    Draw::keyed(seed, 29, 0).one_in(8) && !is_slow(seed) && !is_idle(seed)
+}
+
 /// How the house is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Knobs {
@@ -199,6 +217,11 @@ pub(crate) struct Knobs {
     /// One in so many messages meets each fault that is on.
     pub(crate) rate: u64,
     pub(crate) torn: bool,
+    /// One reading in so many lags, where some do, and by how much at most.
+    pub(crate) lag_rate: u64,
+    pub(crate) lag_ms: i64,
+    /// How long the engine lets balances lag.
+    pub(crate) lag_allowed_s: i64,
     /// Seconds between two marks, and therefore the longest that anything waits for a sync.
     pub(crate) mark_s: i64,
 }
@@ -225,6 +248,15 @@ impl Knobs {
                 mark_s: 600,
                 ..usual
             }
+        } else if is_behind(line.seed) {
+            Knobs {
+                signal_every: u64::try_from(draw.scaled(4, 16)).unwrap_or(8),
+                reconcile_s: 60,
+                lag_rate: 2,
+                lag_ms: 10_000,
+                lag_allowed_s: 15,
+                ..usual
+            }
         } else {
             usual
         }
@@ -232,7 +264,7 @@ impl Knobs {
 
     fn usual(line: &Line) -> Knobs {
         let mut draw = Draw::keyed(line.seed, 2, 0);
-        Knobs {
+        let knobs = Knobs {
             instruments: 1 + draw.below(3) as usize,
             guarding: draw.of(&[0, 1, 2, 2]),
             entry_style: draw.of(&[0, 0, 1, 2]),
@@ -256,7 +288,11 @@ impl Knobs {
             rate: u64::try_from(draw.scaled(4, 64)).unwrap_or(8),
             torn: !draw.one_in(3),
             mark_s: draw.of(&[5, 30, 600]),
-        }
+            lag_rate: 0,
+            lag_ms: 4_000,
+            lag_allowed_s: 0,
+        };
+        Knobs { lag_rate: knobs.rate, ..knobs }
     }
 }
 

@@ -11,7 +11,7 @@
 
 use crate::draw::Draw;
 use crate::exchange::{Exchange, Sight};
-use crate::oracle::{Oracle, Violation};
+use crate::oracle::{Oracle, SECRET, Violation};
 use crate::plan::{Act, Class, Knobs, Line, acts};
 use crate::translate::{self, Told, Wish};
 use crate::wire::answer::{Reply, Silence};
@@ -57,6 +57,8 @@ const QUIET: i64 = 900 * SECOND;
 const IDLE_MAX: i64 = 120 * SECOND;
 /// Unsynced records that surely lie on more than one page.
 const PAGE_RECORDS: u64 = 48;
+/// Timers of the engine in a minute at most.
+const TIMERS_MAX: u32 = 600;
 /// Rounds of effects that follow from one input at most.
 const ROUNDS_MAX: usize = 1_000;
 /// Lines of a story.
@@ -211,6 +213,8 @@ struct World<'a> {
     signals: u64,
     flows: u64,
     timer: i64,
+    /// The minute, and the timers in it.
+    timers: (i64, u32),
     bare: BTreeMap<u32, i64>,
     seeds: u64,
     inbox: Vec<Input>,
@@ -269,6 +273,7 @@ fn settings(knobs: &Knobs) -> Settings {
         leader_fall: None,
         record_all: knobs.record_all,
         reconcile_ns: knobs.reconcile_s * SECOND,
+        balance_lag_ns: knobs.lag_allowed_s * SECOND,
         holdings: if knobs.adopt { HoldingPolicy::Adopt } else { HoldingPolicy::Quarantine },
         plan: PlanSettings {
             plan: Plan {
@@ -295,7 +300,7 @@ impl<'a> World<'a> {
         let knobs = Knobs::of(line);
         let taker = Rate::basis_points(knobs.taker_bp);
         let terms = aegis_paper::Settings::new(taker, taker, Rate::ZERO).expect("rates within their range");
-        let signer = || Signer::new("sim", &Secret::new("a secret of the simulator".to_owned()));
+        let signer = || Signer::new("sim", &Secret::new(SECRET.to_owned()));
         let mut exchange =
             Exchange::new(Venue::new(terms.repeating_clients(knobs.repeats_clients)), signer());
         exchange.keeps_versions = line.mask.has(Class::Lag);
@@ -336,6 +341,7 @@ impl<'a> World<'a> {
             signals: 0,
             flows: 0,
             timer: i64::MAX,
+            timers: (0, 0),
             bare: BTreeMap::new(),
             seeds: 0,
             inbox: Vec::new(),
@@ -369,6 +375,8 @@ impl<'a> World<'a> {
         self.put(quiet + QUIET, Happening::End);
         self.put(BEGIN + SECOND, Happening::Boot);
         self.exchange.frames.clear();
+        // No reading lags behind the beginning.
+        self.exchange.forget_versions();
     }
 
     fn put(&mut self, at: i64, happening: Happening) {
@@ -471,6 +479,7 @@ impl<'a> World<'a> {
                 if epoch == self.epoch && at == self.timer && self.process.is_some() {
                     self.timer = i64::MAX;
                     self.inbox.push(Input::Clock);
+                    self.awake();
                 }
             }
             Happening::Boot => self.boot(),
@@ -521,6 +530,18 @@ impl<'a> World<'a> {
             self.timer = at;
             let epoch = self.epoch;
             self.put(at, Happening::Timer { epoch, at });
+        }
+    }
+
+    /// S22: an engine whose timers come and come, and bring nothing about, burns a processor and hammers the exchange.
+    fn awake(&mut self) {
+        let minute = self.now / (60 * SECOND);
+        if self.timers.0 != minute {
+            self.timers = (minute, 0);
+        }
+        self.timers.1 += 1;
+        if self.timers.1 > TIMERS_MAX {
+            self.break_rule("S22", format!("more than {TIMERS_MAX} timers in a minute"));
         }
     }
 
@@ -584,11 +605,14 @@ impl<'a> World<'a> {
         if self.violation.is_none() && self.tries(12, 16) {
             self.rot();
         }
-        let cut = if unsynced == 0 { 32 } else { 2 };
+        if self.violation.is_none() && self.tries(19, 16) {
+            self.second();
+        }
+        let cut = if unsynced == 0 { 32 } else { 4 };
         if self.violation.is_none() && self.tries(14, cut) {
             self.cut(durable);
         }
-        if self.violation.is_none() && unsynced >= PAGE_RECORDS && self.tries(16, 2) {
+        if self.violation.is_none() && unsynced >= PAGE_RECORDS && self.tries(16, 8) {
             self.hole(durable);
         }
         if everywhere {

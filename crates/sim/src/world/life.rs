@@ -301,6 +301,22 @@ impl World<'_> {
         }
     }
 
+    /// S21: a second engine on the same journal.
+    pub(super) fn second(&mut self) {
+        let before = self.disk.ops();
+        let (config, limits) = self.config();
+        let opened =
+            Node::open(Engine::new(self.settings.clone()), self.disk.clone(), EXPECT, config, limits);
+        let words = match opened {
+            Ok(_) => "a second engine opened the journal of a living one".to_owned(),
+            Err(_) if self.disk.ops() != before => {
+                "a second engine changed the journal of a living one".to_owned()
+            }
+            Err(_) => return,
+        };
+        self.break_rule("S21", words);
+    }
+
     /// Opens a disk as the engine does: the last record, the row of the end, the digest of what is there.
     pub(super) fn opens(&self, disk: &MemStorage) -> Result<(u64, Option<Row>, [u8; 32]), String> {
         let (config, limits) = self.config();
