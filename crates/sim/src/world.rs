@@ -548,7 +548,7 @@ impl<'a> World<'a> {
     fn step(&mut self, inputs: &[Input]) {
         self.steps += 1;
         let everywhere = self.steps <= self.options.everywhere;
-        let audit = everywhere || self.faults && self.tries(7, 8);
+        let audit = everywhere || self.faults && self.tries(7, 2);
         let Some(process) = &mut self.process else { return };
         let wall = Timestamp((self.now + self.ahead).max(process.node.time().0));
         let before = self.durable;

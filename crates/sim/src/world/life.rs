@@ -56,6 +56,8 @@ impl World<'_> {
         } else {
             self.dying = None;
         }
+        let everywhere = self.steps < self.options.everywhere;
+        self.disk.keep_images(everywhere);
         let (config, limits) = self.config();
         let engine = Engine::new(self.settings.clone());
         let opened = match Node::open(engine, self.disk.clone(), EXPECT, config, limits) {
@@ -91,6 +93,11 @@ impl World<'_> {
         self.seeds = epoch;
         let recovered = self.oracle.recovered(&self.disk, self.durable);
         self.check(recovered);
+        if everywhere {
+            let images = self.disk.take_images();
+            self.disk.keep_images(false);
+            self.everywhere(&images, self.durable);
+        }
         let lsn = node.machine().state().lsn.0;
         self.durable = lsn;
         let digest = node.machine().digest();
