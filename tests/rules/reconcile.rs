@@ -119,6 +119,80 @@ fn rule_42_an_external_sell_reduces_and_an_external_buy_follows_the_policy() {
 }
 
 #[test]
+fn rule_41_what_is_sold_by_hand_out_of_the_quarantine_leaves_it() {
+    let mut world = World::new();
+    world.exchange.overlap_ns = 3_600 * 1_000_000_000;
+    world.quote("BTC_USDT", "50000");
+    let now = world.now;
+    world.exchange.by_hand(id("BTC_USDT"), Side::Buy, "0.003", "50000", now);
+    world.wait(400);
+    let quarantined = |world: &World| {
+        let btc = world.state().find_asset(&label("BTC")).expect("named");
+        world.state().asset(btc).map(|a| a.quarantined)
+    };
+    assert_eq!(quarantined(&world), Some(quantity("0.003")));
+    for (sold, left) in [("0.001", "0.002"), ("0.002", "0")] {
+        let now = world.now;
+        world.exchange.by_hand(id("BTC_USDT"), Side::Sell, sold, "51000", now);
+        world.wait(700);
+        assert_eq!(quarantined(&world), Some(quantity(left)));
+        assert_eq!(world.instrument("BTC_USDT").book.now.waiting, quantity("0"));
+    }
+    assert!(!world.state().alarms.keys().any(|(kind, _)| {
+        matches!(kind, AlarmKind::Quarantine | AlarmKind::SellWaiting | AlarmKind::Drift)
+    }));
+    assert_eq!(world.count(|f| matches!(f, Fact::ExcessSellSettled(_))), 2);
+    assert_eq!(world.state().totals.realised, money("0"), "what was never ours makes no profit");
+    let (left, right) = world.state().conservation().expect("in range");
+    assert_eq!(left, right);
+}
+
+/// A position of which less than a tick is left as dust, with that dust.
+fn dusty() -> (World, aegis_model::Quantity) {
+    let mut world = World::new();
+    world.tick("BTC_USDT", "50000");
+    world.buy("BTC_USDT", "0.001");
+    let now = world.now;
+    world.exchange.by_hand(id("BTC_USDT"), Side::Sell, "0.000999995", "50000", now);
+    world.wait(400);
+    let state = world.instrument("BTC_USDT");
+    assert_eq!((state.held(), state.dust.quantity), (quantity("0"), quantity("0.000000005")));
+    (world, quantity("0.000000005"))
+}
+
+#[test]
+fn rule_18_dust_that_is_sold_by_hand_leaves_its_ledger_with_its_cost() {
+    let (mut world, _) = dusty();
+    let cost = world.instrument("BTC_USDT").dust.cost;
+    let before = world.state().totals.realised;
+    let now = world.now;
+    world.exchange.by_hand(id("BTC_USDT"), Side::Sell, "0.000000003", "60000", now);
+    world.wait(700);
+    let state = world.instrument("BTC_USDT");
+    assert_eq!((state.held(), state.dust.quantity), (quantity("0"), quantity("0.000000002")));
+    assert_eq!(state.book.now.waiting, quantity("0"));
+    let profit = world.state().totals.realised.minus(before).expect("in range");
+    assert_eq!(profit, money("0.00003"), "3e-9 bought at 50000 and sold at 60000");
+    let gone = cost.minus(state.dust.cost).expect("in range");
+    assert_eq!(gone, money("0.00015"));
+    let (left, right) = world.state().conservation().expect("in range");
+    assert_eq!(left, right);
+    assert_eq!(world.state().digest(), world.replayed_digest());
+}
+
+#[test]
+fn dust_that_is_withdrawn_leaves_its_ledger() {
+    let (mut world, dust) = dusty();
+    let now = world.now;
+    world.exchange.flow("BTC", "-0.000000005", now.after(1));
+    world.wait(700);
+    let state = world.instrument("BTC_USDT");
+    assert_eq!((state.held(), state.dust.quantity), (quantity("0"), quantity("0")), "{dust} is gone");
+    let (left, right) = world.state().conservation().expect("in range");
+    assert_eq!(left, right);
+}
+
+#[test]
 fn rule_43_a_correction_is_a_function_of_its_content() {
     let make = |q: &str| {
         reconcile::correction_id(id("BTC_USDT"), CorrectionKind::Missing, quantity(q), None, Timestamp(5))

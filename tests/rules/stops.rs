@@ -303,6 +303,21 @@ fn rule_33_an_unknown_exit_blocks_another_for_its_quantity() {
 }
 
 #[test]
+fn an_exit_of_what_others_reserve_waits_for_its_release_and_does_not_spin() {
+    let mut world = holding("0.001", "50000");
+    let now = world.now;
+    let theirs = world.exchange.rest_by_hand(id("BTC_USDT"), "0.001", now);
+    world.wait(400);
+    world.tick("BTC_USDT", "50000");
+    world.command(Command::Close { instrument: label("BTC_USDT") });
+    assert_eq!(world.held("BTC_USDT"), quantity("0.001"));
+    assert!(world.engine.next_timer().is_some_and(|due| due > world.now), "nothing can be done now");
+    world.exchange.orders[theirs].row.status = aegis_model::input::RowStatus::Cancelled;
+    world.wait(400);
+    assert_eq!(world.held("BTC_USDT"), quantity("0"));
+}
+
+#[test]
 fn a_partial_exit_goes_on_with_the_rest_and_dust_ends_it() {
     let mut world = World::with_exchange(story_settings(), |e| e.set_total("USDT", "100000"));
     world.tick("ETH_USDT", "3000");

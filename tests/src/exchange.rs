@@ -89,6 +89,8 @@ pub struct Exchange {
     pub messages: Vec<(u64, String)>,
     /// Whether the notification service answers.
     pub notifications_down: bool,
+    /// Trades are listed again from so long before what was asked for, ns, as the program asks for them.
+    pub overlap_ns: i64,
     /// Whether listings reach only as far as the last execution, as those of an exchange whose clock is its journal.
     pub clock_is_last_trade: bool,
     /// Names of assets, by the engine's id, for fees.
@@ -227,6 +229,15 @@ impl Exchange {
     ) {
         let order = self.admit(None, instrument, side, OrderKind::Market, crate::quantity(amount), time);
         self.execute(order, crate::quantity(amount), crate::price(at_price), time);
+    }
+
+    /// The owner's own sell that rests and reserves what it would sell; where it stands in `orders`.
+    pub fn rest_by_hand(&mut self, instrument: InstrumentId, amount: &str, time: Timestamp) -> usize {
+        let far = OrderKind::Limit {
+            price: crate::price("1000000"),
+            time_in_force: aegis_model::TimeInForce::GoodTillCancel,
+        };
+        self.admit(None, instrument, Side::Sell, far, crate::quantity(amount), time)
     }
 
     /// Takes an order; the reports that reach the caller.
@@ -384,6 +395,7 @@ impl Exchange {
             let all = self.orders.iter().map(|o| o.row);
             all.filter(|r| (r.status == RowStatus::Open) == want_open).collect::<Vec<_>>()
         };
+        let trades_from = trades_from.after(-self.overlap_ns);
         let trades = self.trades.iter().filter(|t| t.executed >= trades_from).copied().collect();
         VenueSnapshot {
             number,

@@ -50,9 +50,14 @@ impl Engine {
     pub(crate) fn exit_due(&self, id: InstrumentId) -> Option<Timestamp> {
         let instrument = self.state.instrument(id)?;
         instrument.exit_wanted?;
-        // Too little to sell while more may still be bought: the entry's end decides, or a better price.
+        let whole = |quantity: Quantity| {
+            quantity.to_tick(instrument.spec.quantity_tick, Rounding::Floor).unwrap_or_default()
+        };
+        let free = whole(self.coverable(id));
+        // Too little to sell while more may still be bought: the entry's end decides, or a better price. And what others
+        // reserve cannot be sold: its release decides.
         let may_grow = instrument.live_entry(&self.state).is_some() || instrument.has_unknown(&self.state);
-        if may_grow && self.is_too_small(id) {
+        if (may_grow || free < whole(instrument.held())) && (free.is_zero() || self.is_too_small(id)) {
             return None;
         }
         let Some(failed) = instrument.exit_failed else { return Some(self.turn.now) };
@@ -92,11 +97,9 @@ impl Engine {
             .reference(id, self.turn.now, &self.settings)
             .or_else(|| self.market.value_price(id))
             .unwrap_or(Price::ZERO);
-        if !quantity.is_positive() {
-            return;
-        }
-        // What the venue would not take is not sent: it waits for its entry's end, and what is left then is dust.
-        if in_exits.is_zero() && self.is_too_small(id) {
+        // What others reserve waits for its release, and what the exits on their way sell needs no other. What the venue
+        // would not take is not sent either: it waits for its entry's end, and what is left then is dust.
+        if !quantity.is_positive() || in_exits.is_zero() && self.is_too_small(id) {
             if instrument.exit_wanted.is_none() {
                 self.emit(ExitDecided { instrument: id, reason, others, reference });
             }

@@ -102,7 +102,9 @@ pub fn executions(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
         let unknown = |t: &Trade| {
             forgotten || state.knows_trade(t.instrument, &t.trade).is_none_or(|e| fee_is_new(e, t))
         };
-        let mut new: Vec<&Trade> = trades.iter().filter(|t| !seen(t) && unknown(t)).collect();
+        // What was kept out of positions was answered by flows.
+        let answered = |t: &Trade| state.flows.contains_key(&kept_out_id("b", t).0);
+        let mut new: Vec<&Trade> = trades.iter().filter(|t| !seen(t) && unknown(t) && !answered(t)).collect();
         new.sort_by_key(|t| (t.executed, t.side, t.trade));
         findings.extend(new.into_iter().filter_map(|trade| execution(state, snapshot, trade)));
     }
@@ -317,7 +319,7 @@ fn asset_findings(
     findings
 }
 
-/// Less than expected: the quarantine gives first, then dust is left alone and positions fall.
+/// Less than expected: the quarantine gives first, then positions fall, then dust.
 fn shortfall(
     state: &State,
     id: AssetId,
@@ -335,8 +337,7 @@ fn shortfall(
         rest = rest.minus(taken).unwrap_or(Quantity::ZERO);
     }
     for instrument in base_of {
-        let held = state.instrument(*instrument).map_or(Quantity::ZERO, |i| i.held());
-        let quantity = held.min(rest);
+        let quantity = state.instrument(*instrument).map_or(Quantity::ZERO, with_dust).min(rest);
         if quantity.is_positive() {
             findings.push(BalanceFinding::Missing {
                 instrument: *instrument,
@@ -347,6 +348,11 @@ fn shortfall(
         }
     }
     findings
+}
+
+/// What is held of an instrument, its dust included.
+pub(crate) fn with_dust(instrument: &aegis_projection::state::InstrumentState) -> Quantity {
+    instrument.held().plus(instrument.dust.quantity).unwrap_or_else(|_| instrument.held())
 }
 
 /// Instruments whose base this asset is.
@@ -415,6 +421,11 @@ const fn missing<T>(answer: &Answer<T>) -> Option<&Text> {
 /// Whether nothing failed, and balances moved while they were read.
 pub fn is_unsettled(snapshot: &VenueSnapshot) -> bool {
     matches!(snapshot.balances, Answer::Unsettled(_)) && failed_queries(snapshot).len() == 1
+}
+
+/// The id of the flow that records one leg of an execution that is kept out of positions.
+pub(crate) fn kept_out_id(leg: &str, trade: &Trade) -> TradeId {
+    TradeId(Label::lossy(&alloc::format!("x{leg}:{}", trade.trade.0)))
 }
 
 /// Whether an external execution is a buy that the policy keeps out of positions.

@@ -6,8 +6,8 @@ use crate::Engine;
 use crate::reconcile::{self, BalanceFinding, Finding};
 use aegis_model::event::{
     AlarmKind, AnomalyKind, BalanceRecorded, Blocks, CashFlowRecorded, CorrectionBooked, CorrectionKind,
-    DriftCleared, DriftSeen, ExcessSellSettled, FillSource, HoldingQuarantined, InstrumentBlocked,
-    Reconciled, TradesWalked,
+    DriftCleared, DriftSeen, DustReturned, ExcessSellSettled, FillSource, HoldingQuarantined,
+    InstrumentBlocked, Reconciled, TradesWalked,
 };
 use aegis_model::input::{Scope, Trade, VenueBalance, VenueFlow, VenueSnapshot};
 use aegis_model::{Actor, AssetId, Fixed, InstrumentId, Label, OrderId, Quantity, Rounding, Text, TradeId};
@@ -126,12 +126,45 @@ impl Engine {
                 None
             }
             Finding::Excess(instrument, excess) => {
-                self.emit(ExcessSellSettled { instrument, excess });
-                let detail = "more was sold than was ever bought here; the excess is not ours";
-                self.note(AnomalyKind::Oversold, Some(instrument), OrderId(0), Fixed::ZERO, excess.0, detail);
+                self.excess(instrument, excess);
                 Some(instrument)
             }
         }
+    }
+
+    /// Somebody sold more than is held here (semantics rule 2): first what was quarantined, which has no cost of ours;
+    /// then dust, which comes back at its cost and is what was sold; what is left over was never known.
+    fn excess(&mut self, id: InstrumentId, excess: Quantity) {
+        let Some(instrument) = self.state.instrument(id) else { return };
+        let (base, name, dust) = (instrument.spec.base, instrument.spec.name, instrument.dust);
+        let quarantined = self.state.asset(base).map_or(Quantity::ZERO, |a| a.quarantined);
+        let set_apart = quarantined.min(excess);
+        let mut rest = excess.minus(set_apart).unwrap_or_default();
+        let swept = dust.quantity.min(rest);
+        rest = rest.minus(swept).unwrap_or_default();
+        if set_apart.is_positive() {
+            self.emit(ExcessSellSettled { instrument: id, excess: set_apart });
+            let left = quarantined.minus(set_apart).unwrap_or_default();
+            let evidence = alloc::format!("{set_apart} of {name} was sold by no order of ours");
+            self.quarantine(base, left, &evidence);
+        }
+        if swept.is_positive() {
+            self.sweep(id, swept);
+        }
+        if rest.is_positive() {
+            self.emit(ExcessSellSettled { instrument: id, excess: rest });
+        }
+        let detail = alloc::format!(
+            "{excess} more was sold than was held: {set_apart} of it quarantined, {swept} dust, {rest} never ours"
+        );
+        self.note(AnomalyKind::Oversold, Some(id), OrderId(0), Fixed::ZERO, excess.0, &detail);
+    }
+
+    /// Dust went: it comes back, with its share of the cost, to be taken out as what it was.
+    fn sweep(&mut self, id: InstrumentId, quantity: Quantity) {
+        let Some(dust) = self.state.instrument(id).map(|i| i.dust) else { return };
+        let cost = dust.cost.share(quantity, dust.quantity, Rounding::HalfEven).unwrap_or(dust.cost);
+        self.emit(DustReturned { instrument: id, by: Label::literal("reconcile"), quantity, cost });
     }
 
     /// A trade in our account that no order of ours made. A sell reduces the position; a buy joins it only by
@@ -150,7 +183,7 @@ impl Engine {
         let entered = trade.quantity.minus(fee(spec.base)).unwrap_or(trade.quantity);
         let legs = [("q", spec.quote, quote), ("b", spec.base, entered)];
         for (mark, asset, quantity) in legs {
-            let id = TradeId(Label::lossy(&alloc::format!("x{mark}:{}", trade.trade.0)));
+            let id = reconcile::kept_out_id(mark, trade);
             if !self.state.flows.contains_key(&id.0) {
                 self.emit(CashFlowRecorded { id, asset, quantity, time: trade.executed });
                 if asset == spec.base {
@@ -182,8 +215,8 @@ impl Engine {
         }
     }
 
-    /// A withdrawal of a base asset: quarantine gives first, then the position; its cost leaves through the
-    /// corrections account.
+    /// A withdrawal of a base asset: quarantine gives first, then the position, then dust; their cost leaves through
+    /// the corrections account.
     fn take_out(&mut self, asset: AssetId, base_of: &[InstrumentId], flow: &VenueFlow, evidence: &str) {
         let mut rest = flow.quantity.negated();
         let quarantined = self.state.asset(asset).map_or(Quantity::ZERO, |a| a.quarantined);
@@ -194,8 +227,8 @@ impl Engine {
             rest = rest.minus(taken).unwrap_or_default();
         }
         for id in base_of {
-            let held = self.state.instrument(*id).map_or(Quantity::ZERO, |i| i.held());
-            let quantity = held.min(rest);
+            let there = self.state.instrument(*id).map_or(Quantity::ZERO, reconcile::with_dust);
+            let quantity = there.min(rest);
             if quantity.is_positive() {
                 self.lose(*id, quantity, evidence);
                 rest = rest.minus(quantity).unwrap_or_default();
@@ -230,8 +263,14 @@ impl Engine {
         }
     }
 
-    /// The venue has less: held falls at once, the oldest lot is named, realised stays (rule 40).
+    /// The venue has less: held falls at once, the oldest lot is named, realised stays (rule 40). What is more than
+    /// held was dust.
     fn lose(&mut self, id: InstrumentId, quantity: Quantity, evidence: &str) {
+        let held = self.state.instrument(id).map_or(Quantity::ZERO, |i| i.held());
+        let swept = quantity.minus(held).unwrap_or_default();
+        if swept.is_positive() {
+            self.sweep(id, swept);
+        }
         let Some(instrument) = self.state.instrument(id) else { return };
         let lot = instrument.book.lots().ok().and_then(|lots| lots.first().map(|lot| TradeId(lot.id)));
         let name = instrument.spec.name;

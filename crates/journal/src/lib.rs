@@ -45,9 +45,9 @@ pub use opening::{Opening, create, open};
 pub use packing::Compression;
 pub use reader::JournalReader;
 pub use storage::{
-    DirFile, DirNames, DirReader, DirStorage, Entry, Live, LockError, MemFile, MemNames, MemReader,
-    MemSource, MemStorage, PowerCut, Source, Spare, Storage, StorageFile, StorageNames, StorageRead,
-    TouchAhead,
+    DirFile, DirNames, DirReader, DirStorage, Entry, Live, LockError, MemFile, MemNames, MemPlatter,
+    MemPlatterSource, MemReader, MemSource, MemStorage, PowerCut, Source, Spare, Storage, StorageFile,
+    StorageNames, StorageRead, TouchAhead,
 };
 pub use survey::{Cut, GapEvidence, Note, Proof, RecoveryReport};
 pub use verify::{Finding, OlderCheck, Progress, VerifyReport, verify, verify_dir};

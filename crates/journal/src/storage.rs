@@ -11,7 +11,7 @@ mod mmap;
 use std::io;
 
 pub use dir::{DirFile, DirNames, DirReader, DirStorage};
-pub use mem::{MemFile, MemNames, MemReader, MemSource, MemStorage, PowerCut};
+pub use mem::{MemFile, MemNames, MemPlatter, MemPlatterSource, MemReader, MemSource, MemStorage, PowerCut};
 
 /// Name of the file the next segment is made ready under.
 pub(crate) const SPARE: &str = "spare.tmp";

@@ -484,7 +484,7 @@ facts! {
         /// Its share of cost.
         cost: Money,
     }
-    /// Dust was put back into a position by command.
+    /// Dust was put back into a position by command, or by a comparison that found it sold or gone.
     63 DustReturned {
         /// The instrument.
         instrument: InstrumentId,

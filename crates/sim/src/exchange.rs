@@ -77,6 +77,11 @@ impl Exchange {
         }
     }
 
+    /// What is now is all that was ever seen.
+    pub(crate) fn forget_versions(&mut self) {
+        self.versions.clear();
+    }
+
     /// Gives the machine one input; its frames wait in `frames`.
     pub(crate) fn step(&mut self, now: i64, input: &VenueInput) -> Vec<VenueEffect> {
         let quiet = matches!(input, VenueInput::Tick { .. });
@@ -225,14 +230,14 @@ impl Exchange {
                 answer(id, method, &Listing::of(shown.map(|row| trigger_row(venue, row)).collect()), BARE)
             }
             Request::GetOrderHistory(page) => {
-                let rows = self.seen(now, sight.lag).ended_rows(Timestamp::EPOCH);
+                let rows = self.seen(now, sight.lag).ended_rows(since(page.start_time));
                 let rows = rows.iter().filter(|row| wanted(page, row.created, row.instrument));
                 let rows = newest(rows.map(order_row).collect(), page.limit, |row| row.created());
                 answer(id, method, &Listing::of(rows), BARE)
             }
             Request::AdvancedGetOrderHistory(page) => {
                 let venue = self.seen(now, sight.lag);
-                let rows = venue.trigger_rows(Timestamp::EPOCH).into_iter();
+                let rows = venue.trigger_rows(since(page.start_time)).into_iter();
                 let rows = rows
                     .filter(|row| row.status != RowStatus::Open && wanted(page, row.created, row.instrument));
                 let rows = rows.map(|row| trigger_row(venue, &row)).collect();
@@ -240,7 +245,7 @@ impl Exchange {
                 answer(id, method, &Listing::of(rows), BARE)
             }
             Request::GetTrades(page) => {
-                let rows = self.seen(now, sight.lag).trade_rows(Timestamp::EPOCH);
+                let rows = self.seen(now, sight.lag).trade_rows(since(page.start_time));
                 let rows = rows.iter().filter(|row| wanted(page, row.executed, row.instrument));
                 let rows = newest(rows.map(trade_row).collect(), page.limit, |row| row.executed());
                 answer(id, method, &Listing::of(rows), BARE)
@@ -378,6 +383,11 @@ fn trigger_of(venue: &Venue, key: &OrderKey) -> Option<TriggerRow> {
         None => key.client_oid.and_then(|client| venue.trigger_of(client)),
     };
     venue.trigger_row(number?)
+}
+
+/// What is older cannot be on the page: an order ends after it was made.
+fn since(start: Option<Ns>) -> Timestamp {
+    start.map_or(Timestamp::EPOCH, |start| start.0)
 }
 
 fn within((start, end): (Option<Timestamp>, Option<Timestamp>), at: Timestamp) -> bool {

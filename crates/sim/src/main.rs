@@ -1,5 +1,7 @@
 //! `cargo sim`: runs seeds, replays lines, shrinks what fails.
 
+mod ledger;
+
 use aegis_sim::{Line, Options, RULES, Stats, run_safely, shrink};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -12,7 +14,10 @@ const USAGE: &str = "usage:
   cargo sim --seeds FROM..TO               these seeds
   cargo sim --hours H --jobs J [--from N]  seeds until so many hours were simulated
   cargo sim --seconds S --jobs J [--from N]
-                                           with --minutes M faults last no longer than that
+                                           with --minutes M faults last no longer than that;
+                                           with --everywhere N only the first N steps are run, with a crash at every
+                                           operation of the disk in each and at every one of each recovery;
+                                           with --ledger the run adds its row to fixtures/soak.md
   cargo sim --replay LINE                  one run with its story (seed:classes:minutes:acts)
   cargo sim --shrink LINE                  a smaller run that breaks the same rule
   cargo sim --canary                       a planted fault that must be found
@@ -36,6 +41,8 @@ struct Wanted {
     mutant: Option<u64>,
     rounds: u64,
     rules: bool,
+    everywhere: u64,
+    ledger: bool,
 }
 
 fn parse() -> Result<Wanted, String> {
@@ -66,6 +73,8 @@ fn parse() -> Result<Wanted, String> {
             }
             "--rounds" => wanted.rounds = number(value()?)?.max(1),
             "--rules" => wanted.rules = true,
+            "--everywhere" => wanted.everywhere = number(value()?)?,
+            "--ledger" => wanted.ledger = true,
             _ => return Err(USAGE.to_owned()),
         }
     }
@@ -104,7 +113,7 @@ fn tell(line: &Line, options: Options) -> bool {
 fn report(stats: &Stats, took: Duration) {
     let hours = stats.simulated_ns / 3_600_000_000_000;
     println!(
-        "{hours} h simulated, {} events, {} starts, {} crash points, {} orders, {} trades, {} records, {} turned bits{}",
+        "{hours} h simulated, {} events, {} starts, {} crash points, {} orders, {} trades, {} records, {} turned bits, {} torn ends, {} holes{}",
         stats.events,
         stats.starts,
         stats.crash_points,
@@ -112,6 +121,8 @@ fn report(stats: &Stats, took: Duration) {
         stats.trades,
         stats.records,
         stats.rotted,
+        stats.torn,
+        stats.holes,
         if took.is_zero() { String::new() } else { format!(", {:.1} s", took.as_secs_f64()) }
     );
 }
@@ -131,6 +142,7 @@ fn soak(wanted: &Wanted) -> bool {
     let shared = Arc::new(Soak::default());
     shared.next.store(wanted.seeds.map_or(wanted.from, |(from, _)| from), Ordering::Relaxed);
     let last = wanted.seeds.map(|(_, to)| to);
+    let options = Options { everywhere: wanted.everywhere, ..Options::default() };
     let most = wanted.minutes.and_then(|minutes| u32::try_from(minutes).ok()).unwrap_or(u32::MAX);
     // A panic is reported with its seed.
     std::panic::set_hook(Box::new(|_| {}));
@@ -145,7 +157,7 @@ fn soak(wanted: &Wanted) -> bool {
                     }
                     let whole = Line::of(seed);
                     let line = Line { minutes: whole.minutes.min(most), ..whole };
-                    let outcome = run_safely(&line, Options::default());
+                    let outcome = run_safely(&line, options);
                     shared.done.fetch_add(1, Ordering::Relaxed);
                     shared.stats.lock().expect("counts").add(&outcome.stats);
                     if let Some(violation) = outcome.violation {
@@ -189,13 +201,24 @@ fn soak(wanted: &Wanted) -> bool {
     report(&stats, began.elapsed());
     let hours = stats.simulated_ns as u64 / hour.unsigned_abs();
     let took = began.elapsed().as_secs().max(1);
+    let seeds = shared.done.load(Ordering::Relaxed);
     println!(
-        "{} seeds; {} simulated hours an hour of {} jobs",
-        shared.done.load(Ordering::Relaxed),
+        "{seeds} seeds; {} simulated hours and {} crash points an hour of {} jobs",
         hours * 3600 / took,
+        stats.crash_points * 3600 / took,
         wanted.jobs
     );
     let failed = shared.failed.lock().expect("failures");
+    if wanted.ledger {
+        let result = match failed.first() {
+            None => "every rule held".to_owned(),
+            Some((seed, words)) => format!("{} seeds broke a rule, first {seed}: {words}", failed.len()),
+        };
+        match ledger::add(&stats, seeds, took, &result) {
+            Ok(words) => println!("{words}"),
+            Err(error) => println!("fixtures/soak.md: {error}"),
+        }
+    }
     failed.is_empty()
 }
 
@@ -273,7 +296,7 @@ fn main() -> ExitCode {
     } else if wanted.mutants {
         hunt(&wanted)
     } else if let Some(line) = &wanted.replay {
-        tell(line, Options { canary: wanted.canary, tell: true })
+        tell(line, Options { canary: wanted.canary, tell: true, everywhere: wanted.everywhere })
     } else if let Some(line) = &wanted.shrink {
         std::panic::set_hook(Box::new(|_| {}));
         let (small, outcome) = shrink(line, Options::default(), 400);
@@ -282,7 +305,7 @@ fn main() -> ExitCode {
         outcome.violation.is_none()
     } else if wanted.canary {
         // It must be found: success is a broken rule.
-        !tell(&Line::of(wanted.seed.unwrap_or(1)), Options { canary: true, tell: false })
+        !tell(&Line::of(wanted.seed.unwrap_or(1)), Options { canary: true, ..Options::default() })
     } else if let Some(seed) = wanted.seed {
         let line = Line::of(seed);
         let held = tell(&line, Options::default());

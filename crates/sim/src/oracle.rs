@@ -6,13 +6,14 @@
 
 use crate::plan::{Class, Mask};
 use crate::tape::{self, Raw, Tail};
-use aegis_journal::MemStorage;
+use aegis_journal::{MemStorage, Storage as _};
 use aegis_model::event::FillSource;
 use aegis_model::input::Place;
 use aegis_model::order::{LookupAnswer, OrderEnd};
 use aegis_model::protection::StopCause;
-use aegis_model::{Actor, Event, Fact, Label, Lsn, Purpose, RecordHead, Side, Timestamp};
+use aegis_model::{Actor, Event, Fact, Label, Lsn, Purpose, Quantity, RecordHead, Side, Timestamp};
 use aegis_paper::{VenueEvent, VenueFact};
+use aegis_projection::State;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A rule that did not hold.
@@ -45,6 +46,9 @@ pub const RULES: &[(&str, &str)] = &[
     ("S18", "nothing is corrected where nothing moved from outside"),
     ("S19", "records are numbered without gaps and their times do not fall"),
     ("S20", "rot of durable records is never read as a shorter journal"),
+    ("S21", "a journal has one writer: a second engine is turned away and changes nothing"),
+    ("S22", "the engine comes to rest between its timers"),
+    ("S24", "no record holds the secret of the account"),
     ("S25", "an error is never told as an empty answer"),
     ("L1", "no outcome is unknown"),
     ("L2", "the fold holds what the exchange holds"),
@@ -52,6 +56,12 @@ pub const RULES: &[(&str, &str)] = &[
     ("L4", "a halt that nobody ordered has an alarm"),
     ("L5", "every message was delivered"),
 ];
+
+/// What signs requests, and stands nowhere else.
+pub(crate) const SECRET: &str = "a secret of the simulator";
+
+/// Records between two places from which images of crashes are read again.
+const RUNG: u64 = 64;
 
 /// Sells in a row that may be refused as too small.
 const TOO_SMALL_MAX: u32 = 3;
@@ -89,7 +99,8 @@ pub(crate) struct View {
     fills: BTreeSet<(u32, Label)>,
     stops: BTreeMap<u32, i128>,
     halted: bool,
-    queued: BTreeSet<u64>,
+    /// Messages and when they were queued.
+    queued: BTreeMap<u64, i64>,
     delivered: BTreeSet<u64>,
 }
 
@@ -99,6 +110,13 @@ pub(crate) struct Oracle {
     tail: Tail,
     hashes: Vec<u64>,
     pub(crate) events: Vec<Event>,
+    /// Places between batches, each some records behind the one before.
+    rungs: Vec<Tail>,
+    /// The product's fold of so many events: what a fold of more begins with.
+    folded: (usize, State),
+    /// How far the platter was read, and the orders whose intents it has: instrument, side and quantity by number and run.
+    platter: Tail,
+    intents: BTreeMap<(u64, u32), (Side, Quantity)>,
     pub(crate) view: View,
     sent: BTreeMap<Label, Place>,
     judged: usize,
@@ -113,23 +131,24 @@ pub(crate) struct Oracle {
     pub(crate) halted: bool,
     /// Facts of the journal seen so far.
     pub(crate) facts: u64,
-    /// Offsets of durable records, for rot.
-    pub(crate) places: Vec<(u64, u64, u64)>,
 }
 
+/// A sum over all that a record says, eight bytes at a time.
 fn hash(raw: &Raw) -> u64 {
     let mut sum = 0xcbf2_9ce4_8422_2325_u64;
-    let mut eat = |bytes: &[u8]| {
-        for byte in bytes {
-            sum = (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+    let mut eat = |word: u64| {
+        sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        sum ^= sum >> 29;
     };
-    eat(&raw.lsn.to_le_bytes());
-    eat(&raw.time.to_le_bytes());
-    eat(&raw.cause.to_le_bytes());
-    eat(&raw.kind.to_le_bytes());
-    eat(&[raw.version, raw.actor]);
-    eat(&raw.payload);
+    let small = u64::from(raw.kind) << 16 | u64::from(raw.version) << 8 | u64::from(raw.actor);
+    [raw.lsn, raw.time.cast_unsigned(), raw.cause, small, raw.payload.len() as u64]
+        .into_iter()
+        .for_each(&mut eat);
+    for part in raw.payload.chunks(8) {
+        let mut word = [0; 8];
+        word[..part.len()].copy_from_slice(part);
+        eat(u64::from_le_bytes(word));
+    }
     sum
 }
 
@@ -156,6 +175,10 @@ impl Oracle {
             tail: Tail::default(),
             hashes: Vec::new(),
             events: Vec::new(),
+            rungs: Vec::new(),
+            folded: (0, State::default()),
+            platter: Tail::default(),
+            intents: BTreeMap::new(),
             view: View::default(),
             sent: BTreeMap::new(),
             judged: 0,
@@ -167,7 +190,6 @@ impl Oracle {
             too_small: BTreeMap::new(),
             halted: false,
             facts: 0,
-            places: Vec::new(),
         }
     }
 
@@ -182,7 +204,7 @@ impl Oracle {
 
     /// Records appended by a step.
     pub(crate) fn appended(&mut self, disk: &MemStorage) -> Result<(), Violation> {
-        for raw in self.tail.follow(disk, true) {
+        for raw in self.tail.follow(&disk.reader(), true) {
             self.facts += 1;
             self.take(&raw, true)?;
         }
@@ -194,9 +216,14 @@ impl Oracle {
             return broken("S19", format!("record {} behind {}", raw.lsn, self.stored()));
         }
         self.view.time = raw.time;
+        if raw.payload.windows(SECRET.len()).any(|bytes| bytes == SECRET.as_bytes()) {
+            return broken("S24", format!("record {} holds the secret", raw.lsn));
+        }
         let event = event_of(raw)?;
         self.hashes.push(hash(raw));
-        self.places.push((raw.segment, raw.offset, raw.payload.len() as u64));
+        if raw.last && self.rungs.last().map_or(0, |rung| rung.lsn) + RUNG <= raw.lsn {
+            self.rungs.push(raw.behind);
+        }
         let judged = if live { self.judge(&event) } else { Ok(()) };
         self.fold(&event);
         self.events.push(event);
@@ -205,27 +232,64 @@ impl Oracle {
 
     /// What a start finds: `durable` records must be there, and all of it was appended before.
     pub(crate) fn recovered(&mut self, disk: &MemStorage, durable: u64) -> Result<(), Violation> {
-        let (all, tail) = tape::scan(disk);
-        self.prefix(&all, durable)?;
+        let (all, tail) = tape::scan(&disk.reader());
+        self.prefix(0, &all, durable)?;
         self.hashes.clear();
         self.events.clear();
-        self.places.clear();
+        self.rungs.clear();
         self.view = View::default();
         self.tail = tail;
+        if self.folded.0 > all.len() {
+            self.folded = (0, State::default());
+        }
+        self.platter = Tail::default();
+        self.intents.clear();
         all.iter().try_for_each(|raw| self.take(raw, false))
     }
 
-    /// S4 and S5 for a list of recovered records.
-    pub(crate) fn prefix(&self, all: &[Raw], durable: u64) -> Result<(), Violation> {
-        if (all.len() as u64) < durable {
-            return broken("S4", format!("{durable} records were durable and {} are there", all.len()));
+    /// S4 and S5 for a list of recovered records behind so many that were not read again.
+    pub(crate) fn prefix(&self, before: u64, all: &[Raw], durable: u64) -> Result<(), Violation> {
+        let there = before + all.len() as u64;
+        if there < durable {
+            return broken("S4", format!("{durable} records were durable and {there} are there"));
         }
         for (at, raw) in all.iter().enumerate() {
-            if self.hashes.get(at) != Some(&hash(raw)) {
+            if self.hashes.get(before as usize + at) != Some(&hash(raw)) {
                 return broken("S5", format!("record {} is not what was appended", raw.lsn));
             }
         }
         Ok(())
+    }
+
+    /// S5 for one record as the product reads it.
+    pub(crate) fn appended_so(&self, raw: &Raw) -> bool {
+        raw.lsn.checked_sub(1).and_then(|at| self.hashes.get(at as usize)) == Some(&hash(raw))
+    }
+
+    /// A place between two batches at or before a record, from which an image may be read on.
+    pub(crate) fn rung(&self, lsn: u64) -> Tail {
+        let at = self.rungs.partition_point(|rung| rung.lsn <= lsn);
+        at.checked_sub(1).map_or_else(Tail::default, |at| self.rungs[at])
+    }
+
+    /// The digest of the product's fold of the first events; none when there are not so many. What is kept of it
+    /// stays within `durable`, which no crash takes back.
+    pub(crate) fn digest(&mut self, count: usize, durable: u64) -> Option<[u8; 32]> {
+        let events = self.events.get(..count)?;
+        let kept = count.min(durable as usize);
+        if kept >= self.folded.0 {
+            events[self.folded.0..kept].iter().for_each(|event| self.folded.1.apply(event));
+            self.folded.0 = kept;
+            if kept == count {
+                return Some(self.folded.1.digest());
+            }
+            let mut state = self.folded.1.clone();
+            events[kept..].iter().for_each(|event| state.apply(event));
+            return Some(state.digest());
+        }
+        let mut state = State::default();
+        events.iter().for_each(|event| state.apply(event));
+        Some(state.digest())
     }
 
     fn name(&self, order: u64) -> Option<Label> {
@@ -354,7 +418,7 @@ impl Oracle {
             Fact::TradingHalted(_) => self.view.halted = true,
             Fact::TradingEnabled(_) => self.view.halted = false,
             Fact::MessageQueued(fact) => {
-                self.view.queued.insert(fact.number);
+                self.view.queued.insert(fact.number, self.view.time);
             }
             Fact::MessageDelivered(fact) => {
                 self.view.delivered.insert(fact.number);
@@ -369,15 +433,32 @@ impl Oracle {
         }
     }
 
-    /// S4: what was called durable is on the platter. All that is there.
-    pub(crate) fn on_platter(&self, disk: &MemStorage, durable: u64) -> Result<Vec<Raw>, Violation> {
-        let (records, _) = tape::scan(&disk.platter());
-        if (records.len() as u64) < durable {
-            let words =
-                format!("{durable} records were called durable and {} are on the platter", records.len());
-            return broken("S4", words);
+    /// S4: what was called durable is on the platter.
+    pub(crate) fn on_platter(&mut self, disk: &MemStorage, durable: u64) -> Result<(), Violation> {
+        if self.platter.lsn < durable {
+            self.read_platter(disk)?;
         }
-        Ok(records)
+        let there = self.platter.lsn;
+        if there < durable {
+            return broken(
+                "S4",
+                format!("{durable} records were called durable and {there} are on the platter"),
+            );
+        }
+        Ok(())
+    }
+
+    /// The platter is read on from where it was read before.
+    fn read_platter(&mut self, disk: &MemStorage) -> Result<(), Violation> {
+        for raw in self.platter.follow(&disk.platter_reader(), false) {
+            if !self.appended_so(&raw) {
+                return broken("S5", format!("record {} on the platter is not what was appended", raw.lsn));
+            }
+            if let Fact::OrderIntended(fact) = event_of(&raw)?.fact {
+                self.intents.insert((fact.order.0, fact.run), (fact.side, fact.quantity));
+            }
+        }
+        Ok(())
     }
 
     /// An order leaves: its intent is on the platter, under this id, with this content; not in a halt.
@@ -397,17 +478,16 @@ impl Oracle {
         if (self.view.halted || self.halted) && place.side == Side::Buy {
             return broken("S14", format!("{name} leaves in a halt"));
         }
-        let records = self.on_platter(disk, durable)?;
-        for raw in records.iter().rev() {
-            if let Fact::OrderIntended(fact) = event_of(raw)?.fact
-                && fact.order == place.client.order
-                && fact.run == place.client.run
-            {
-                let same = fact.quantity == place.quantity && fact.side == place.side;
-                return if same { Ok(()) } else { broken("S1", format!("{name} is not what was intended")) };
-            }
+        self.on_platter(disk, durable)?;
+        let intent = (place.client.order.0, place.client.run);
+        if !self.intents.contains_key(&intent) {
+            self.read_platter(disk)?;
         }
-        broken("S1", format!("{name} leaves and its intent is not on the platter"))
+        match self.intents.get(&intent) {
+            Some((side, quantity)) if (*side, *quantity) == (place.side, place.quantity) => Ok(()),
+            Some(_) => broken("S1", format!("{name} is not what was intended")),
+            None => broken("S1", format!("{name} leaves and its intent is not on the platter")),
+        }
     }
 
     /// New facts of the exchange.
@@ -535,9 +615,10 @@ impl Oracle {
         known.is_some_and(|known| known.not_sent) && number.and_then(|number| self.name(number)) == Some(name)
     }
 
-    /// Messages that were queued and never delivered.
-    pub(crate) fn undelivered(&self) -> Vec<u64> {
-        self.view.queued.difference(&self.view.delivered).copied().collect()
+    /// Messages that were queued before this time and never delivered.
+    pub(crate) fn undelivered(&self, before: i64) -> Vec<u64> {
+        let old = self.view.queued.iter().filter(|(_, at)| **at < before).map(|(number, _)| *number);
+        old.filter(|number| !self.view.delivered.contains(number)).collect()
     }
 }
 

@@ -91,6 +91,12 @@ impl Mask {
         self.0 >> class as u8 & 1 == 1
     }
 
+    /// With a class.
+    #[must_use]
+    pub const fn with(self, class: Class) -> Mask {
+        Mask(self.0 | 1 << class as u8)
+    }
+
     /// Without a class.
     #[must_use]
     pub const fn without(self, class: Class) -> Mask {
@@ -122,6 +128,14 @@ impl Line {
         let mut draw = Draw::keyed(seed, 1, 0);
         let mask = Mask(draw.bits() & ((1 << Class::ALL.len()) - 1));
         let minutes = u32::try_from(draw.scaled(8, 240)).unwrap_or(60);
+        let mask = if is_behind(seed) {
+            let people = [Class::Manual, Class::Foreign, Class::Flows];
+            people.into_iter().fold(mask.with(Class::Lag), Mask::without)
+        } else {
+            mask
+        };
+        let days = u32::try_from(draw.between(24 * 60, 96 * 60)).unwrap_or(60);
+        let minutes = if is_slow(seed) { days } else { minutes };
         Line { seed, mask, minutes, kept: None }
     }
 }
@@ -159,6 +173,23 @@ impl FromStr for Line {
     }
 }
 
+/// Whether the world of this seed is slow: days in which something happens now and then, where other worlds have
+/// crowded hours.
+pub(crate) fn is_slow(seed: u64) -> bool {
+    Draw::keyed(seed, 23, 0).one_in(4)
+}
+
+/// Whether the engine of this seed is idle: it records every tick, has little to do, and so long has much to lose.
+fn is_idle(seed: u64) -> bool {
+    Draw::keyed(seed, 19, 0).one_in(6)
+}
+
+/// Whether readings of this seed's exchange lag by many seconds, of each other too, while nothing moves from outside:
+/// whatever then seems to differ is nothing to correct.
+fn is_behind(seed: u64) -> bool {
+    Draw::keyed(seed, 29, 0).one_in(8) && !is_slow(seed) && !is_idle(seed)
+}
+
 /// How the house is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Knobs {
@@ -186,14 +217,54 @@ pub(crate) struct Knobs {
     /// One in so many messages meets each fault that is on.
     pub(crate) rate: u64,
     pub(crate) torn: bool,
+    /// One reading in so many lags, where some do, and by how much at most.
+    pub(crate) lag_rate: u64,
+    pub(crate) lag_ms: i64,
+    /// How long the engine lets balances lag.
+    pub(crate) lag_allowed_s: i64,
     /// Seconds between two marks, and therefore the longest that anything waits for a sync.
     pub(crate) mark_s: i64,
 }
 
 impl Knobs {
     pub(crate) fn of(line: &Line) -> Knobs {
+        let usual = Knobs::usual(line);
+        let mut draw = Draw::keyed(line.seed, 24, 0);
+        if is_slow(line.seed) {
+            Knobs {
+                tick_ms: draw.scaled(20_000, 60_000),
+                reconcile_s: draw.of(&[120, 300]),
+                record_all: false,
+                mark_s: 600,
+                ..usual
+            }
+        } else if is_idle(line.seed) {
+            Knobs {
+                tick_ms: draw.scaled(500, 2_000),
+                signal_every: u64::try_from(draw.scaled(256, 2_048)).unwrap_or(512),
+                reconcile_s: 300,
+                unsynced_max: 4096,
+                record_all: true,
+                mark_s: 600,
+                ..usual
+            }
+        } else if is_behind(line.seed) {
+            Knobs {
+                signal_every: u64::try_from(draw.scaled(4, 16)).unwrap_or(8),
+                reconcile_s: 60,
+                lag_rate: 2,
+                lag_ms: 10_000,
+                lag_allowed_s: 15,
+                ..usual
+            }
+        } else {
+            usual
+        }
+    }
+
+    fn usual(line: &Line) -> Knobs {
         let mut draw = Draw::keyed(line.seed, 2, 0);
-        Knobs {
+        let knobs = Knobs {
             instruments: 1 + draw.below(3) as usize,
             guarding: draw.of(&[0, 1, 2, 2]),
             entry_style: draw.of(&[0, 0, 1, 2]),
@@ -217,7 +288,11 @@ impl Knobs {
             rate: u64::try_from(draw.scaled(4, 64)).unwrap_or(8),
             torn: !draw.one_in(3),
             mark_s: draw.of(&[5, 30, 600]),
-        }
+            lag_rate: 0,
+            lag_ms: 4_000,
+            lag_allowed_s: 0,
+        };
+        Knobs { lag_rate: knobs.rate, ..knobs }
     }
 }
 
@@ -321,7 +396,8 @@ impl Act {
 pub(crate) fn acts(line: &Line, knobs: &Knobs) -> Vec<(i64, u32, Act)> {
     let whole = i64::from(Line::of(line.seed).minutes) * 60;
     let mut draw = Draw::keyed(line.seed, 3, 0);
-    let count = 4 + whole / 60 * draw.scaled(1, 4) / 3;
+    let often = draw.scaled(1, 4);
+    let count = 4 + if is_slow(line.seed) { whole / 3600 * often } else { whole / 60 * often / 3 };
     let mut acts = Vec::new();
     for number in 0..u32::try_from(count).unwrap_or(0) {
         let mut draw = Draw::keyed(line.seed, 4, u64::from(number));

@@ -12,7 +12,7 @@ const ALWAYS: u32 = 1 << 26;
 const SEAL: u32 = 1 << 31;
 
 /// A record as it is stored.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Raw {
     pub(crate) lsn: u64,
     pub(crate) time: i64,
@@ -27,16 +27,54 @@ pub(crate) struct Raw {
     /// What the first record of a batch says to have been durable; 0 for the others.
     pub(crate) durable: u64,
     pub(crate) last: bool,
+    /// The place behind it.
+    pub(crate) behind: Tail,
 }
 
 /// A place in the journal from which it is read on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Tail {
     segment: u64,
     offset: u64,
     chain: u32,
     epoch: u64,
-    lsn: u64,
+    /// The last record before it.
+    pub(crate) lsn: u64,
+}
+
+/// Bytes that are read at once.
+const PORTION: usize = 8 << 10;
+
+/// A file, read a portion at a time.
+struct Window<S> {
+    source: S,
+    from: u64,
+    bytes: Vec<u8>,
+}
+
+impl<S: Source> Window<S> {
+    fn new(source: S) -> Window<S> {
+        Window { source, from: 0, bytes: Vec::new() }
+    }
+
+    /// So many bytes at this place, if there are.
+    fn read(&mut self, offset: u64, bytes: usize) -> Option<&[u8]> {
+        let within = |from: u64, there: usize| {
+            let at = usize::try_from(offset.checked_sub(from)?).ok()?;
+            (at + bytes <= there).then_some(at)
+        };
+        let at = match within(self.from, self.bytes.len()) {
+            Some(at) => at,
+            None => {
+                self.from = offset;
+                self.bytes.resize(PORTION.max(bytes), 0);
+                let got = self.source.read_at(offset, &mut self.bytes).unwrap_or(0);
+                self.bytes.truncate(got);
+                within(self.from, got)?
+            }
+        };
+        Some(&self.bytes[at..at + bytes])
+    }
 }
 
 /// The name under which the next segment takes records while the one before it is sealed.
@@ -56,17 +94,14 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
-fn read<S: Source>(source: &S, offset: u64, bytes: usize) -> Option<Vec<u8>> {
-    let mut buffer = vec![0; bytes];
-    let got = source.read_at(offset, &mut buffer).ok()?;
-    (got == bytes).then_some(buffer)
-}
-
 impl Tail {
     /// The place in front of a segment's first record, if its header is whole.
-    fn begin(disk: &MemStorage, segment: u64) -> Option<Tail> {
-        let source = disk.reader().open(&format!("{segment:010}.seg")).ok()?;
-        let head = read(&source, 0, 236)?;
+    fn begin<R: StorageRead>(disk: &R, segment: u64) -> Option<Tail> {
+        let source = disk.open(&format!("{segment:010}.seg")).ok()?;
+        let mut head = [0; 236];
+        if source.read_at(0, &mut head).ok()? != head.len() {
+            return None;
+        }
         let whole = &head[..8] == b"AEGISJNL" && crc(0, &head[..232]) == u32_at(&head, 232);
         if !whole || u64_at(&head, 32) != segment {
             return None;
@@ -77,9 +112,9 @@ impl Tail {
     }
 
     /// The next record and the place behind it.
-    fn next<S: Source>(&self, source: &S) -> Step {
-        let Some(head) = read(source, self.offset, 8) else { return Step::End };
-        let word = u32_at(&head, 0);
+    fn next<S: Source>(&self, source: &mut Window<S>) -> Step {
+        let Some(head) = source.read(self.offset, 8) else { return Step::End };
+        let word = u32_at(head, 0);
         if word & SEAL != 0 {
             return Step::Sealed;
         }
@@ -89,16 +124,17 @@ impl Tail {
         let payload = (word & 0x00ff_ffff) as usize;
         let begin = if word & FIRST == 0 { 32 } else { 40 };
         let bytes = (begin + payload).next_multiple_of(8);
-        let Some(frame) = read(source, self.offset, bytes) else { return Step::End };
-        let checksum = u32_at(&frame, 4);
-        let lsn = u64_at(&frame, 8);
+        let Some(frame) = source.read(self.offset, bytes) else { return Step::End };
+        let checksum = u32_at(frame, 4);
+        let lsn = u64_at(frame, 8);
         if crc(crc(self.chain, &frame[..4]), &frame[8..]) != checksum || lsn != self.lsn + 1 {
             return Step::End;
         }
-        let back = u64::from(u32_at(&frame, 24));
+        let back = u64::from(u32_at(frame, 24));
+        let behind = Tail { offset: self.offset + bytes as u64, chain: checksum, lsn, ..*self };
         let raw = Raw {
             lsn,
-            time: u64_at(&frame, 16).cast_signed(),
+            time: u64_at(frame, 16).cast_signed(),
             cause: if back == 0 { 0 } else { lsn.saturating_sub(back) },
             kind: u16::from_le_bytes([frame[28], frame[29]]),
             version: frame[30],
@@ -107,57 +143,59 @@ impl Tail {
             segment: self.segment,
             offset: self.offset,
             bytes: (begin + payload) as u64,
-            durable: if begin == 32 { 0 } else { lsn.saturating_sub(u64::from(u32_at(&frame, 32))) },
+            durable: if begin == 32 { 0 } else { lsn.saturating_sub(u64::from(u32_at(frame, 32))) },
             last: word & LAST != 0,
+            behind,
         };
-        let offset = self.offset + bytes as u64;
-        Step::Record(Box::new(raw), Tail { offset, chain: checksum, lsn, ..self.clone() })
+        Step::Record(raw)
     }
 
     /// The place in front of the first record of a next segment that has no header yet.
     fn spare(&self) -> Tail {
         let chain = crc(self.chain, &self.epoch.to_le_bytes());
-        Tail { segment: self.segment + 1, offset: HEADER, chain, ..self.clone() }
+        Tail { segment: self.segment + 1, offset: HEADER, chain, ..*self }
     }
 
     /// Whole batches behind this place, which moves behind them. With `unnamed` also those that a living writer has
     /// stored in a segment without its name.
-    pub(crate) fn follow(&mut self, disk: &MemStorage, unnamed: bool) -> Vec<Raw> {
+    pub(crate) fn follow<R: StorageRead>(&mut self, disk: &R, unnamed: bool) -> Vec<Raw> {
         let mut all = Vec::new();
-        let reader = disk.reader();
         if self.segment == 0 {
             let Some(first) = Tail::begin(disk, 1) else { return all };
             *self = first;
         }
         loop {
-            let named = reader.open(&format!("{:010}.seg", self.segment));
-            let Ok(source) = named.or_else(|_| reader.open(SPARE)) else { return all };
-            let mut at = self.clone();
-            let mut batch = Vec::new();
+            let named = disk.open(&format!("{:010}.seg", self.segment));
+            let Ok(source) = named.or_else(|_| disk.open(SPARE)) else { return all };
+            let mut source = Window::new(source);
+            let mut at = *self;
+            let mut whole = all.len();
             let sealed = loop {
-                match at.next(&source) {
-                    Step::Record(raw, behind) => {
-                        at = behind;
+                match at.next(&mut source) {
+                    Step::Record(raw) => {
+                        at = raw.behind;
                         let last = raw.last;
-                        batch.push(*raw);
+                        all.push(raw);
                         if last {
-                            all.append(&mut batch);
-                            *self = at.clone();
+                            whole = all.len();
+                            *self = at;
                         }
                     }
                     Step::Sealed => break true,
                     Step::End => break false,
                 }
             };
+            // A batch without its end is none.
+            all.truncate(whole);
             let next = if sealed { Tail::begin(disk, self.segment + 1) } else { None };
             match next.filter(|next| next.lsn == self.lsn) {
                 Some(next) => *self = next,
                 None => {
                     let spare = self.spare();
                     let begun = unnamed
-                        && reader
-                            .open(SPARE)
-                            .is_ok_and(|source| matches!(spare.next(&source), Step::Record(..)));
+                        && disk.open(SPARE).is_ok_and(|source| {
+                            matches!(spare.next(&mut Window::new(source)), Step::Record(..))
+                        });
                     if !begun {
                         return all;
                     }
@@ -169,13 +207,13 @@ impl Tail {
 }
 
 enum Step {
-    Record(Box<Raw>, Tail),
+    Record(Raw),
     Sealed,
     End,
 }
 
 /// All whole batches of a disk.
-pub(crate) fn scan(disk: &MemStorage) -> (Vec<Raw>, Tail) {
+pub(crate) fn scan<R: StorageRead>(disk: &R) -> (Vec<Raw>, Tail) {
     let mut tail = Tail::default();
     let all = tail.follow(disk, false);
     (all, tail)
@@ -184,6 +222,6 @@ pub(crate) fn scan(disk: &MemStorage) -> (Vec<Raw>, Tail) {
 /// The epoch of the newest segment.
 pub(crate) fn newest_epoch(disk: &MemStorage) -> u64 {
     let numbers = disk.names().into_iter().filter_map(|name| name.strip_suffix(".seg")?.parse::<u64>().ok());
-    let newest = numbers.max().and_then(|number| Tail::begin(disk, number));
+    let newest = numbers.max().and_then(|number| Tail::begin(&disk.reader(), number));
     newest.map_or(0, |tail| tail.epoch)
 }

@@ -49,8 +49,17 @@ fn two_runs_of_a_seed_are_one() {
 
 #[test]
 fn a_planted_fault_is_found() {
-    let outcome = run_safely(&Line { minutes: 3, ..Line::of(1) }, Options { canary: true, tell: false });
+    let outcome =
+        run_safely(&Line { minutes: 3, ..Line::of(1) }, Options { canary: true, ..Options::default() });
     assert!(outcome.violation.is_some(), "the canary lives");
+}
+
+#[test]
+fn a_crash_at_any_operation_of_the_first_steps_loses_nothing_durable() {
+    let options = Options { everywhere: 12, ..Options::default() };
+    let outcome = run_safely(&Line::of(3), options);
+    assert!(outcome.violation.is_none(), "{:?}", outcome.violation);
+    assert!(outcome.stats.crash_points > 500, "{} crash points", outcome.stats.crash_points);
 }
 
 #[test]

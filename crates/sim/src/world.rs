@@ -11,7 +11,7 @@
 
 use crate::draw::Draw;
 use crate::exchange::{Exchange, Sight};
-use crate::oracle::{Oracle, Violation};
+use crate::oracle::{Oracle, SECRET, Violation};
 use crate::plan::{Act, Class, Knobs, Line, acts};
 use crate::translate::{self, Told, Wish};
 use crate::wire::answer::{Reply, Silence};
@@ -33,7 +33,6 @@ use aegis_model::{
 };
 use aegis_node::{Limits, Node};
 use aegis_paper::{Created, Venue, VenueInput};
-use aegis_projection::State;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -56,6 +55,10 @@ const MILLI: i64 = 1_000_000;
 const QUIET: i64 = 900 * SECOND;
 /// How long an open position may be without a stop at the exchange that should rest there while nothing is done, ns.
 const IDLE_MAX: i64 = 120 * SECOND;
+/// Unsynced records that surely lie on more than one page.
+const PAGE_RECORDS: u64 = 48;
+/// Timers of the engine in a minute at most.
+const TIMERS_MAX: u32 = 600;
 /// Rounds of effects that follow from one input at most.
 const ROUNDS_MAX: usize = 1_000;
 /// Lines of a story.
@@ -80,6 +83,10 @@ pub struct Stats {
     pub trades: u64,
     /// Bits turned in records that were proven durable.
     pub rotted: u64,
+    /// Images of crashes whose journal ended in a torn batch.
+    pub torn: u64,
+    /// Images of crashes that had whole records behind a hole.
+    pub holes: u64,
 }
 
 impl Stats {
@@ -93,6 +100,8 @@ impl Stats {
         self.records += other.records;
         self.trades += other.trades;
         self.rotted += other.rotted;
+        self.torn += other.torn;
+        self.holes += other.holes;
     }
 }
 
@@ -116,6 +125,9 @@ pub struct Options {
     pub canary: bool,
     /// Tell everything as it happens.
     pub tell: bool,
+    /// Crash at every operation of the disk of so many first steps, and at every one of each recovery; the run ends
+    /// behind them. 0 for a whole run with samples.
+    pub everywhere: u64,
 }
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
@@ -201,7 +213,8 @@ struct World<'a> {
     signals: u64,
     flows: u64,
     timer: i64,
-    digests: BTreeMap<u64, [u8; 32]>,
+    /// The minute, and the timers in it.
+    timers: (i64, u32),
     bare: BTreeMap<u32, i64>,
     seeds: u64,
     inbox: Vec<Input>,
@@ -231,6 +244,9 @@ pub fn run(line: &Line, options: Options) -> Outcome {
         }
         world.happen(happening);
         world.settle();
+        if world.steps > options.everywhere && options.everywhere > 0 {
+            break;
+        }
     }
     world.stats.simulated_ns = world.now - BEGIN;
     world.stats.records = world.oracle.facts;
@@ -257,6 +273,7 @@ fn settings(knobs: &Knobs) -> Settings {
         leader_fall: None,
         record_all: knobs.record_all,
         reconcile_ns: knobs.reconcile_s * SECOND,
+        balance_lag_ns: knobs.lag_allowed_s * SECOND,
         holdings: if knobs.adopt { HoldingPolicy::Adopt } else { HoldingPolicy::Quarantine },
         plan: PlanSettings {
             plan: Plan {
@@ -283,7 +300,7 @@ impl<'a> World<'a> {
         let knobs = Knobs::of(line);
         let taker = Rate::basis_points(knobs.taker_bp);
         let terms = aegis_paper::Settings::new(taker, taker, Rate::ZERO).expect("rates within their range");
-        let signer = || Signer::new("sim", &Secret::new("a secret of the simulator".to_owned()));
+        let signer = || Signer::new("sim", &Secret::new(SECRET.to_owned()));
         let mut exchange =
             Exchange::new(Venue::new(terms.repeating_clients(knobs.repeats_clients)), signer());
         exchange.keeps_versions = line.mask.has(Class::Lag);
@@ -324,7 +341,7 @@ impl<'a> World<'a> {
             signals: 0,
             flows: 0,
             timer: i64::MAX,
-            digests: BTreeMap::new(),
+            timers: (0, 0),
             bare: BTreeMap::new(),
             seeds: 0,
             inbox: Vec::new(),
@@ -358,6 +375,8 @@ impl<'a> World<'a> {
         self.put(quiet + QUIET, Happening::End);
         self.put(BEGIN + SECOND, Happening::Boot);
         self.exchange.frames.clear();
+        // No reading lags behind the beginning.
+        self.exchange.forget_versions();
     }
 
     fn put(&mut self, at: i64, happening: Happening) {
@@ -460,6 +479,7 @@ impl<'a> World<'a> {
                 if epoch == self.epoch && at == self.timer && self.process.is_some() {
                     self.timer = i64::MAX;
                     self.inbox.push(Input::Clock);
+                    self.awake();
                 }
             }
             Happening::Boot => self.boot(),
@@ -513,11 +533,24 @@ impl<'a> World<'a> {
         }
     }
 
+    /// S22: an engine whose timers come and come, and bring nothing about, burns a processor and hammers the exchange.
+    fn awake(&mut self) {
+        let minute = self.now / (60 * SECOND);
+        if self.timers.0 != minute {
+            self.timers = (minute, 0);
+        }
+        self.timers.1 += 1;
+        if self.timers.1 > TIMERS_MAX {
+            self.break_rule("S22", format!("more than {TIMERS_MAX} timers in a minute"));
+        }
+    }
+
     fn step(&mut self, inputs: &[Input]) {
-        let Some(process) = &mut self.process else { return };
         self.steps += 1;
+        let everywhere = self.steps <= self.options.everywhere;
+        let audit = everywhere || self.faults && self.tries(7, 2);
+        let Some(process) = &mut self.process else { return };
         let wall = Timestamp((self.now + self.ahead).max(process.node.time().0));
-        let audit = self.faults && Draw::keyed(self.line.seed, 7, self.steps).one_in(1024);
         let before = self.durable;
         if audit {
             self.disk.keep_images(true);
@@ -541,14 +574,6 @@ impl<'a> World<'a> {
         };
         self.durable = self.durable.max(process.node.durable().0);
         let (durable, unsynced) = (process.node.durable().0, process.node.unsynced());
-        let sampled = unsynced == 0 && Draw::keyed(self.line.seed, 8, durable).one_in(8);
-        if sampled {
-            self.digests.insert(durable, process.node.machine().digest());
-        }
-        if Draw::keyed(self.line.seed, 10, self.steps).one_in(16) {
-            let there = self.oracle.on_platter(&self.disk, self.durable).map(|_| ());
-            self.check(there);
-        }
         let known = self.oracle.events.len();
         let followed = self.oracle.appended(&self.disk);
         if self.options.tell {
@@ -563,6 +588,12 @@ impl<'a> World<'a> {
             let words = format!("{} records are stored, {lsn} were folded", self.oracle.stored());
             return self.break_rule("S5", words);
         }
+        let there = self.oracle.on_platter(&self.disk, self.durable);
+        self.check(there);
+        if self.tries(8, 8) {
+            self.is_the_fold();
+        }
+        let Some(process) = &mut self.process else { return };
         if self.line.mask.has(Class::DiskFull) {
             let reserve_only = process.node.reserve_only();
             if reserve_only != process.reserve_only {
@@ -571,23 +602,46 @@ impl<'a> World<'a> {
             }
         }
         self.protected();
-        if self.violation.is_none() && Draw::keyed(self.line.seed, 12, self.steps).one_in(64) {
+        if self.violation.is_none() && self.tries(12, 16) {
             self.rot();
         }
-        let cut = match unsynced {
-            0 => 256,
-            1..64 => 8,
-            _ => 4,
-        };
-        if self.violation.is_none() && Draw::keyed(self.line.seed, 14, self.steps).one_in(cut) {
+        if self.violation.is_none() && self.tries(19, 16) {
+            self.second();
+        }
+        let cut = if unsynced == 0 { 32 } else { 4 };
+        if self.violation.is_none() && self.tries(14, cut) {
             self.cut(durable);
         }
-        if !images.is_empty() {
+        if self.violation.is_none() && unsynced >= PAGE_RECORDS && self.tries(16, 8) {
+            self.hole(durable);
+        }
+        if everywhere {
+            self.everywhere(&images, before);
+        } else {
             self.audit(&images, before);
         }
         for effect in effects {
             self.perform(&effect);
         }
+    }
+
+    /// S6: the live state is the fold of what was appended.
+    fn is_the_fold(&mut self) {
+        let Some(process) = &self.process else { return };
+        let (stored, live) = (self.oracle.stored(), process.node.machine().digest());
+        if self.oracle.digest(stored as usize, self.durable) != Some(live) {
+            self.break_rule(
+                "S6",
+                format!("the live state at record {stored} is not the fold of the records"),
+            );
+        }
+    }
+
+    /// Whether this step is looked at closer: for one in `n` of a young journal, and for the fewer the longer it is,
+    /// since each look reads all of it.
+    fn tries(&self, kind: u64, n: u64) -> bool {
+        let longer = 1 + self.oracle.stored() / 64;
+        Draw::keyed(self.line.seed, kind, self.steps).one_in(n * longer)
     }
 
     fn perform(&mut self, effect: &Effect) {
@@ -653,12 +707,6 @@ impl<'a> World<'a> {
     }
 
     // Dying and starting.
-}
-
-fn folded(events: &[aegis_model::Event]) -> [u8; 32] {
-    let mut state = State::default();
-    events.iter().for_each(|event| state.apply(event));
-    state.digest()
 }
 
 fn kind_words(kind: &OrderKind) -> String {

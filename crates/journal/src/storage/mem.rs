@@ -55,6 +55,19 @@ pub struct MemSource {
     inode: u64,
 }
 
+/// The platter of a simulated disk, to be read: what no power cut can take back, and nothing else.
+#[derive(Clone)]
+pub struct MemPlatter {
+    disk: Arc<Mutex<Disk>>,
+}
+
+/// A file as the platter of a simulated disk has it.
+#[derive(Clone)]
+pub struct MemPlatterSource {
+    disk: Arc<Mutex<Disk>>,
+    inode: u64,
+}
+
 /// A file of a simulated disk, open for writing by one process.
 pub struct MemFile {
     disk: Arc<Mutex<Disk>>,
@@ -119,6 +132,11 @@ impl MemStorage {
         copy
     }
 
+    /// The platter as it is at each reading, without a copy.
+    pub fn platter_reader(&self) -> MemPlatter {
+        MemPlatter { disk: self.disk.clone() }
+    }
+
     /// While `true`, the disk is copied as it is before every changing operation; [`MemStorage::take_images`] hands
     /// the copies out, each a crash between two operations.
     pub fn keep_images(&self, keep: bool) {
@@ -162,6 +180,13 @@ impl MemStorage {
     pub fn power_cut(&self, cut: PowerCut) -> MemStorage {
         guard(&self.disk).power_cut(cut);
         self.clone()
+    }
+
+    /// The power fails after all was written back but one page, never a file's first, that has others behind it;
+    /// `None`, and nothing happened, when no file has such a page.
+    pub fn power_cut_with_hole(&self, seed: u64) -> Option<MemStorage> {
+        let had_one = guard(&self.disk).power_cut_with_hole(seed);
+        had_one.then(|| self.clone())
     }
 
     /// The `nth` sync of a file from now (1 = the next) fails with EIO; its pages count as clean afterwards.
@@ -437,6 +462,43 @@ impl Source for MemSource {
             Ok(false) => {}
         }
         disk.inode(self.inode).forget_cache();
+        Ok(())
+    }
+}
+
+impl StorageRead for MemPlatter {
+    type Source = MemPlatterSource;
+
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        let disk = guard(&self.disk);
+        let entry = |(name, bytes): (&String, u64)| Entry { name: name.clone(), bytes };
+        Ok(disk.platter_files().map(entry).collect())
+    }
+
+    fn open(&self, name: &str) -> io::Result<MemPlatterSource> {
+        let inode = guard(&self.disk).platter_lookup(name)?;
+        Ok(MemPlatterSource { disk: self.disk.clone(), inode })
+    }
+
+    fn live(&self) -> io::Result<Option<Live>> {
+        Ok(None)
+    }
+
+    fn writer_is_alive(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
+impl Source for MemPlatterSource {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        guard(&self.disk).inode(self.inode).read_platter(offset, buffer)
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(guard(&self.disk).inode(self.inode).platter_bytes())
+    }
+
+    fn settle(&self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -80,7 +80,8 @@ impl World<'_> {
             let reply = page(draw.of(&[500, 502, 504]));
             return self.put(back, Happening::Reply { epoch, number, reply });
         }
-        let lag = if self.meets(Class::Lag, &mut draw) { draw.scaled(10 * MILLI, 4_000 * MILLI) } else { 0 };
+        let lags = self.faults && self.line.mask.has(Class::Lag) && draw.one_in(self.knobs.lag_rate);
+        let lag = if lags { draw.scaled(10 * MILLI, self.knobs.lag_ms * MILLI) } else { 0 };
         let hidden =
             if self.faults && self.line.mask.has(Class::Hidden) { self.knobs.hidden_ms * MILLI } else { 0 };
         let answer = self.exchange.serve(self.now, body.as_bytes(), Sight { lag, hidden });

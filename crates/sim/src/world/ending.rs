@@ -38,7 +38,7 @@ impl World<'_> {
         self.check(held);
         let found = self.live();
         self.check(found);
-        let undelivered = self.oracle.undelivered();
+        let undelivered = self.oracle.undelivered(self.now + self.ahead - 10 * SECOND);
         if let Some(first) = undelivered.first() {
             self.break_rule("L5", format!("message {first} was never delivered"));
         }

@@ -1,6 +1,12 @@
 //! The process's life: how it dies, how it comes back, and every image of its disk that a crash could have left.
 
 use super::*;
+use crate::tape::{Raw, Tail};
+use aegis_journal::{Row, Storage as _};
+use std::ops::ControlFlow;
+
+/// Any journal of the engine.
+const EXPECT: Expect = Expect { journal_id: None, schema: ENGINE_SCHEMA, mode: Mode::Live.number() };
 
 impl World<'_> {
     pub(super) fn died(&mut self, why: &str) {
@@ -50,10 +56,11 @@ impl World<'_> {
         } else {
             self.dying = None;
         }
+        let everywhere = self.steps < self.options.everywhere;
+        self.disk.keep_images(everywhere);
         let (config, limits) = self.config();
         let engine = Engine::new(self.settings.clone());
-        let expect = Expect { journal_id: None, schema: ENGINE_SCHEMA, mode: Mode::Live.number() };
-        let opened = match Node::open(engine, self.disk.clone(), expect, config, limits) {
+        let opened = match Node::open(engine, self.disk.clone(), EXPECT, config, limits) {
             Err(aegis_node::OpenError::Journal(aegis_journal::OpenError::NoJournal)) => {
                 let engine = Engine::new(self.settings.clone());
                 let identity =
@@ -86,15 +93,16 @@ impl World<'_> {
         self.seeds = epoch;
         let recovered = self.oracle.recovered(&self.disk, self.durable);
         self.check(recovered);
+        if everywhere {
+            let images = self.disk.take_images();
+            self.disk.keep_images(false);
+            self.everywhere(&images, self.durable);
+        }
         let lsn = node.machine().state().lsn.0;
         self.durable = lsn;
-        self.digests.retain(|at, _| *at <= lsn);
         let digest = node.machine().digest();
-        if self.digests.get(&lsn).is_some_and(|known| *known != digest) {
-            return self.break_rule("S6", format!("at record {lsn} the state is not what it was"));
-        }
-        let folded = folded(&self.oracle.events);
-        if folded != digest {
+        let folded = self.oracle.digest(lsn as usize, lsn);
+        if folded != Some(digest) {
             let checkpoint = report.as_ref().and_then(|report| report.checkpoint);
             let rule = if checkpoint.is_some() { "S7" } else { "S6" };
             return self.break_rule(rule, format!("at record {lsn} the fold of the stored bytes differs"));
@@ -185,6 +193,39 @@ impl World<'_> {
         }
     }
 
+    /// Every crash of one step: between any two operations of the disk, the process or the power, and for each all
+    /// that a recovery may meet between any two of its own.
+    pub(super) fn everywhere(&mut self, images: &[MemStorage], durable: u64) {
+        let mut draw = Draw::keyed(self.line.seed, 18, self.steps);
+        for image in images {
+            image.disk_full(false);
+            image.fail_sync(0);
+            let torn = self.knobs.torn;
+            let cut = |seed| PowerCut { seed, torn };
+            let mut dead = vec![image.fork()];
+            dead.extend((0..3).map(|_| image.fork().power_cut(cut(draw.bits()))));
+            dead.extend(image.fork().power_cut_with_hole(draw.bits()));
+            for disk in dead {
+                for at in 0.. {
+                    let again = disk.fork();
+                    again.crash_after(at);
+                    let opened = self.opens(&again);
+                    let crashed = again.crashed();
+                    drop(opened);
+                    let again = if draw.one_in(2) { again.kill() } else { again.power_cut(cut(draw.bits())) };
+                    self.stats.crash_points += 1;
+                    self.whole(&again, durable);
+                    if self.violation.is_some() {
+                        return;
+                    }
+                    if !crashed {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
     /// The power fails beside the run: what is left opens as what was appended, up to its first hole.
     pub(super) fn cut(&mut self, durable: u64) {
         let mut draw = Draw::keyed(self.line.seed, 13, self.steps);
@@ -196,36 +237,104 @@ impl World<'_> {
         self.whole(&dead, durable);
     }
 
-    /// What is left of a crash opens, holds all that was durable and nothing that was not appended.
-    fn whole(&mut self, disk: &MemStorage, durable: u64) {
-        match self.opens(disk) {
-            Ok((lsn, digest)) => {
-                let (records, _) = crate::tape::scan(disk);
-                if lsn != records.len() as u64 {
-                    let words = format!("{lsn} records are believed, {} are whole", records.len());
-                    return self.break_rule("S5", words);
-                }
-                let held = self.oracle.prefix(&records, durable);
-                self.check(held);
-                let stored = self.oracle.events.get(..records.len());
-                if stored.is_some_and(|events| folded(events) != digest) {
-                    self.break_rule("S6", format!("after {} records", records.len()));
-                }
-            }
-            Err(why) => self.break_rule("S4", format!("a crash image does not open: {why}")),
+    /// The power fails beside the run when all was written back but one page: what lies behind the hole was never
+    /// acknowledged, and is not believed.
+    pub(super) fn hole(&mut self, durable: u64) {
+        let mut draw = Draw::keyed(self.line.seed, 15, self.steps);
+        let disk = self.disk.fork();
+        disk.disk_full(false);
+        disk.fail_sync(0);
+        if let Some(dead) = disk.power_cut_with_hole(draw.bits()) {
+            self.stats.crash_points += 1;
+            self.whole(&dead, durable);
         }
     }
 
-    /// Opens a disk as the engine does; the digest of what is there.
-    pub(super) fn opens(&self, disk: &MemStorage) -> Result<(u64, [u8; 32]), String> {
+    /// What is left of a crash opens, holds all that was durable and nothing that was not appended.
+    fn whole(&mut self, disk: &MemStorage, durable: u64) {
+        // Most images are read from behind what was durable long ago; some from their beginning.
+        let everything = Draw::keyed(self.line.seed, 17, self.stats.crash_points).one_in(16);
+        let mut tail = if everything { Tail::default() } else { self.oracle.rung(durable) };
+        let before = tail.lsn;
+        match self.opens(disk) {
+            Ok((lsn, row, digest)) => {
+                self.stats.torn += u64::from(row == Some(Row::C));
+                self.stats.holes += u64::from(row == Some(Row::D));
+                let records = tail.follow(&disk.reader(), false);
+                let there = before + records.len() as u64;
+                if lsn != there {
+                    return self.break_rule("S5", format!("{lsn} records are believed, {there} are whole"));
+                }
+                let held = self.oracle.prefix(before, &records, durable);
+                self.check(held);
+                let folded = self.oracle.digest(there as usize, durable);
+                if folded.is_some_and(|folded| folded != digest) {
+                    self.break_rule("S6", format!("after {there} records"));
+                }
+            }
+            Err(why) => {
+                let read = self.believed(disk);
+                self.check(read);
+                self.break_rule("S4", format!("a crash image does not open: {why}"));
+            }
+        }
+    }
+
+    /// S5 for what the product's journal gives out of a disk that the engine does not start on.
+    fn believed(&self, disk: &MemStorage) -> Result<(), Violation> {
+        let (config, _) = self.config();
+        let Ok(mut opening) = aegis_journal::open(disk.clone(), EXPECT, config) else { return Ok(()) };
+        let mut next = 1;
+        let strange = opening.records(1, |record| {
+            let raw = Raw {
+                lsn: record.lsn,
+                time: record.time_ns,
+                cause: record.cause,
+                kind: record.kind,
+                version: record.version,
+                actor: record.actor,
+                payload: record.payload.to_vec(),
+                ..Raw::default()
+            };
+            let fits = record.lsn == next && self.oracle.appended_so(&raw);
+            next += 1;
+            if fits { ControlFlow::Continue(()) } else { ControlFlow::Break(record.lsn) }
+        });
+        match strange {
+            Ok(Some(lsn)) => {
+                Err(Violation { rule: "S5", words: format!("record {lsn} is believed behind {}", next - 2) })
+            }
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// S21: a second engine on the same journal.
+    pub(super) fn second(&mut self) {
+        let before = self.disk.ops();
         let (config, limits) = self.config();
-        let expect = Expect { journal_id: None, schema: ENGINE_SCHEMA, mode: Mode::Live.number() };
+        let opened =
+            Node::open(Engine::new(self.settings.clone()), self.disk.clone(), EXPECT, config, limits);
+        let words = match opened {
+            Ok(_) => "a second engine opened the journal of a living one".to_owned(),
+            Err(_) if self.disk.ops() != before => {
+                "a second engine changed the journal of a living one".to_owned()
+            }
+            Err(_) => return,
+        };
+        self.break_rule("S21", words);
+    }
+
+    /// Opens a disk as the engine does: the last record, the row of the end, the digest of what is there.
+    pub(super) fn opens(&self, disk: &MemStorage) -> Result<(u64, Option<Row>, [u8; 32]), String> {
+        let (config, limits) = self.config();
         let engine = || Engine::new(self.settings.clone());
-        match Node::open(engine(), disk.clone(), expect, config, limits) {
+        match Node::open(engine(), disk.clone(), EXPECT, config, limits) {
             Ok((node, _)) if node.lost().is_some() => Err("it says that records are lost".to_owned()),
-            Ok((node, _)) => Ok((node.machine().state().lsn.0, node.machine().digest())),
+            Ok((node, report)) => {
+                Ok((node.machine().state().lsn.0, Some(report.recovery.row), node.machine().digest()))
+            }
             Err(aegis_node::OpenError::Journal(aegis_journal::OpenError::NoJournal)) => {
-                Ok((0, engine().digest()))
+                Ok((0, None, engine().digest()))
             }
             Err(error) => Err(error.to_string()),
         }
@@ -237,7 +346,7 @@ impl World<'_> {
         let disk = self.disk.platter();
         disk.disk_full(false);
         disk.fail_sync(0);
-        let (records, _) = crate::tape::scan(&disk);
+        let (records, _) = crate::tape::scan(&disk.reader());
         let proven = records.iter().map(|raw| raw.durable).max().unwrap_or(0);
         if proven == 0 {
             return;
@@ -249,9 +358,8 @@ impl World<'_> {
         disk.patch(&name, at, &[byte ^ 1 << draw.below(8)]);
         let disk = disk.power_cut(PowerCut { seed: draw.bits(), torn: false });
         self.stats.rotted += 1;
-        let Ok((lsn, digest)) = self.opens(&disk) else { return };
-        let known = self.oracle.events.get(..lsn as usize);
-        if lsn < proven || known.is_none_or(|events| folded(events) != digest) {
+        let Ok((lsn, _, digest)) = self.opens(&disk) else { return };
+        if lsn < proven || self.oracle.digest(lsn as usize, 0) != Some(digest) {
             let words = format!(
                 "a bit of record {} turned in {name} at {at}; {proven} are proven durable, {lsn} are believed, nothing is said",
                 raw.lsn

@@ -172,6 +172,12 @@ impl Inode {
         self.lengths.clear();
     }
 
+    /// Pages, but the first, that may be lost while one behind them is not.
+    fn before_others(&self) -> impl Iterator<Item = u64> {
+        let last = self.dirty.keys().next_back().copied().unwrap_or(0);
+        self.dirty.keys().copied().filter(move |index| *index > 0 && *index < last)
+    }
+
     fn power_cut(&mut self, cut: PowerCut, draw: &mut Draw) {
         for (index, versions) in std::mem::take(&mut self.dirty) {
             let mut choices = vec![page_of(&self.platter, index)];
@@ -198,6 +204,22 @@ impl Inode {
 
     /// Copies cached bytes; the range lies within the file.
     pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_from(&self.cache, offset, buffer)
+    }
+
+    /// Copies bytes of the platter, as many as there are.
+    pub(super) fn read_platter(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = self.platter_bytes.min(offset + buffer.len() as u64);
+        let wanted = end.saturating_sub(offset) as usize;
+        self.read_from(&self.platter, offset, &mut buffer[..wanted])?;
+        Ok(wanted)
+    }
+
+    pub(super) const fn platter_bytes(&self) -> u64 {
+        self.platter_bytes
+    }
+
+    fn read_from(&self, pages: &BTreeMap<u64, Page>, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let mut done = 0;
         while done < buffer.len() {
             let at = offset + done as u64;
@@ -207,7 +229,7 @@ impl Inode {
             }
             let within = (at % PAGE_BYTES) as usize;
             let n = (buffer.len() - done).min(PAGE - within);
-            match self.cache.get(&index) {
+            match pages.get(&index) {
                 Some(page) => buffer[done..done + n].copy_from_slice(&page[within..within + n]),
                 None => buffer[done..done + n].fill(0),
             }
@@ -318,6 +340,36 @@ impl Disk {
     fn drop_unnamed(&mut self) {
         let named: BTreeSet<u64> = self.names.values().chain(self.platter_names.values()).copied().collect();
         self.inodes.retain(|inode, _| named.contains(inode));
+    }
+
+    pub(super) fn platter_lookup(&self, name: &str) -> io::Result<u64> {
+        self.platter_names.get(name).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// Names and lengths of files as the platter has them.
+    pub(super) fn platter_files(&self) -> impl Iterator<Item = (&String, u64)> {
+        let bytes = |inode: &u64| self.inodes.get(inode).map_or(0, Inode::platter_bytes);
+        self.platter_names.iter().map(move |(name, inode)| (name, bytes(inode)))
+    }
+
+    /// The power fails after all was written back but one page with others behind it; false, and nothing happens,
+    /// when no file has such a page.
+    pub(super) fn power_cut_with_hole(&mut self, seed: u64) -> bool {
+        let all: Vec<(u64, u64)> =
+            self.inodes.iter().flat_map(|(n, inode)| inode.before_others().map(|page| (*n, page))).collect();
+        if all.is_empty() {
+            return false;
+        }
+        self.end_process();
+        let (hole, page) = all[Draw(seed).below(all.len())];
+        self.inode(hole).dirty.remove(&page);
+        self.sync_names();
+        self.drop_unnamed();
+        for inode in self.inodes.values_mut() {
+            inode.sync();
+            inode.forget_cache();
+        }
+        true
     }
 
     pub(super) fn power_cut(&mut self, cut: PowerCut) {

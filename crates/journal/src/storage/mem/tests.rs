@@ -34,6 +34,29 @@ fn a_kill_keeps_the_cache_and_a_power_cut_chooses() {
 }
 
 #[test]
+fn a_hole_loses_one_page_in_front_of_others_and_the_platter_shows_what_was_synced() {
+    let disk = MemStorage::new();
+    let mut f = file(&disk, "a");
+    assert!(disk.fork().power_cut_with_hole(1).is_none(), "nothing waits for a sync");
+    f.allocate(5 * 4096).unwrap();
+    f.map(5 * 4096).unwrap();
+    for page in 0..5 {
+        f.store(page * 4096, b"new");
+    }
+    let mut first = [0; 3];
+    let shown = disk.platter_reader().open("a").unwrap();
+    assert_eq!((shown.bytes().unwrap(), shown.read_at(0, &mut first).unwrap(), first), (8192, 3, [0; 3]));
+    let mut holes = std::collections::BTreeSet::new();
+    for seed in 0..64 {
+        let bytes = disk.fork().power_cut_with_hole(seed).expect("pages wait").file("a").unwrap();
+        let lost: Vec<usize> = (0..5).filter(|page| bytes[page * 4096] == 0).collect();
+        assert_eq!(lost.len(), 1);
+        holes.extend(lost);
+    }
+    assert_eq!(holes.into_iter().collect::<Vec<_>>(), [1, 2, 3], "never the first, never the last");
+}
+
+#[test]
 fn an_unsynced_rename_may_be_lost() {
     let disk = MemStorage::new();
     file(&disk, "a");
