@@ -20,3 +20,5 @@ mod journals;
 #[path = "process/program.rs"]
 #[allow(dead_code, reason = "shared with the tests of the process, which use all of it")]
 mod program;
+#[path = "faults/shortages.rs"]
+mod shortages;

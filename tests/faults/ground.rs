@@ -191,7 +191,7 @@ pub(crate) const KINDS: [Kind; 3] = [
         name: "ext4 ordered",
         make: &["mkfs.ext4", "-q", "-F", "-E", "nodiscard"],
         mount: "ext4",
-        options: "data=ordered",
+        options: "data=ordered,errors=remount-ro",
     },
     Kind {
         name: "ext4 writeback",
@@ -232,6 +232,21 @@ impl Ground {
         ground
     }
 
+    /// A file system in memory with `bytes` and no device.
+    pub(crate) fn memory(bytes: u64) -> Ground {
+        own_mounts();
+        let kind = Kind { name: "tmpfs", make: &[], mount: "tmpfs", options: "" };
+        let dir = tempfile::Builder::new().prefix("aegis-faults-").tempdir().expect("a directory");
+        let path = dir.path().to_owned();
+        let (source, target, options) = (text("tmpfs"), text(&path), text(format!("size={bytes}")));
+        // SAFETY: the strings live until the call returns.
+        let result = unsafe {
+            libc::mount(source.as_ptr(), target.as_ptr(), source.as_ptr(), 0, options.as_ptr().cast())
+        };
+        ok(result, "a file system in memory");
+        Ground { kind, device: None, path, mounted: true, _dir: dir }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -246,6 +261,43 @@ impl Ground {
         };
         ok(result, self.kind.name);
         self.mounted = true;
+    }
+
+    /// Mounts it for reading only, or for writing again, under whoever has it open.
+    pub(crate) fn read_only(&self, yes: bool) -> io::Result<()> {
+        let target = text(&self.path);
+        let flags = libc::MS_REMOUNT | if yes { libc::MS_RDONLY } else { 0 };
+        // SAFETY: the string lives until the call returns; the others may be null when a mount is changed.
+        let result = unsafe {
+            libc::mount(std::ptr::null(), target.as_ptr(), std::ptr::null(), flags, std::ptr::null())
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// The file system meets an error of its own and turns read-only under whoever has files open. ext4 only.
+    pub(crate) fn fails_itself(&self) {
+        let device = self.device.as_ref().expect("a device");
+        let name = device.path.file_name().expect("a name").to_str().expect("a plain name");
+        let trigger = format!("/sys/fs/ext4/{name}/trigger_fs_error");
+        std::fs::write(&trigger, "a fault on purpose").unwrap_or_else(|e| panic!("{trigger}: {e}"));
+    }
+
+    /// Fills the last byte. Removing the file that is returned ends it.
+    pub(crate) fn fill(&self) -> PathBuf {
+        use std::io::Write;
+        let path = self.path.join("ballast");
+        let mut file = File::create(&path).expect("a file to fill the disk with");
+        let free = rustix::fs::statvfs(&self.path).expect("the free space");
+        let bytes = free.f_bavail * free.f_frsize;
+        // Some of it is needed for the file system's own books.
+        let _ = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes.max(1) * 9 / 10);
+        std::io::Seek::seek(&mut file, io::SeekFrom::End(0)).expect("its end");
+        for bytes in [1 << 20, 64 << 10, 4096] {
+            let zeros = vec![0; bytes];
+            while file.write_all(&zeros).is_ok() {}
+        }
+        let _ = file.sync_all();
+        path
     }
 
     /// The power fails: from here on nothing reaches the device any more, and what its log holds in memory is lost.
