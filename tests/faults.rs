@@ -10,6 +10,8 @@
 
 #[path = "faults/appender.rs"]
 mod appender;
+#[path = "faults/calls.rs"]
+mod calls;
 #[path = "faults/cuts.rs"]
 mod cuts;
 #[path = "faults/ground.rs"]

@@ -510,7 +510,7 @@ fn death_at_any_instruction_loses_nothing() {
     let mut walk = Walk {
         said: said(),
         pattern: &pattern,
-        budget: Budget::new("AEGIS_STEPS", 150_000),
+        budget: Budget::new("AEGIS_STEPS", 600_000),
         moments: Moments::new(),
         count: Count::default(),
     };
