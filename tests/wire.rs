@@ -9,6 +9,8 @@ mod codes;
 mod http;
 #[path = "wire/messages.rs"]
 mod messages;
+#[path = "wire/pauses.rs"]
+mod pauses;
 #[path = "wire/stage.rs"]
 mod stage;
 #[path = "wire/stories.rs"]

@@ -240,6 +240,11 @@ impl Stage {
         self.engine.as_ref().expect("an engine was started").id()
     }
 
+    /// The exchange's process id.
+    pub(crate) fn venue_id(&self) -> u32 {
+        self.venue.as_ref().expect("an exchange was started").id()
+    }
+
     /// A command that is not waited for.
     pub(crate) fn begin(&self, words: &[&str]) -> Child {
         let mut command = self.command(words);

@@ -65,10 +65,7 @@ impl Desk {
         let (sender, queue) = sync_channel(QUEUE);
         let stop = Arc::new(AtomicU8::new(0));
         let socket = serve.then(|| dir.join(SOCKET));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Failure::io("the control thread", &e))?;
+        let runtime = crate::runtime::runtime().map_err(|e| Failure::io("the control thread", &e))?;
         let listener = socket.as_deref().and_then(|path| {
             let _guard = runtime.enter();
             listen(path).map_err(|e| tracing::warn!("no control socket at {}: {e}", path.display())).ok()

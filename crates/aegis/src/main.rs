@@ -22,6 +22,7 @@ mod place;
 mod port;
 mod reconcile;
 mod run;
+mod runtime;
 mod signals;
 mod status;
 mod summary;

@@ -87,10 +87,7 @@ impl Sink {
         if reqwest::Url::parse(&settings.url).is_err() {
             return Err(Failure::new(Exit::Config, "the address for messages is not a URL"));
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Failure::io("the thread for messages", &e))?;
+        let runtime = crate::runtime::runtime().map_err(|e| Failure::io("the thread for messages", &e))?;
         let outbox: Arc<Outbox> = Arc::default();
         let (stop, mut stopped) = watch::channel(false);
         let served = Arc::clone(&outbox);

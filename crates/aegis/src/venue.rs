@@ -243,10 +243,7 @@ pub(crate) fn serve(
     }
     let data = data.unwrap_or(&settings.data);
     place::prepare(data)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::io("the server's thread", &e))?;
+    let runtime = crate::runtime::runtime().map_err(|e| Failure::io("the server's thread", &e))?;
     // Bound before a journal is opened: a busy port costs nothing.
     let listener = runtime.block_on(bind(&settings.listen, false))?;
     let control = match &settings.control {

@@ -349,10 +349,7 @@ impl Wire {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::io("the connection's threads", &e))
+    crate::runtime::runtime().map_err(|e| Failure::io("the connection's threads", &e))
 }
 
 /// A thread with a runtime of its own.

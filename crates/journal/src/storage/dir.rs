@@ -62,7 +62,8 @@ struct SpareThread {
 #[derive(Debug)]
 pub struct DirReader {
     path: PathBuf,
-    dir: OwnedFd,
+    /// Shared by all that stem from one opening: a further one needs no further handle, of which there may be none.
+    dir: Arc<OwnedFd>,
     /// Kept open once they were found: a reader at the end of a live journal asks for nothing else.
     live: Mutex<Option<File>>,
     lock: Mutex<Option<File>>,
@@ -140,7 +141,7 @@ impl DirReader {
                 format!("{} may be written by others; run chmod go-w on it", path.display()),
             ));
         }
-        Ok(DirReader { path, dir, live: Mutex::default(), lock: Mutex::default() })
+        Ok(DirReader { path, dir: Arc::new(dir), live: Mutex::default(), lock: Mutex::default() })
     }
 
     fn open_at(&self, name: &str, flags: OFlags) -> io::Result<File> {
@@ -178,9 +179,13 @@ impl DirReader {
         look(kept.insert(file)).map(Some)
     }
 
-    fn duplicate(&self) -> io::Result<DirReader> {
-        let dir = self.dir.try_clone()?;
-        Ok(DirReader { path: self.path.clone(), dir, live: Mutex::default(), lock: Mutex::default() })
+    fn another(&self) -> DirReader {
+        DirReader {
+            path: self.path.clone(),
+            dir: self.dir.clone(),
+            live: Mutex::default(),
+            lock: Mutex::default(),
+        }
     }
 }
 
@@ -326,11 +331,11 @@ impl Storage for DirStorage {
     type Names = DirNames;
 
     fn names(&self) -> io::Result<DirNames> {
-        Ok(DirNames { dir: self.reader.duplicate()?, beat: self.beat.clone(), seen: 0 })
+        Ok(DirNames { dir: self.reader.another(), beat: self.beat.clone(), seen: 0 })
     }
 
     fn reader(&self) -> DirReader {
-        self.reader.duplicate().expect("the directory's descriptor can be duplicated")
+        self.reader.another()
     }
 
     fn lock(&mut self) -> Result<(), LockError> {
@@ -395,16 +400,15 @@ impl Storage for DirStorage {
         let given_up = Arc::new(AtomicBool::new(false));
         self.spare = Some(SpareThread { made, given_up: given_up.clone() });
         let (failed, beat) = (sender.clone(), self.beat.clone());
-        let spawned = self.reader.duplicate().and_then(|dir| {
-            std::thread::Builder::new().name("journal-spare".into()).spawn(move || {
-                let (made, filler) = make_spare(&dir, bytes, &given_up, &beat);
-                // The writer may have gone away; then nobody needs the result.
-                let _ = sender.send(made);
-                drop(dir);
-                if let Some(filler) = filler {
-                    filler.follow();
-                }
-            })
+        let dir = self.reader.another();
+        let spawned = std::thread::Builder::new().name("journal-spare".into()).spawn(move || {
+            let (made, filler) = make_spare(&dir, bytes, &given_up, &beat);
+            // The writer may have gone away; then nobody needs the result.
+            let _ = sender.send(made);
+            drop(dir);
+            if let Some(filler) = filler {
+                filler.follow();
+            }
         });
         if let Err(e) = spawned {
             let _ = failed.send(Err(e));
