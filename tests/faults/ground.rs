@@ -208,7 +208,7 @@ pub(crate) struct Ground {
     device: Option<LoopDevice>,
     path: PathBuf,
     mounted: bool,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Ground {
@@ -227,7 +227,7 @@ impl Ground {
         let made = made.unwrap_or_else(|e| panic!("{}: {e}", kind.make[0]));
         assert!(made.status.success(), "{:?}: {}", kind.make, String::from_utf8_lossy(&made.stderr));
         let device = LoopDevice::new(&image);
-        let mut ground = Ground { kind, device: Some(device), path, mounted: false, _dir: dir };
+        let mut ground = Ground { kind, device: Some(device), path, mounted: false, dir };
         ground.mount();
         ground
     }
@@ -244,7 +244,7 @@ impl Ground {
             libc::mount(source.as_ptr(), target.as_ptr(), source.as_ptr(), 0, options.as_ptr().cast())
         };
         ok(result, "a file system in memory");
-        Ground { kind, device: None, path, mounted: true, _dir: dir }
+        Ground { kind, device: None, path, mounted: true, dir }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -329,6 +329,10 @@ impl Ground {
     /// The power is back: the file system recovers from its own log.
     pub(crate) fn again(&mut self) {
         self.unmount();
+        // The device too: it would keep what only its cache held, which no power cut spares, and ext4 then meets bitmaps
+        // of a change that never was.
+        self.device = None;
+        self.device = Some(LoopDevice::new(&self.dir.path().join("image")));
         self.mount();
     }
 }
