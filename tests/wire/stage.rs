@@ -193,7 +193,7 @@ impl Stage {
              absence_margin = \"150ms\"\nconnect_pause = \"10ms\"\nwatchdog = \"2s\"\nreconnect_min = \"10ms\"\n\
              reconnect_max = \"320ms\"\nrestart_pause = \"100ms\"\nbackoff_min = \"10ms\"\nbackoff_max = \"320ms\"\n\
              read_retry = \"5ms\"\nrecord_look = \"5ms\"\ntrades_lag = \"50ms\"\nrate_speed = 100\n\
-             missed_every = \"300ms\"\nlookup_overlap = \"60s\"\n",
+             instruments_every = \"1s\"\nmissed_every = \"300ms\"\nlookup_overlap = \"60s\"\n",
             e.rest, self.settings, self.instruments
         );
         std::fs::write(&path, text).expect("a file of the test");

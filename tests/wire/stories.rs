@@ -1,7 +1,7 @@
 //! The stories.
 
 use crate::stage::{Stage, until};
-use aegis_model::event::{AlarmKind, FillSource, Refusal};
+use aegis_model::event::{AlarmKind, AnomalyKind, FillSource, Refusal};
 use aegis_model::{Fact, OrderEnd, Side};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -171,6 +171,31 @@ fn s06_a_partial_fill_at_the_crash() {
     stage.until_guarded("ETH_USDT");
     assert_eq!(stage.stop_of("ETH_USDT").as_deref(), Some("2940"));
     assert_eq!((orders_of(&stage, Side::Buy), stage.count(|f| matches!(f, Fact::FillBooked(_)))), (1, 2));
+    stage.agrees().expect("at rest");
+}
+
+#[test]
+fn an_order_of_somebody_else_is_told_and_never_touched() {
+    let mut stage = Stage::new("USDT=100000", &rules(""));
+    stage.start();
+    hold(&stage, "BTC_USDT", "0.0001");
+    let order = json!({
+        "instrument": "ETH_USDT", "side": "BUY", "type": "LIMIT", "price": "1000", "quantity": "0.01",
+    });
+    assert!(stage.exchange.try_post("/order", &order));
+    stage.order(&["reconcile"]);
+    let foreign = |f: &Fact| matches!(f, Fact::AnomalyNoted(a) if a.anomaly == AnomalyKind::ForeignOrder);
+    until("it is noted", || stage.count(foreign) == 1);
+    stage.order(&["reconcile"]);
+    let told = stage.on(&["reconcile", "--dry-run"]);
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(text.contains("is none of ours: buy 0.01 at 1000, 0 filled; it is left alone"), "{text}");
+    assert!(told.status.success(), "that is no difference: {text}");
+    stage.order(&["flatten"]);
+    stage.until_held("BTC_USDT", "0");
+    let reserved = stage.ledger()["balances"]["USDT"]["reserved"].clone();
+    assert_eq!(reserved, json!("10"), "it still rests");
+    assert_eq!(stage.count(foreign), 1, "told once");
     stage.agrees().expect("at rest");
 }
 

@@ -5,7 +5,7 @@
 
 use crate::stage::{Stage, until};
 use crate::stories::rules;
-use aegis_model::event::AnomalyKind;
+use aegis_model::event::{AnomalyKind, FillSource};
 use aegis_model::{Event, Fact, InstrumentId};
 use aegis_projection::State;
 use serde_json::{Value, json};
@@ -225,6 +225,19 @@ fn oddities_are_told(events: &[Event], applied: &Value) {
     }
 }
 
+/// What happened at the exchange without us: transfers, a person's trades and orders, other ticks.
+fn happenings_are_told(events: &[Event], controls: &BTreeMap<String, u64>) {
+    let count = |want: &dyn Fn(&Fact) -> bool| events.iter().filter(|e| want(&e.fact)).count() as u64;
+    let external = count(&|f| matches!(f, Fact::FillBooked(b) if b.source == FillSource::External));
+    let five = |q: aegis_model::Quantity| ["5", "-5"].contains(&q.to_string().as_str());
+    let flows = count(&|f| matches!(f, Fact::CashFlowRecorded(c) if five(c.quantity)));
+    let foreign = count(&|f| matches!(f, Fact::AnomalyNoted(a) if a.anomaly == AnomalyKind::ForeignOrder));
+    let ticks = count(&|f| matches!(f, Fact::InstrumentListed(_)));
+    assert_eq!(flows, controls.get("/flow").copied().unwrap_or(0), "transfers");
+    assert!(external > 0 && foreign > 0, "a person's trades {external}, orders {foreign}");
+    assert!(ticks > 3, "the ticks changed");
+}
+
 fn play(kill: bool) {
     let days = days();
     let more = "holdings = \"adopt\"\nmax_positions = 4\n[live.engine.plan]\ninitial = \"0.6%\"\n\
@@ -297,6 +310,7 @@ fn play(kill: bool) {
     let accepted = ledger["accepted"].as_object().cloned().unwrap_or_default();
     assert!(accepted.values().all(|n| *n == json!(1)), "an intent has two orders: {accepted:?}");
     let events = stage.events();
+    happenings_are_told(&events, &controls);
     if !kill {
         writes_are_told(&events, &applied);
         oddities_are_told(&events, &applied);

@@ -18,7 +18,7 @@ use crate::notify::{self, Sink};
 use crate::place;
 use crate::signals::Signals;
 use crate::summary::Summary;
-use crate::wire::{self, Ask, Heard, Quote, Wire};
+use crate::wire::{self, Ask, Heard, Quote, Said, Wire};
 use crate::world::{Kill, KillAt, Opening, gap_found, open_engine};
 use crate::{cli, status};
 use aegis_engine::Engine;
@@ -49,9 +49,8 @@ const TURN: usize = 256;
 const IDLE: Duration = Duration::from_secs(1);
 /// How often a queue of signals is looked at while signals may come.
 const SIGNALS_EVERY: Duration = Duration::from_millis(50);
-/// The instruments are asked for again after this long without an answer, and after this long anyway.
+/// The instruments are asked for again after this long without an answer.
 const INSTRUMENTS_RETRY: Duration = Duration::from_secs(5);
-const INSTRUMENTS_EVERY: Duration = Duration::from_secs(3600);
 /// How long a stop waits for working entries to be cancelled and confirmed.
 const STOP_NS: i64 = 10 * SECOND;
 /// Rounds of answers that the program itself gives within a turn.
@@ -99,6 +98,8 @@ struct Run<'a> {
     early: BTreeMap<Label, Quote>,
     /// When the instruments are asked for next.
     instruments: Instant,
+    /// How often they are read anyway.
+    instruments_every: Duration,
     older: Option<crate::world::Older>,
     reserve_only: bool,
     kill: Option<Kill>,
@@ -144,6 +145,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
         cursor,
         early: BTreeMap::new(),
         instruments: Instant::now(),
+        instruments_every: live.wire.instruments_every,
         older,
         reserve_only: false,
         kill: asked.debug_kill,
@@ -329,7 +331,12 @@ impl Run<'_> {
             | Heard::AccessRefused { .. } => {}
         }
         if matches!(heard, Heard::Instruments(Ok(_))) {
-            self.instruments = Instant::now() + INSTRUMENTS_EVERY;
+            self.instruments = Instant::now() + self.instruments_every;
+        }
+        // What is refused for good may be so because a tick or a minimum has changed.
+        if matches!(&heard, Heard::Report { said: Said::Rejected { class, .. }, .. } if *class != RejectClass::Later)
+        {
+            self.instruments = self.instruments.min(Instant::now() + INSTRUMENTS_RETRY);
         }
         let heard = self.in_our_time(heard);
         let state = self.node.machine().state();

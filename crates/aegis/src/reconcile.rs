@@ -66,6 +66,9 @@ pub(crate) fn dry_run(config: &Config, json: bool) -> Result<Exit, Failure> {
         }
         let line = serde_json::json!({
             "in_sync": differences.is_empty(), "differences": differences.len(), "lsn": state.lsn.0,
+            "foreign_orders": reconcile::foreign_orders(state, &snapshot)
+                .map(reconcile::foreign_words)
+                .collect::<Vec<_>>(),
             "compared_at": crate::text::clock(snapshot.requested),
         });
         crate::print(&line.to_string())?;
@@ -257,6 +260,14 @@ fn table(state: &State, snapshot: &VenueSnapshot, differences: &[Difference]) ->
         let stop = instrument.protection.as_ref().map_or("none".to_owned(), |p| p.stop.to_string());
         let id = InstrumentId(u32::try_from(position).unwrap_or(u32::MAX));
         let _ = writeln!(out, "  {} holds {}, stop {stop}", name(state, id), instrument.held());
+    }
+    for row in reconcile::foreign_orders(state, snapshot) {
+        let _ = writeln!(
+            out,
+            "  {} {}; it is left alone",
+            name(state, row.instrument),
+            reconcile::foreign_words(row)
+        );
     }
     if differences.is_empty() {
         let _ = writeln!(out, "in sync: nothing differs");

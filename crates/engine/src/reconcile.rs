@@ -152,19 +152,15 @@ fn execution(state: &State, snapshot: &VenueSnapshot, trade: &Trade) -> Option<F
     })
 }
 
-/// Whether a client order id is one that this journal intended and has forgotten since, as it may after its bounded
-/// memory. An id with a number that was never reached is no such.
 /// A sell under an id that nobody knows may be what a stop of ours released, unless this very listing shows that stop
 /// still waiting: then it is looked up before the sell is taken for somebody else's.
 fn may_be_of_stop(state: &State, snapshot: &VenueSnapshot, trade: &Trade) -> Option<OrderId> {
     let (order, stop) = state.instrument(trade.instrument)?.resting_stop(state)?;
-    let waits = |row: &OrderRow| {
-        row.client == Some(stop.client) && row.status == RowStatus::Open && row.released.is_none()
-    };
-    let shown = snapshot.open_orders.complete().is_some_and(|rows| rows.iter().any(waits));
-    (trade.side == Side::Sell && !shown).then_some(order)
+    (trade.side == Side::Sell && !waits(snapshot, stop.client)).then_some(order)
 }
 
+/// Whether a client order id is one that this journal intended and has forgotten since, as it may after its bounded
+/// memory. An id with a number that was never reached is no such.
 fn forgotten(state: &State, client: ClientOrderId) -> bool {
     client.installation == state.journal.installation
         && client.order <= state.last_order
@@ -397,6 +393,44 @@ pub fn correction_id(
     id[..8].copy_from_slice(&hash(0xcbf2_9ce4_8422_2325).to_le_bytes());
     id[8..].copy_from_slice(&hash(0x8422_2325_cbf2_9ce4).to_le_bytes());
     id
+}
+
+/// Open orders of the account that are none of ours: told, and never touched. A sell under no id of ours may be what
+/// our stop released, unless this very listing shows that stop still waiting.
+pub fn foreign_orders<'a>(
+    state: &'a State,
+    snapshot: &'a VenueSnapshot,
+) -> impl Iterator<Item = &'a OrderRow> + 'a {
+    let open = snapshot.open_orders.complete().map(Vec::as_slice).unwrap_or_default();
+    open.iter().filter(move |row| {
+        let foreign = match row.client {
+            Some(client) => client.installation != state.journal.installation,
+            None => by_venue_order(state, row.venue_order, row.instrument).is_none(),
+        };
+        let stop = || state.instrument(row.instrument)?.resting_stop(state);
+        let released =
+            || row.side == Side::Sell && stop().is_some_and(|(_, stop)| !waits(snapshot, stop.client));
+        foreign && row.status == RowStatus::Open && (row.client.is_some() || !released())
+    })
+}
+
+/// Whether a listing shows this stop of ours waiting for its trigger.
+fn waits(snapshot: &VenueSnapshot, stop: ClientOrderId) -> bool {
+    let waits =
+        |row: &OrderRow| row.client == Some(stop) && row.status == RowStatus::Open && row.released.is_none();
+    snapshot.open_orders.complete().is_some_and(|rows| rows.iter().any(waits))
+}
+
+/// What a foreign order is, in words.
+pub fn foreign_words(row: &OrderRow) -> alloc::string::String {
+    let price = row.price.map_or_else(alloc::string::String::new, |price| alloc::format!(" at {price}"));
+    alloc::format!(
+        "order {} is none of ours: {} {}{price}, {} filled",
+        row.venue_order.0,
+        row.side,
+        row.quantity,
+        row.cumulative
+    )
 }
 
 /// Which queries of a full snapshot failed, in words; empty when all succeeded.

@@ -75,6 +75,19 @@ impl Engine {
         for id in touched {
             self.settle(id);
         }
+        let foreign: alloc::vec::Vec<_> = reconcile::foreign_orders(&self.state, snapshot).copied().collect();
+        for row in foreign {
+            let detail = reconcile::foreign_words(&row);
+            let instrument = Some(row.instrument);
+            self.note(
+                AnomalyKind::ForeignOrder,
+                instrument,
+                OrderId(0),
+                Fixed::ZERO,
+                row.quantity.0,
+                &detail,
+            );
+        }
         if open_question {
             self.asks.recompare = true;
         } else {

@@ -156,6 +156,7 @@ pub(super) fn live(layers: &mut Layers) -> Option<Live> {
     let watchdog = time_from(layers, "watchdog", 100);
     let restart_pause = time(layers, "restart_pause");
     let rate_speed = count(layers, "rate_speed");
+    let instruments_every = time_from(layers, "instruments_every", 100);
     let missed_every = time_from(layers, "missed_every", 1);
     let reconnect = pauses(layers, "reconnect_min", "reconnect_max");
     let backoff = pauses(layers, "backoff_min", "backoff_max");
@@ -191,6 +192,7 @@ pub(super) fn live(layers: &mut Layers) -> Option<Live> {
         backoff_min,
         backoff_max,
         rate_speed: rate_speed?,
+        instruments_every: instruments_every?,
         missed_every: missed_every?,
     };
     let mut engine = engine?;

@@ -197,6 +197,7 @@ fn what_would_break_an_invariant_is_refused_with_the_least_that_is_right() {
         ("live.protocol.watchdog", "100ms"),
         ("live.protocol.reconnect_min", "1ms"),
         ("live.protocol.backoff_min", "1ms"),
+        ("live.protocol.instruments_every", "100ms"),
         ("live.protocol.missed_every", "1ms"),
     ];
     // All at once, so that each is told beside the others.

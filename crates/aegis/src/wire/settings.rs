@@ -77,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) backoff_max: Duration,
     /// Divides the periods of the rate limits; above 1 only against a server that does the same.
     pub(crate) rate_speed: u32,
+    /// The instruments are read again this often.
+    pub(crate) instruments_every: Duration,
     /// A frame that cannot be read leads to a comparison at most this often.
     pub(crate) missed_every: Duration,
 }
@@ -115,6 +117,7 @@ impl Settings {
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(32),
             rate_speed: 1,
+            instruments_every: Duration::from_secs(3_600),
             missed_every: Duration::from_secs(30),
         }
     }

@@ -211,5 +211,7 @@ byte_enum! {
         HeartbeatMissed = 21,
         /// The venue had seen a client order id before it was first sent.
         IdTaken = 22,
+        /// An open order in the account that is none of ours; it is left alone.
+        ForeignOrder = 23,
     }
 }
