@@ -283,6 +283,16 @@ impl Stage {
         end(self.engine.take(), Signal::KILL);
     }
 
+    /// Whether the engine has ended by itself.
+    pub(crate) fn is_dead(&mut self) -> bool {
+        let child = self.engine.as_mut().expect("an engine was started");
+        let dead = child.try_wait().expect("its state").is_some();
+        if dead {
+            self.engine = None;
+        }
+        dead
+    }
+
     /// Waits for the engine to end by itself.
     pub(crate) fn wait_dead(&mut self) {
         let child = self.engine.as_mut().expect("an engine was started");

@@ -104,6 +104,8 @@ struct Run<'a> {
     reserve_only: bool,
     kill: Option<Kill>,
     placed: u64,
+    /// Decisions of this process that have left records.
+    recorded: u64,
 }
 
 /// Trades until it is asked to stop.
@@ -150,6 +152,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
         reserve_only: false,
         kill: asked.debug_kill,
         placed: 0,
+        recorded: 0,
     };
     if !json {
         crate::print(&format!("live at {}; journal {}", live.wire.rest, dir.join("engine").display()))?;
@@ -392,7 +395,12 @@ impl Run<'_> {
             let answered =
                 pending.iter().any(|input| matches!(input, Input::Report(_) | Input::LookedUp(..)));
             let now = self.now();
+            let before = self.node.machine().state().lsn;
             let effects = self.node.step(now, &pending)?;
+            if self.node.machine().state().lsn != before {
+                self.recorded += 1;
+                self.kill_when(KillAt::Recorded);
+            }
             if answered {
                 self.kill_when(KillAt::Answered);
             }
@@ -545,7 +553,8 @@ impl Run<'_> {
     }
 
     fn kill_when(&self, at: KillAt) {
-        if self.kill.is_some_and(|kill| kill.at == at && kill.nth <= self.placed) {
+        let reached = if at == KillAt::Recorded { self.recorded } else { self.placed };
+        if self.kill.is_some_and(|kill| kill.at == at && kill.nth <= reached) {
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         }
     }

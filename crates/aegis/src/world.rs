@@ -31,6 +31,8 @@ pub(crate) enum KillAt {
     Accepted,
     /// The answer is durable in the engine's journal, fills and stops with it.
     Answered,
+    /// The nth decision with records is in the journal and nothing of it was carried out. Live runs only.
+    Recorded,
 }
 
 /// Kill at the nth order that reaches the place.
@@ -50,7 +52,10 @@ impl std::str::FromStr for Kill {
             "after-intent" => KillAt::Intended,
             "after-accept" => KillAt::Accepted,
             "after-answer" => KillAt::Answered,
-            _ => return Err(format!("{at:?} is not after-intent, after-accept or after-answer")),
+            "after-record" => KillAt::Recorded,
+            _ => {
+                return Err(format!("{at:?} is not after-intent, after-accept, after-answer or after-record"));
+            }
         };
         nth.parse().map(|nth| Kill { at, nth }).map_err(|_| format!("{nth:?} is not a count"))
     }
