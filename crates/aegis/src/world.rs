@@ -54,7 +54,9 @@ impl std::str::FromStr for Kill {
             "after-answer" => KillAt::Answered,
             "after-record" => KillAt::Recorded,
             _ => {
-                return Err(format!("{at:?} is not after-intent, after-accept, after-answer or after-record"));
+                return Err(format!(
+                    "{at:?} is not after-intent, after-accept, after-answer or after-record"
+                ));
             }
         };
         nth.parse().map(|nth| Kill { at, nth }).map_err(|_| format!("{nth:?} is not a count"))
