@@ -206,3 +206,69 @@ fn readme_begins_with_what_a_newcomer_needs() {
         assert!(ci.contains(command), ".ci/run must call `{command}`");
     }
 }
+
+/// Names of every function under `#[test]`, in whatever macro it stands.
+fn tests_by_name() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for dir in ["crates", "tests", "benches"] {
+        for file in files(&root().join(dir), "rs") {
+            let text = read(&file);
+            let mut is_test = false;
+            for line in text.lines().map(str::trim) {
+                if line.starts_with("#[test") || line.starts_with("#[tokio::test") {
+                    is_test = true;
+                } else if let Some(rest) =
+                    line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn ")).filter(|_| is_test)
+                {
+                    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+                    names.insert(rest[..end].to_owned());
+                    is_test = false;
+                } else if !(line.is_empty() || line.starts_with("//") || line.starts_with("#[")) {
+                    is_test = false;
+                }
+            }
+        }
+    }
+    names
+}
+
+/// The rows of the design's three tables: how many there are of each.
+fn faults() -> BTreeSet<String> {
+    let journal = ["A", "B", "C", "D", "E", "H", "J"].map(|row| format!("1.{row}"));
+    let machine = (1..=18).map(|row| format!("2.{row}"));
+    let exchange = (1..=21).map(|row| format!("3.{row}"));
+    journal.into_iter().chain(machine).chain(exchange).collect()
+}
+
+#[test]
+fn every_fault_names_what_proves_how_it_ends() {
+    let tests = tests_by_name();
+    let sim = root().join("crates/sim/src");
+    let rules = read(&sim.join("oracle.rs"));
+    let classes = read(&sim.join("plan.rs"));
+    let mutants = read(&sim.join("mutants.rs"));
+    let mut seen = BTreeSet::new();
+    let table = read(&root().join("fixtures/faults.tsv"));
+    for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [row, fault, proofs, lacking] = cells[..] else { panic!("four columns: {line:?}") };
+        assert!(!fault.is_empty() && !proofs.is_empty(), "row {row} says too little");
+        assert!(seen.insert(row.to_owned()), "row {row} is there twice");
+        if proofs == "none" {
+            assert!(!lacking.is_empty(), "row {row} has no proof and does not say why");
+            continue;
+        }
+        for proof in proofs.split(", ") {
+            let exists = match proof.split_once(':') {
+                None => tests.contains(proof),
+                Some(("sim", name)) => {
+                    rules.contains(&format!("(\"{name}\", \"")) || classes.contains(&format!(" \"{name}\","))
+                }
+                Some(("mutant", number)) => mutants.contains(&format!("mutant({number}, \"")),
+                Some(_) => false,
+            };
+            assert!(exists, "row {row} names {proof}, which does not exist");
+        }
+    }
+    assert_eq!(seen, faults(), "every row of the design is there");
+}

@@ -115,7 +115,8 @@ pub fn story_settings() -> Settings {
     settings
 }
 
-fn listed() -> Vec<ListedInstrument> {
+/// The instruments that are listed.
+pub fn listed() -> Vec<ListedInstrument> {
     let facts = [
         ("BTC", "0.01", "0.00000001"),
         ("ETH", "0.01", "0.0001"),

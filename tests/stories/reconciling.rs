@@ -2,10 +2,10 @@
 
 use super::support::*;
 use aegis_model::event::{AlarmKind, Refusal};
-use aegis_model::ids::SECOND;
+use aegis_model::ids::{ClientOrderId, OrderId, SECOND};
 use aegis_model::{Fact, Input, Side};
 use aegis_tests::exchange::Fills;
-use aegis_tests::world::{id, story_settings};
+use aegis_tests::world::{id, listed, story_settings};
 use aegis_tests::{World, money, quantity, rate};
 
 fn corrections(world: &World) -> usize {
@@ -265,4 +265,40 @@ fn a_coin_that_only_pays_fees_gets_its_name() {
     assert_eq!(cro.and_then(|asset| asset.balance).map(|balance| balance.total), Some(quantity("12.5")));
     assert_eq!(world.count(|f| matches!(f, Fact::AlarmRaised(_))), 0);
     assert_replays(&world);
+}
+
+/// The witness of the recovery table's row J: the exchange knows what the journal has lost, or another copy of it runs.
+#[test]
+fn an_order_of_ours_that_no_record_intended_stops_entries() {
+    let mut world = holding("BTC_USDT", "0.001", "50000");
+    let now = world.now;
+    let resting = world.exchange.rest_by_hand(id("ETH_USDT"), "0.01", now);
+    let known = world.state().journal.installation;
+    let lost = ClientOrderId { installation: known, run: 77, order: OrderId(900) };
+    world.exchange.orders[resting].client = Some(lost);
+    world.exchange.orders[resting].row.client = Some(lost);
+    world.wait(400);
+    let alarms: Vec<_> = world.state().alarms.keys().map(|(kind, _)| *kind).collect();
+    assert_eq!(alarms, vec![AlarmKind::ForeignIntent]);
+    up(&mut world, "SOL_USDT", "0.9");
+    assert_eq!(refusals(&world), vec![Refusal::AlarmStanding]);
+    // What is held is guarded all the same, and the order of nobody knows whom is left alone.
+    world.tick("BTC_USDT", "40000");
+    assert_eq!(world.held("BTC_USDT"), quantity("0"));
+    assert_eq!(world.exchange.orders[resting].row.status, aegis_model::input::RowStatus::Open);
+}
+
+#[test]
+fn an_instrument_that_is_not_traded_any_more_takes_no_entry() {
+    let mut world = holding("BTC_USDT", "0.001", "50000");
+    let mut delisted = listed();
+    delisted.iter_mut().for_each(|instrument| instrument.tradable = false);
+    world.give(Input::Instruments(delisted));
+    world.pump();
+    world.tick("SOL_USDT", "100");
+    up(&mut world, "SOL_USDT", "0.9");
+    assert_eq!(refusals(&world), vec![Refusal::NotTradable]);
+    // The stop of what is held still stands.
+    world.tick("BTC_USDT", "40000");
+    assert_eq!(world.held("BTC_USDT"), quantity("0"));
 }
