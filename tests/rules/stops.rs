@@ -1,9 +1,10 @@
 //! Rules 19 to 28 and 31 to 33: protection and exits.
 
 use aegis_model::event::{AlarmKind, Direction, PauseRule};
+use aegis_model::input::Reported;
 use aegis_model::order::{OrderEnd, RejectClass};
 use aegis_model::protection::{Distance, ExitReason, Plan, Stage, StopRule};
-use aegis_model::{Candle, Command, Fact, Input, Purpose, Side, Text};
+use aegis_model::{Candle, Command, Fact, Input, Purpose, Report, Side, Text};
 use aegis_tests::exchange::{Fills, Replies};
 use aegis_tests::world::{id, story_settings};
 use aegis_tests::{World, label, money, price, quantity, rate};
@@ -357,4 +358,64 @@ fn rule_38_stop_outs_pause_entries_and_looking_again_does_not_extend() {
     assert_eq!(world.held("BTC_USDT"), quantity("0.001"));
     assert_eq!(world.state().totals.realised, money("-4"));
     let _ = Text::default();
+}
+
+/// Nothing that only time brings about is due at this very moment: what is not done by waiting is not waited for.
+fn rests(world: &World) -> bool {
+    world.engine.next_timer().is_none_or(|due| due > world.now)
+}
+
+#[test]
+fn rule_33_a_fill_in_place_of_an_inferred_one_leaves_the_exit_on_its_way_and_wanted() {
+    let mut world =
+        holding_with(planned(Plan { hold_ns: Some(60_000_000_000), ..fixed("0.02") }), "0.5", "50000");
+    world.exchange.fills = Some(Fills::Nothing);
+    world.wait(61);
+    assert_eq!(reasons(&world), [(ExitReason::Time, 0)]);
+    // The row tells of 0.3 and no trade explains them: they are inferred. Then the trade comes.
+    let at = world.exchange.orders.len() - 1;
+    let trade = world.exchange.execute(at, quantity("0.3"), price("50000"), world.now);
+    world.exchange.trades.pop();
+    let client = trade.client.expect("ours");
+    let row = world.exchange.orders[at].row;
+    let report = |what| Input::Report(Report { client, venue_order: Some(row.venue_order), what });
+    world.give(report(Reported::Row(row)));
+    world.pump();
+    assert_eq!(world.count(|f| matches!(f, Fact::FillInferred(_))), 1);
+    world.exchange.trades.push(trade);
+    world.give(report(Reported::Filled(trade)));
+    world.pump();
+    assert_eq!(world.held("BTC_USDT"), quantity("0.2"));
+    world.wait(1);
+    assert!(rests(&world), "its time exit is over and on its way");
+    assert!(world.instrument("BTC_USDT").exit_wanted.is_some());
+    assert_eq!(reasons(&world).len(), 1, "one exit");
+    let rest = world.exchange.execute(at, quantity("0.2"), price("50000"), world.now);
+    world.give(report(Reported::Filled(rest)));
+    world.pump();
+    assert_eq!(world.held("BTC_USDT"), quantity("0"));
+}
+
+#[test]
+fn rule_33_an_exit_below_a_tick_waits_for_the_entry_that_is_unknown_without_a_price_too() {
+    let mut settings = story_settings();
+    settings.taker_fee = rate("0.005");
+    settings.price_age_ns.values_mut().for_each(|age| *age = 10_000_000_000);
+    let mut world = World::with_exchange(settings, |exchange| {
+        exchange.set_total("USDT", "100000");
+        exchange.fee = rate("0.005");
+    });
+    world.exchange.fills = Some(Fills::Part(quantity("0.1")));
+    world.tick("ADA_USDT", "1");
+    world.buy("ADA_USDT", "100");
+    assert_eq!(world.held("ADA_USDT"), quantity("0.0995"), "a tick is 0.1");
+    world.exchange.cancels_lost = true;
+    world.exchange.failing = vec!["lookup", "open", "ended", "trades", "balances"];
+    world.command(Command::Close { instrument: label("ADA_USDT") });
+    assert!(world.instrument("ADA_USDT").exit_wanted.is_some());
+    world.wait(120);
+    assert!(world.instrument("ADA_USDT").has_unknown(world.state()));
+    assert!(world.instrument("ADA_USDT").blind.is_some());
+    assert!(rests(&world), "nothing can be sold until the entry's end is known");
+    assert!(reasons(&world).is_empty());
 }
