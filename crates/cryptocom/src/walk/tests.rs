@@ -210,3 +210,28 @@ proptest! {
         prop_assert!(span.start < at && at < span.end);
     }
 }
+
+#[test]
+fn pages_of_a_busy_minute_are_few() {
+    for (order, most) in [(Order::NewestFirst, 12), (Order::OldestFirst, 12), (Order::Any(7), 60)] {
+        let rows: Vec<Row> = (0..460)
+            .map(|n| {
+                let time = Timestamp(1_760_000_000_000_000_000 + n as i64 * 73_123_457);
+                Row { id: id(n), time, visible: time, instrument: name(0) }
+            })
+            .collect();
+        let now = Timestamp(1_760_000_060_000_000_000);
+        let mut walk = Walk::with(now.after(-600 * SECOND), 100, 0);
+        walk.begin(now, &[name(0)]);
+        let mut pages = 0;
+        let mut found = 0;
+        while let Some(span) = walk.next() {
+            let page = answer(&rows, span, now, 100, order);
+            let keys: Vec<Key> = page.iter().map(|row| Key { id: row.id, time: row.time }).collect();
+            found += walk.page(&keys, true).len();
+            pages += 1;
+        }
+        assert_eq!((walk.finish().is_ok(), found), (true, 460));
+        assert!(pages <= most, "{order:?}: {pages} pages");
+    }
+}
