@@ -38,12 +38,15 @@ minimum_margin = \"0\"
 daily_loss = \"none\"
 stop_outs = 0
 balance_age = \"1d\"
+reconcile = \"1h\"
+balance_lag = \"20ms\"
 market_fall = \"none\"
 leader_fall = \"none\"
 [live.engine.plan]
 rule = \"fixed\"
 [live.protocol]
 nonce_window = \"6s\"
+lookup_overlap = \"1s\"
 rate_speed = 10
 ";
 
