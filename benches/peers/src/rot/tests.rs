@@ -35,3 +35,28 @@ fn a_store_without_checksums_is_caught_returning_other_bytes() {
     let closed = &rows[0].cells[1][Damage::Bit as usize];
     assert!(closed.get(&End::Wrong).is_some_and(|count| *count > 0), "{}", words(closed));
 }
+
+#[test]
+fn of_all_sectors_only_the_last_ones_can_be_lost_without_a_word() {
+    let opener = &peers::openers()[0];
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (log, trial) = (dir.path().join("log"), dir.path().join("trial"));
+    std::fs::create_dir_all(&log).expect("a directory");
+    let [_, killed, _] = super::images(opener.peer.as_ref(), &log).expect("images");
+    for (name, content) in killed.iter().filter(|(_, content)| content.bytes.len() > super::SECTOR) {
+        let sectors = content.bytes.len().div_ceil(super::SECTOR);
+        for sector in 0..sectors {
+            let mut image = killed.clone();
+            let bytes = &mut image.get_mut(name).expect("the file").bytes;
+            let end = (sector * super::SECTOR + super::SECTOR).min(bytes.len());
+            bytes[sector * super::SECTOR..end].fill(0);
+            super::lay(&image, &trial).expect("laid out");
+            let end = super::judge(opener, &trial, Damage::Sector);
+            let last = sector + 2 >= sectors;
+            assert!(
+                end == End::Right || last && end == End::Short,
+                "{sector} of {sectors} in {name:?}: {end:?}"
+            );
+        }
+    }
+}
