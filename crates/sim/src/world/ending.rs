@@ -97,9 +97,9 @@ impl World<'_> {
             }
             let open = instrument.is_open();
             let alarmed = state.alarms.keys().any(|(_, about)| *about == Some(id));
-            // Below the minimum no stop is taken.
+            // Below the minimum no stop is taken, and the fee of a sell may leave less than that.
             let stop = instrument.protection.as_ref().map(|protection| protection.stop).unwrap_or_default();
-            let small = !instrument.spec.sellable(instrument.held(), stop);
+            let small = !instrument.spec.sellable(state.sellable(id, self.settings.taker_fee), stop);
             let leaving = small || instrument.exit_wanted.is_some() || instrument.blind.is_some();
             if open && !alarmed && !leaving && self.settings.guarding != Guarding::Engine {
                 let waits = venue.trigger_rows(Timestamp::EPOCH).into_iter();
