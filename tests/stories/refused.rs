@@ -7,7 +7,7 @@ use aegis_model::event::{AlarmKind, AnomalyKind};
 use aegis_model::input::{Answer, ListedInstrument, Lookup, Reported, RowStatus, VenueSnapshot};
 use aegis_model::order::RejectClass;
 use aegis_model::{Command, Effect, Fact, Input, Machine, OrderKind, Report, Side, VenueOrderId};
-use aegis_tests::exchange::Fills;
+use aegis_tests::exchange::{Fills, Replies};
 use aegis_tests::world::{id, story_settings};
 use aegis_tests::{World, price, quantity, rate};
 
@@ -240,6 +240,28 @@ fn a_lookup_that_failed_is_asked_again() {
     w.exchange.failing.clear();
     w.wait(3600);
     assert_eq!(w.held(BTC), quantity("0"), "an hour later; alarms {:?}", w.state().alarms.keys());
+}
+
+#[test]
+fn an_order_that_nobody_answers_about_is_looked_up_more_slowly_until_the_exchange_is_back() {
+    let mut s = story_settings();
+    s.reconcile_ns = 0;
+    let mut w = World::with(s);
+    buy_at(&mut w, BTC, "0.5", "50000");
+    w.exchange.replies = Some(Replies::Lost);
+    w.exchange.failing.push("lookup");
+    w.tick(BTC, "48000");
+    w.exchange.replies = None;
+    let lookups = |w: &World| w.count(|f| matches!(f, Fact::OrderLookedUp(_)));
+    w.wait(600);
+    let asked = lookups(&w);
+    assert!((60..90).contains(&asked), "{asked} in ten minutes; two seconds apart they were three hundred");
+    w.exchange.failing.clear();
+    w.give(Input::Compare);
+    w.pump();
+    w.wait(3);
+    assert_eq!(w.held(BTC), quantity("0"));
+    assert_replays(&w);
 }
 
 /// BTC with a least worth of an order.

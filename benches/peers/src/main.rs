@@ -5,6 +5,8 @@
 //!     -- --quick                                                            a small size, for trying
 //!     -- --only redb,aegis                                                  some peers
 //!     -- --markdown                                                         the README's table too
+//!     -- --rot                                                              damaged logs opened again, a table
+//! AEGIS_ROT_TRIALS=N                                                        trials of each damage (default 10)
 //! AEGIS_BENCH_JSON=FILE                                                     JSON lines, appended to the file
 //! ```
 //!
@@ -15,6 +17,7 @@
 mod log;
 mod measure;
 mod peers;
+mod rot;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -33,6 +36,7 @@ const USAGE: &str = "\
 --quick             a small size, for trying
 --only A,B          only these peers
 --markdown          the README's table too
+--rot               rot and torn tails instead: logs are damaged and opened again; AEGIS_ROT_TRIALS sets how often
 --records N         records of append and replay
 --singles N         durable appends of one record
 --groups N          durable groups of 64 and of 1024
@@ -48,12 +52,18 @@ struct Wish {
     sizes: Sizes,
     peers: Vec<Box<dyn Peer>>,
     markdown: bool,
+    rot: bool,
     dir: PathBuf,
 }
 
 fn wish(mut args: impl Iterator<Item = String>) -> Done<Wish> {
-    let mut wish =
-        Wish { sizes: Sizes::FULL, peers: peers::all(), markdown: false, dir: std::env::temp_dir() };
+    let mut wish = Wish {
+        sizes: Sizes::FULL,
+        peers: peers::all(),
+        markdown: false,
+        rot: false,
+        dir: std::env::temp_dir(),
+    };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value\n{USAGE}"));
         let count =
@@ -61,6 +71,7 @@ fn wish(mut args: impl Iterator<Item = String>) -> Done<Wish> {
         match arg.as_str() {
             "--quick" => wish.sizes = Sizes::QUICK,
             "--markdown" => wish.markdown = true,
+            "--rot" => wish.rot = true,
             "--records" => wish.sizes.records = count(value()?)?,
             "--singles" => wish.sizes.singles = count(value()?)?,
             "--groups" => wish.sizes.groups = count(value()?)?,
@@ -96,6 +107,13 @@ fn refuse_memory(dir: &Path) -> Done {
 
 fn run() -> Done {
     let wish = wish(std::env::args().skip(1))?;
+    if wish.rot {
+        let root = tempfile::tempdir_in(&wish.dir)?;
+        let trials = rot::trials()?;
+        let rows = rot::run(&peers::openers(), trials, root.path(), true)?;
+        print!("{}", rot::markdown(&rows, trials));
+        return Ok(root.close()?);
+    }
     refuse_memory(&wish.dir)?;
     let root = tempfile::tempdir_in(&wish.dir)?;
     let figures = measure::run(&wish.peers, wish.sizes, root.path())?;
@@ -115,6 +133,10 @@ fn run() -> Done {
 }
 
 fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some(rot::TRIAL) {
+        return rot::trial(args).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

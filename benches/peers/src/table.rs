@@ -26,7 +26,7 @@ fn package(facts: &Facts) -> String {
 }
 
 /// The name and the version in one cell.
-fn markdown_name(facts: &Facts) -> String {
+pub(crate) fn name(facts: &Facts) -> String {
     match facts.package {
         Some("aegis-journal") | None => format!("**{}**", facts.title),
         Some(name) if name == facts.title => package(facts),
@@ -156,7 +156,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {latencies} | {} | {} | {} | {} | {} | {} |",
-            markdown_name(facts),
+            name(facts),
             with_ratio(figures, Metric::Append),
             median(figures, Metric::AppendCpu),
             with_ratio(figures, Metric::Durable),

@@ -61,6 +61,11 @@ impl Check {
         self.next += 1;
     }
 
+    /// How many were seen, all of them as they were written; none when one was not, or one more was.
+    pub(crate) fn seen(&self) -> Option<usize> {
+        (self.wrong.is_none() && self.next <= self.count).then_some(self.next)
+    }
+
     /// How many were seen, when all of them and nothing else came back.
     pub(crate) fn finish(self) -> Result<usize, String> {
         match self.wrong {

@@ -122,7 +122,7 @@ impl Engine {
         }
         let limit = state.trading.limits.max_positions.unwrap_or(self.settings.max_positions);
         let others = state.exposure_count() - u32::from(own.is_some());
-        if others >= limit {
+        if others >= limit && !aegis_model::mutant!(19) {
             let (need, have) = (Fixed::from_int(i64::from(limit)), Fixed::from_int(i64::from(others)));
             return Err(Refused::short(Refusal::TooManyPositions, need, have));
         }

@@ -42,7 +42,7 @@ use watch::Watch;
 const NOTED_MAX: usize = 10_000;
 
 /// The deciding machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     settings: Settings,
     state: State,
@@ -53,7 +53,7 @@ pub struct Engine {
 }
 
 /// Questions under way and other things that may be forgotten at any moment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Asks {
     /// The snapshot that is awaited: number, whether it is a full one, when it was asked for.
     snapshot: Option<(u64, bool, Timestamp)>,
@@ -77,8 +77,8 @@ struct Asks {
     deferred: BTreeSet<OrderId>,
     /// Orders whose cancel the venue refused although nothing tells that they have ended: it may have overtaken them.
     cancel_again: BTreeSet<OrderId>,
-    /// Open orders whose last lookup was not answered.
-    look_failed: BTreeSet<OrderId>,
+    /// Open orders whose last lookup was not answered, and how many in a row were not.
+    look_failed: BTreeMap<OrderId, u32>,
     /// Orders that this process sent again; a later absence of theirs waits before the next send.
     resent: BTreeSet<OrderId>,
     /// A comparison left assets out because something was in flight: compare again once it has landed.
@@ -95,8 +95,15 @@ struct Asks {
     next_timer: Option<Timestamp>,
 }
 
+impl Asks {
+    /// The venue may answer again: what it did not answer is asked at the usual pace.
+    fn venue_is_back(&mut self) {
+        self.look_failed.values_mut().for_each(|failed| *failed = 1);
+    }
+}
+
 /// What one call of `handle` collects.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Turn {
     now: Timestamp,
     actor: Option<Actor>,
@@ -182,7 +189,10 @@ impl Engine {
             Input::Snapshot(snapshot) => self.snapshot(snapshot),
             Input::Link { link, lost } => self.link(*link, lost.as_ref()),
             Input::Odd { anomaly, count, detail } => self.odd(*anomaly, *count, detail),
-            Input::Compare => self.asks.reconcile_wanted = self.state.journal.started != Lsn::NONE,
+            Input::Compare => {
+                self.asks.reconcile_wanted = self.state.journal.started != Lsn::NONE;
+                self.asks.venue_is_back();
+            }
             Input::Clock => {}
             Input::Command { by, command } => self.command(*by, command),
             Input::Delivered(number) => self.delivered(*number),

@@ -17,7 +17,7 @@ const SAMPLES_NS: i64 = 36 * HOUR;
 const CANDLES_MAX: usize = 512;
 
 /// What the feeds showed last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Market {
     /// The last point of each feed.
     pub(crate) feeds: Vec<Tick>,

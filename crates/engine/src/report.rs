@@ -46,9 +46,12 @@ impl Engine {
 
     /// Our order by its client id; anything else is noted.
     fn known(&mut self, client: ClientOrderId, venue_order: Option<VenueOrderId>) -> Option<OrderId> {
-        let found = self.state.any_order(client.order).filter(|o| o.client == client);
+        let found = self
+            .state
+            .any_order(client.order)
+            .filter(|known| known.client == client || aegis_model::mutant!(21));
         let Some(found) = found else {
-            if client.installation == self.state.journal.installation {
+            if client.installation == self.state.journal.installation && !aegis_model::mutant!(22) {
                 self.foreign_intent(client);
             } else {
                 let detail = alloc::format!("client order id {client}");
@@ -448,7 +451,7 @@ impl Engine {
             }
             return;
         }
-        let answered = !self.asks.look_failed.contains(&order);
+        let answered = !self.asks.look_failed.contains_key(&order);
         let looked = answered
             && self.state.any_order(order).is_some_and(|o| o.looks > 0 && o.looked_at >= row.updated);
         if !looked && self.state.order(order).is_some() {
@@ -511,7 +514,8 @@ impl Engine {
         let absent = known.absent;
         let was_unknown = open && known.status == OrderStatus::Unknown;
         if open && matches!(lookup, Lookup::Failed(_)) {
-            self.asks.look_failed.insert(order);
+            let failed = self.asks.look_failed.entry(order).or_default();
+            *failed = failed.saturating_add(1);
         } else {
             self.asks.look_failed.remove(&order);
         }

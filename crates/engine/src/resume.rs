@@ -136,6 +136,7 @@ impl Engine {
             (None, Some(since)) => {
                 let lasted_ns = self.turn.now.since(since);
                 self.emit(LinkRestored { link, lasted_ns });
+                self.asks.venue_is_back();
             }
             (Some(_), Some(_)) | (None, None) => {}
         }

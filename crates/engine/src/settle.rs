@@ -324,6 +324,9 @@ impl Engine {
     }
 
     pub(crate) fn daily_loss_limit(&self) -> Option<Money> {
+        if aegis_model::mutant!(20) {
+            return None;
+        }
         self.state.trading.limits.daily_loss.or(self.settings.daily_loss)
     }
 

@@ -35,6 +35,7 @@ impl Engine {
         if full {
             self.asks.unanswered = if failed.is_empty() { 0 } else { self.asks.unanswered.saturating_add(1) };
             if failed.is_empty() {
+                self.asks.venue_is_back();
                 self.asks.whole = Some(self.turn.now);
             }
             self.compare(snapshot, failed.is_empty());

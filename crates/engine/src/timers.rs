@@ -117,7 +117,7 @@ impl Engine {
                     self.unknown(order, UnknownCause::CancelUnanswered);
                 } else if known.absent > 0
                     || self.asks.lookups.contains_key(&order)
-                    || self.asks.look_failed.contains(&order)
+                    || self.asks.look_failed.contains_key(&order)
                 {
                     self.asks.lookups.remove(&order);
                     self.look_up(order);
@@ -143,7 +143,7 @@ impl Engine {
             OrderStatus::Intended => Some(known.changed_at.after(answer)),
             OrderStatus::Unknown => match asked {
                 Some(asked) => Some(asked.after(answer)),
-                None => Some(known.looked_at.max(known.changed_at).after(self.settings.lookup_ns)),
+                None => Some(known.looked_at.max(known.changed_at).after(self.lookup_pause(order))),
             },
             OrderStatus::Acknowledged | OrderStatus::PartiallyFilled => {
                 if known.cancel.is_some() {
@@ -153,12 +153,18 @@ impl Engine {
                 if let Some(asked) = asked {
                     return Some(asked.after(answer));
                 }
-                if known.absent > 0 || self.asks.look_failed.contains(&order) {
-                    return Some(known.looked_at.after(self.settings.lookup_ns));
+                if known.absent > 0 || self.asks.look_failed.contains_key(&order) {
+                    return Some(known.looked_at.after(self.lookup_pause(order)));
                 }
                 known.cancel_at
             }
         }
+    }
+
+    /// How long until an order is looked up again: ever longer while nobody answers.
+    fn lookup_pause(&self, order: OrderId) -> i64 {
+        let failed = self.asks.look_failed.get(&order).copied().unwrap_or(0);
+        self.settings.lookup_ns.saturating_mul(1 << failed.saturating_sub(1).min(2))
     }
 
     fn instrument_due(&mut self, id: InstrumentId) {

@@ -41,13 +41,18 @@ pub const RULES: &[(&str, &str)] = &[
     ("S12", "a stop is never loosened unless a person says so"),
     ("S13", "orders keep to tick, step and minimum, and sells to what is there"),
     ("S14", "behind a halt no entry is intended or leaves"),
+    ("S15", "no entry beyond the limits on positions, on an entry's size and on the day's loss"),
     ("S16", "an order found absent is absent"),
     ("S17", "orders of others are left alone"),
     ("S18", "nothing is corrected where nothing moved from outside"),
     ("S19", "records are numbered without gaps and their times do not fall"),
     ("S20", "rot of durable records is never read as a shorter journal"),
     ("S21", "a journal has one writer: a second engine is turned away and changes nothing"),
-    ("S22", "the engine comes to rest between its timers"),
+    (
+        "S22",
+        "the engine rests between its timers, asks little of an exchange that is away, and piles nothing up",
+    ),
+    ("S23", "what strangers say changes nothing and brings nothing about"),
     ("S24", "no record holds the secret of the account"),
     ("S25", "an error is never told as an empty answer"),
     ("L1", "no outcome is unknown"),
@@ -55,6 +60,7 @@ pub const RULES: &[(&str, &str)] = &[
     ("L3", "what is held has its stop where it belongs"),
     ("L4", "a halt that nobody ordered has an alarm"),
     ("L5", "every message was delivered"),
+    ("L6", "a start takes no longer than its records need"),
 ];
 
 /// What signs requests, and stands nowhere else.
@@ -65,6 +71,26 @@ const RUNG: u64 = 64;
 
 /// Sells in a row that may be refused as too small.
 const TOO_SMALL_MAX: u32 = 3;
+
+/// How far an entry may exceed its budget, since prices move while it is decided: one part in so many.
+const BUDGET_SLACK: i128 = 20;
+/// A day, ns.
+const DAY_NS: i64 = 86_400_000_000_000;
+/// Units of an amount of one.
+const ONE: i128 = 1_000_000_000_000_000_000;
+/// What coins may be worth together that count as none, and what a day's loss may exceed its limit by for them.
+const CRUMBS: i128 = 5 * ONE;
+
+/// The limits that people set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Positions and entries at once.
+    pub(crate) positions: usize,
+    /// Of an entry by signals, in units.
+    pub(crate) budget: i128,
+    /// Of a day's loss, in units.
+    pub(crate) loss: Option<i128>,
+}
 
 /// One order as the journal's facts tell it.
 #[derive(Clone, Debug)]
@@ -99,14 +125,28 @@ pub(crate) struct View {
     fills: BTreeSet<(u32, Label)>,
     stops: BTreeMap<u32, i128>,
     halted: bool,
+    /// Instruments whose newest entry was decided by signals.
+    by_signal: BTreeSet<u32>,
     /// Messages and when they were queued.
     queued: BTreeMap<u64, i64>,
     delivered: BTreeSet<u64>,
 }
 
+impl View {
+    /// Instruments but this one that are held or about to be.
+    fn exposed(&self, but: u32) -> usize {
+        let entries = self.orders.values().filter(|order| order.entry && !order.ended);
+        let mut all: BTreeSet<u32> = entries.map(|order| order.instrument).collect();
+        all.extend(self.stops.keys());
+        all.remove(&but);
+        all.len()
+    }
+}
+
 /// The oracle.
 pub(crate) struct Oracle {
     mask: Mask,
+    bounds: Bounds,
     tail: Tail,
     hashes: Vec<u64>,
     pub(crate) events: Vec<Event>,
@@ -121,6 +161,10 @@ pub(crate) struct Oracle {
     sent: BTreeMap<Label, Place>,
     judged: usize,
     trades: BTreeMap<u64, (u32, bool, i128, i128)>,
+    /// The last traded price of each instrument, what was paid in, and when the first of it was.
+    prices: BTreeMap<u32, i128>,
+    paid_in: i128,
+    began: i64,
     balances: BTreeMap<u16, i128>,
     exchange_orders: BTreeMap<u64, Theirs>,
     spawned: BTreeSet<u64>,
@@ -169,9 +213,10 @@ fn event_of(raw: &Raw) -> Result<Event, Violation> {
 }
 
 impl Oracle {
-    pub(crate) fn new(mask: Mask) -> Oracle {
+    pub(crate) fn new(mask: Mask, bounds: Bounds) -> Oracle {
         Oracle {
             mask,
+            bounds,
             tail: Tail::default(),
             hashes: Vec::new(),
             events: Vec::new(),
@@ -183,6 +228,9 @@ impl Oracle {
             sent: BTreeMap::new(),
             judged: 0,
             trades: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            paid_in: 0,
+            began: 0,
             balances: BTreeMap::new(),
             exchange_orders: BTreeMap::new(),
             spawned: BTreeSet::new(),
@@ -315,6 +363,16 @@ impl Oracle {
                 if self.view.orders.values().filter(here).any(|known| known.unknown || known.entry) {
                     return broken("S2", format!("entry {} beside one that is not settled", fact.order.0));
                 }
+                let value =
+                    fact.reference.0.units() / 1_000_000_000 * (fact.quantity.0.units() / 1_000_000_000);
+                let signalled = self.view.by_signal.contains(&fact.instrument.0);
+                if signalled && value > self.bounds.budget + self.bounds.budget / BUDGET_SLACK {
+                    return broken("S15", format!("entry {} is beyond its budget", fact.order.0));
+                }
+                let exposed = self.view.exposed(fact.instrument.0);
+                if exposed >= self.bounds.positions {
+                    return broken("S15", format!("entry {} beside {exposed} exposures", fact.order.0));
+                }
             }
             Fact::OrderResent(fact) => {
                 let entry = self.view.orders.get(&fact.order.0).is_some_and(|known| known.entry);
@@ -386,6 +444,12 @@ impl Oracle {
                 self.view.orders.insert(fact.order.0, known);
                 let text = format!("{installation:010x}-{:08x}-{}", fact.run, fact.order.0);
                 self.view.clients.insert(fact.order.0, Label::lossy(&text));
+            }
+            Fact::EntryPrepared(fact) if fact.confidence.is_some() => {
+                self.view.by_signal.insert(fact.instrument.0);
+            }
+            Fact::EntryPrepared(fact) => {
+                self.view.by_signal.remove(&fact.instrument.0);
             }
             Fact::OrderUnknown(fact) => self.change(fact.order.0, |known| known.unknown = true),
             Fact::OrderAcknowledged(fact) => self.change(fact.order.0, |known| known.unknown = false),
@@ -478,6 +542,9 @@ impl Oracle {
         if (self.view.halted || self.halted) && place.side == Side::Buy {
             return broken("S14", format!("{name} leaves in a halt"));
         }
+        if place.side == Side::Buy {
+            self.within_loss(name)?;
+        }
         self.on_platter(disk, durable)?;
         let intent = (place.client.order.0, place.client.run);
         if !self.intents.contains_key(&intent) {
@@ -488,6 +555,36 @@ impl Oracle {
             Some(_) => broken("S1", format!("{name} is not what was intended")),
             None => broken("S1", format!("{name} leaves and its intent is not on the platter")),
         }
+    }
+
+    /// S15: the first day's loss by the exchange's own ledger, at a moment when nothing is held there or thought to
+    /// be held, so that no price is needed.
+    fn within_loss(&self, name: Label) -> Result<(), Violation> {
+        let Some(limit) = self.bounds.loss else { return Ok(()) };
+        let working = self.view.orders.values().filter(|order| !order.ended).count();
+        let first_day = self.view.time / DAY_NS == self.began / DAY_NS;
+        if self.outside()
+            || self.mask.has(Class::Skew)
+            || !first_day
+            || working > 1
+            || !self.view.stops.is_empty()
+        {
+            return Ok(());
+        }
+        let Some((_, quote)) = self.instruments.values().next() else { return Ok(()) };
+        let worth = |(instrument, (base, _)): (&u32, &(u16, u16))| {
+            let held = self.balances.get(base).copied().unwrap_or_default();
+            let price = self.prices.get(instrument).copied().unwrap_or_default();
+            held / 1_000_000_000 * (price / 1_000_000_000)
+        };
+        if self.instruments.iter().map(worth).sum::<i128>() > CRUMBS {
+            return Ok(());
+        }
+        let loss = self.paid_in - self.balances.get(quote).copied().unwrap_or_default();
+        if loss > limit + CRUMBS {
+            return broken("S15", format!("{name} leaves after a loss of {}", loss / ONE));
+        }
+        Ok(())
     }
 
     /// New facts of the exchange.
@@ -511,7 +608,12 @@ impl Oracle {
     fn take_exchange(&mut self, event: &VenueEvent) -> Result<(), Violation> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the oracle reads what moves money and orders")]
         match &event.fact {
-            VenueFact::FundsMoved(fact) => self.add(fact.asset.0, fact.quantity.0.units())?,
+            VenueFact::FundsMoved(fact) => {
+                if self.began == 0 {
+                    (self.began, self.paid_in) = (event.at.0, fact.quantity.0.units());
+                }
+                self.add(fact.asset.0, fact.quantity.0.units())?;
+            }
             VenueFact::InstrumentListed(fact) => {
                 self.instruments.insert(fact.instrument.0, (fact.spec.base.0, fact.spec.quote.0));
             }
@@ -567,6 +669,7 @@ impl Oracle {
                 self.too_small.remove(&instrument);
                 let (quantity, value) = (fact.quantity.0.units(), fact.value.0.units());
                 self.trades.insert(fact.trade, (instrument, buy, fact.price.0.units(), quantity));
+                self.prices.insert(instrument, fact.price.0.units());
                 let (base, quote) = self.instruments.get(&instrument).copied().unwrap_or_default();
                 let sign = if buy { 1 } else { -1 };
                 self.move_coins(base, sign * quantity);

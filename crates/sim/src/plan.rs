@@ -190,6 +190,9 @@ fn is_behind(seed: u64) -> bool {
     Draw::keyed(seed, 29, 0).one_in(8) && !is_slow(seed) && !is_idle(seed)
 }
 
+/// The stream that says whether people set narrow limits; with this number none of the runs that are kept has any.
+const BOUNDED: u64 = 38;
+
 /// How the house is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Knobs {
@@ -224,6 +227,10 @@ pub(crate) struct Knobs {
     pub(crate) lag_allowed_s: i64,
     /// Seconds between two marks, and therefore the longest that anything waits for a sync.
     pub(crate) mark_s: i64,
+    /// Positions and entries at once at most.
+    pub(crate) positions: u32,
+    /// What a day may lose, where that is limited.
+    pub(crate) daily_loss: Option<i64>,
 }
 
 impl Knobs {
@@ -291,6 +298,14 @@ impl Knobs {
             lag_rate: 0,
             lag_ms: 4_000,
             lag_allowed_s: 0,
+            positions: 4,
+            daily_loss: None,
+        };
+        let mut draw = Draw::keyed(line.seed, BOUNDED, 0);
+        let knobs = if draw.one_in(4) {
+            Knobs { positions: draw.of(&[1, 2]), daily_loss: Some(draw.of(&[20, 60, 200])), ..knobs }
+        } else {
+            knobs
         };
         Knobs { lag_rate: knobs.rate, ..knobs }
     }

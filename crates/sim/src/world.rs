@@ -11,7 +11,7 @@
 
 use crate::draw::Draw;
 use crate::exchange::{Exchange, Sight};
-use crate::oracle::{Oracle, SECRET, Violation};
+use crate::oracle::{Bounds, Oracle, SECRET, Violation};
 use crate::plan::{Act, Class, Knobs, Line, acts};
 use crate::translate::{self, Told, Wish};
 use crate::wire::answer::{Reply, Silence};
@@ -44,6 +44,7 @@ mod ending;
 mod life;
 mod market;
 mod people;
+mod strangers;
 
 /// When every world begins: 2025-01-01T00:00:00Z.
 const BEGIN: i64 = 1_735_689_600 * SECOND;
@@ -59,6 +60,11 @@ const IDLE_MAX: i64 = 120 * SECOND;
 const PAGE_RECORDS: u64 = 48;
 /// Timers of the engine in a minute at most.
 const TIMERS_MAX: u32 = 600;
+/// Requests in a minute at most while the exchange is away, from its second minute on. A loop that does not slow down
+/// makes several hundred.
+const ASKED_MAX: u32 = 120;
+/// Things at most that wait in one queue of the process.
+const WAITING_MAX: usize = 32;
 /// Rounds of effects that follow from one input at most.
 const ROUNDS_MAX: usize = 1_000;
 /// Lines of a story.
@@ -215,6 +221,9 @@ struct World<'a> {
     timer: i64,
     /// The minute, and the timers in it.
     timers: (i64, u32),
+    /// Since when the exchange is away, as far as this process lives; the minute of that, and the requests in it.
+    away_since: i64,
+    asked: (i64, u32),
     bare: BTreeMap<u32, i64>,
     seeds: u64,
     inbox: Vec<Input>,
@@ -267,7 +276,8 @@ fn settings(knobs: &Knobs) -> Settings {
         weight: Rate::new(5, 1),
         risk: Rate::new(1, 1),
         taker_fee: Rate::basis_points(knobs.taker_bp),
-        daily_loss: None,
+        daily_loss: knobs.daily_loss.map(|loss| Money::new(loss, 0)),
+        max_positions: knobs.positions,
         stop_outs: None,
         market_fall: None,
         leader_fall: None,
@@ -305,6 +315,12 @@ impl<'a> World<'a> {
             Exchange::new(Venue::new(terms.repeating_clients(knobs.repeats_clients)), signer());
         exchange.keeps_versions = line.mask.has(Class::Lag);
         exchange.reject_in_answer = knobs.reject_in_answer;
+        let settings = settings(&knobs);
+        let bounds = Bounds {
+            positions: settings.max_positions as usize,
+            budget: settings.budget.0.units(),
+            loss: settings.daily_loss.map(|loss| loss.0.units()),
+        };
         let markets = LISTED.iter().take(knobs.instruments).map(|(base, price, _)| Market {
             name: Label::lossy(&format!("{base}_USDT")),
             price: *price,
@@ -320,12 +336,12 @@ impl<'a> World<'a> {
             queue: BTreeMap::new(),
             next: 0,
             disk: MemStorage::new(),
-            settings: settings(&knobs),
+            settings,
             process: None,
             signer: Rc::new(signer()),
             exchange,
             markets: markets.collect(),
-            oracle: Oracle::new(line.mask),
+            oracle: Oracle::new(line.mask, bounds),
             faults: true,
             messages: 0,
             epoch: 0,
@@ -342,6 +358,8 @@ impl<'a> World<'a> {
             flows: 0,
             timer: i64::MAX,
             timers: (0, 0),
+            away_since: 0,
+            asked: (0, 0),
             bare: BTreeMap::new(),
             seeds: 0,
             inbox: Vec::new(),
@@ -545,6 +563,29 @@ impl<'a> World<'a> {
         }
     }
 
+    /// S22: an exchange that is away is asked now and then, and what waits for it is bounded.
+    fn asks_little(&mut self) {
+        let Some(process) = &self.process else { return };
+        let waiting = process.tasks.len().max(process.waiting.len());
+        if waiting > WAITING_MAX {
+            return self.break_rule("S22", format!("{waiting} things wait for the exchange"));
+        }
+        if self.now >= self.away_until {
+            return;
+        }
+        let minute = (self.now - self.away_since) / (60 * SECOND);
+        if self.asked.0 != minute {
+            self.asked = (minute, 0);
+        }
+        self.asked.1 += 1;
+        if minute > 0 && self.asked.1 > ASKED_MAX {
+            self.break_rule(
+                "S22",
+                format!("more than {ASKED_MAX} requests in a minute to an exchange that is away"),
+            );
+        }
+    }
+
     fn step(&mut self, inputs: &[Input]) {
         self.steps += 1;
         let everywhere = self.steps <= self.options.everywhere;
@@ -607,6 +648,9 @@ impl<'a> World<'a> {
         }
         if self.violation.is_none() && self.tries(19, 16) {
             self.second();
+        }
+        if self.violation.is_none() && self.tries(32, 8) {
+            self.stranger(wall);
         }
         let cut = if unsynced == 0 { 32 } else { 4 };
         if self.violation.is_none() && self.tries(14, cut) {

@@ -3,7 +3,8 @@
 use crate::log::{Done, Facts, Log, Peer, Place, Sync, Work};
 use crate::workload::Check;
 use aegis_benches::IDENTITY;
-use aegis_journal::{Config, DirStorage, JournalReader, NewRecord, Room, Writer};
+use aegis_journal::{Config, DirStorage, Expect, JournalReader, NewRecord, Room, Writer};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 pub(crate) struct Aegis;
@@ -29,8 +30,7 @@ impl Peer for Aegis {
         let storage = DirStorage::new(place.dir.join("journal"))?;
         let mut open = Open { writer: aegis_journal::create(storage, IDENTITY, Config::default())?, sync };
         work(&mut open)?;
-        open.writer.sync()?;
-        Ok(())
+        Ok(open.writer.close()?)
     }
 
     fn replay(&self, dir: &Path, mut check: Check) -> Done<Check> {
@@ -40,6 +40,20 @@ impl Peer for Aegis {
         }
         Ok(check)
     }
+}
+
+/// Opens it as a writer does: the report names what rotted, and records are those that are believed.
+pub(crate) fn restart(_: &dyn Peer, dir: &Path, mut check: Check) -> Done<Check> {
+    let expect = Expect { journal_id: None, schema: IDENTITY.schema, mode: IDENTITY.mode };
+    let mut opening = aegis_journal::open(DirStorage::new(dir.join("journal"))?, expect, Config::default())?;
+    if let Some(gap) = &opening.report().gap {
+        return Err(format!("records are lost: {gap:?}").into());
+    }
+    opening.records(1, |record| {
+        check.see(record.payload);
+        ControlFlow::<()>::Continue(())
+    })?;
+    Ok(check)
 }
 
 impl Log for Open {

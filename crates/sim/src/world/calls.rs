@@ -169,6 +169,7 @@ impl World<'_> {
             }
             Want::Call { number, method, body } => {
                 self.own(number, task);
+                self.asks_little();
                 let deadline = std::time::Duration::from_secs(10);
                 let silence = Silence::Late(deadline);
                 self.put(self.now + 10 * SECOND, Happening::Silent { epoch, number, silence });
@@ -237,6 +238,8 @@ impl World<'_> {
             Ask::Snapshot { number, scope, trades_from, ours } => {
                 let whole = scope == Scope::Full;
                 if whole && process.full.is_some() {
+                    // The newest stands for those that wait, as in the program.
+                    process.waiting.clear();
                     return process.waiting.push_back(Ask::Snapshot { number, scope, trades_from, ours });
                 }
                 if whole {

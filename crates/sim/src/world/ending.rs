@@ -2,7 +2,24 @@
 
 use super::*;
 
+/// What a start may take of the processor: so much, and so much more for each record.
+const START_NS: u64 = 1_000_000_000;
+const RECORD_NS: u64 = 2_000;
+
+fn processor_ns() -> u64 {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    spent.tv_sec.cast_unsigned() * 1_000_000_000 + spent.tv_nsec.cast_unsigned()
+}
+
 impl World<'_> {
+    /// L6: the processor's time for a start on what a crash would leave now. It is real time, and so not in the trace.
+    fn start_takes(&self) -> u64 {
+        let disk = self.disk.fork().kill();
+        let began = processor_ns();
+        drop(self.opens(&disk));
+        processor_ns() - began
+    }
+
     pub(super) fn quiet(&mut self) {
         self.say(|| "the faults end".to_owned());
         self.faults = false;
@@ -38,6 +55,11 @@ impl World<'_> {
         self.check(held);
         let found = self.live();
         self.check(found);
+        let took = self.start_takes();
+        let records = self.oracle.stored();
+        if took > START_NS + RECORD_NS * records {
+            self.break_rule("L6", format!("a start behind {records} records took {} ms", took / 1_000_000));
+        }
         let undelivered = self.oracle.undelivered(self.now + self.ahead - 10 * SECOND);
         if let Some(first) = undelivered.first() {
             self.break_rule("L5", format!("message {first} was never delivered"));
@@ -75,9 +97,9 @@ impl World<'_> {
             }
             let open = instrument.is_open();
             let alarmed = state.alarms.keys().any(|(_, about)| *about == Some(id));
-            // Below the minimum no stop is taken.
+            // Below the minimum no stop is taken, and the fee of a sell may leave less than that.
             let stop = instrument.protection.as_ref().map(|protection| protection.stop).unwrap_or_default();
-            let small = !instrument.spec.sellable(instrument.held(), stop);
+            let small = !instrument.spec.sellable(state.sellable(id, self.settings.taker_fee), stop);
             let leaving = small || instrument.exit_wanted.is_some() || instrument.blind.is_some();
             if open && !alarmed && !leaving && self.settings.guarding != Guarding::Engine {
                 let waits = venue.trigger_rows(Timestamp::EPOCH).into_iter();

@@ -140,6 +140,7 @@ impl World<'_> {
             reserve_only: false,
             early: Vec::new(),
         });
+        self.away_since = self.now;
         self.say(|| format!("the engine starts behind record {lsn}"));
         let run = u32::try_from(Draw::keyed(self.line.seed, 9, u64::from(self.openings)).bits() >> 32);
         self.inbox.push(Input::Opened(Opened {

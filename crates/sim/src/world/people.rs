@@ -84,6 +84,9 @@ impl World<'_> {
             }
             Act::Flow { asset, share } => self.flow(asset, share),
             Act::Maintenance { seconds } => {
+                if self.now >= self.away_until {
+                    self.away_since = self.now;
+                }
                 self.away_until = self.now + seconds * SECOND;
                 self.close_socket(0);
             }
