@@ -1,15 +1,15 @@
-//! Rows of `fixtures/soak.md` about fuzzing: one for each target of a run, in a table of their own at its end.
+//! Rows of `fixtures/soak-fuzz.md`: one for each target of a run.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/soak.md");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/soak-fuzz.md");
 /// What the table begins with.
 const HEAD: &str = "
 ## Fuzzing
 
-`cargo fuzz-all --seconds S --ledger`; a row for each target. This table is the last one of the file.
+`cargo fuzz-all --seconds S --ledger`; a row for each target.
 
 | commit | target | executions | seconds of the run | result |
 |---|---|---:|---:|---|
@@ -22,7 +22,7 @@ fn git(words: &[&str]) -> String {
 
 /// Adds a run; what all rows of its targets add up to, in words.
 pub(crate) fn add(counts: &[(&str, Option<u64>)], seconds: u64) -> std::io::Result<String> {
-    let changed = git(&["status", "--porcelain", "--untracked-files=no", ":/", ":!/fixtures/soak.md"]);
+    let changed = git(&["status", "--porcelain", "--untracked-files=no", ":/", ":!/fixtures/soak-fuzz.md"]);
     let commit = git(&["log", "-1", "--format=%h"]) + if changed.is_empty() { "" } else { "+" };
     let mut file = std::fs::OpenOptions::new().append(true).open(Path::new(FILE))?;
     if !std::fs::read_to_string(FILE)?.contains("\n## Fuzzing\n") {

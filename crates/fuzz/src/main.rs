@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const USAGE: &str = "usage:
   cargo fuzz-all --seconds S [--target NAME] [--jobs J] [--seed N] [--least N] [--ledger] [--collect]
                             runs all targets, or one; fails below N executions of all together; with --ledger the run
-                            adds its row to fixtures/soak.md, with --collect to fixtures/fuzz/ what had a new outcome
+                            adds its row to fixtures/soak-fuzz.md, with --collect to fixtures/fuzz/ what had a new outcome
   cargo fuzz-all --run NAME INPUT
                             one input, as it is written in fixtures/fuzz/
   cargo fuzz-all --targets  what must hold";
@@ -216,7 +216,7 @@ fn main() -> ExitCode {
     if wanted.ledger {
         match ledger::add(&counts, seconds) {
             Ok(words) => println!("{words}"),
-            Err(error) => println!("fixtures/soak.md: {error}"),
+            Err(error) => println!("fixtures/soak-fuzz.md: {error}"),
         }
     }
     if all < wanted.least {
