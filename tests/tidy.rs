@@ -18,6 +18,8 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("forensics", &["projection", "model", "journal"]),
     // It runs the program's own client of the exchange, by naming its files; it links nothing of the program.
     ("sim", &["model", "journal", "projection", "cryptocom", "engine", "paper", "node"]),
+    // It too reads with the program's files: configuration, signals, market data.
+    ("fuzz", &["model", "journal", "projection", "cryptocom", "signal", "engine", "paper", "node"]),
     (
         "aegis",
         &["model", "journal", "projection", "cryptocom", "signal", "engine", "paper", "node", "forensics"],
@@ -247,6 +249,7 @@ fn every_fault_names_what_proves_how_it_ends() {
     let rules = read(&sim.join("oracle.rs"));
     let classes = read(&sim.join("plan.rs"));
     let mutants = read(&sim.join("mutants.rs"));
+    let targets = read(&root().join("crates/fuzz/src/targets.rs"));
     let mut seen = BTreeSet::new();
     let table = read(&root().join("fixtures/faults.tsv"));
     for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -265,6 +268,7 @@ fn every_fault_names_what_proves_how_it_ends() {
                     rules.contains(&format!("(\"{name}\", \"")) || classes.contains(&format!(" \"{name}\","))
                 }
                 Some(("mutant", number)) => mutants.contains(&format!("mutant({number}, \"")),
+                Some(("fuzz", name)) => targets.contains(&format!("name: \"{name}\"")),
                 Some(_) => false,
             };
             assert!(exists, "row {row} names {proof}, which does not exist");
