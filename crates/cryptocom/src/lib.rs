@@ -22,6 +22,7 @@
 #![deny(clippy::float_arithmetic)]
 extern crate alloc;
 
+pub mod answers;
 pub mod bridge;
 pub mod budget;
 pub mod code;
@@ -38,6 +39,7 @@ pub mod wire;
 pub mod words;
 pub mod write;
 
+pub use answers::Reading;
 pub use budget::{Budgets, ConnectionQuota, Rate, Window, backoff_ns};
 pub use code::{Class, Code, class_for};
 pub use frame::{Data, Frame, Push};

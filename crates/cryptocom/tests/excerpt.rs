@@ -11,7 +11,7 @@ use aegis_cryptocom::server::{answer, answer_saying, done, refuse};
 use aegis_cryptocom::wire::{Limit, Ms, Ns, Spare, Wire};
 use aegis_cryptocom::words::*;
 use aegis_cryptocom::{
-    Asked, Code, Data, Frame, Integers, Listing, Push, ReadOutcome, Reply, Rows, Secret, Signer,
+    Asked, Code, Data, Frame, Integers, Listing, Push, ReadOutcome, Reading, Reply, Rows, Secret, Signer,
     WriteOutcome, auth_frame, heartbeat_answer, judge_read, judge_write,
 };
 use aegis_model::{Label, Money, Price, Quantity, Rate, Timestamp, TradeId, VenueOrderId};
@@ -459,62 +459,27 @@ fn request(method: Method) -> Option<Request> {
 
 /// Why the client does not read an answer, if it does not.
 fn misread(method: Method, status: u16, body: &str) -> Option<String> {
-    fn of<T: Wire + std::fmt::Debug>(asked: &Asked, status: u16, body: &str) -> Option<String> {
-        match judge_read::<T>(asked, Some(status), body.as_bytes()) {
-            ReadOutcome::Found(_) => None,
-            ReadOutcome::NotFound(evidence) | ReadOutcome::Failed(evidence) => Some(format!("{evidence:?}")),
+    struct Misread<'a>(Asked, u16, &'a [u8]);
+    impl Reading for Misread<'_> {
+        type Out = Option<String>;
+
+        fn read<T: Wire>(self) -> Option<String> {
+            match judge_read::<T>(&self.0, Some(self.1), self.2) {
+                ReadOutcome::Found(_) => None,
+                ReadOutcome::NotFound(evidence) | ReadOutcome::Failed(evidence) => {
+                    Some(format!("{evidence:?}"))
+                }
+            }
         }
-    }
-    let asked = Asked { method, id: None, client_oid: None };
-    match method {
-        Method::GetInstruments => of::<Listing<InstrumentRow>>(&asked, status, body),
-        Method::GetTickers => of::<Listing<Ticker>>(&asked, status, body),
-        Method::GetBook => of::<BookResult>(&asked, status, body),
-        Method::GetPublicTrades => of::<Listing<PublicTrade>>(&asked, status, body),
-        Method::GetCandlestick => of::<CandleResult>(&asked, status, body),
-        Method::GetRiskParameters => of::<RiskParameters>(&asked, status, body),
-        Method::GetOpenOrders
-        | Method::GetOrderHistory
-        | Method::AdvancedGetOpenOrders
-        | Method::AdvancedGetOrderHistory
-        | Method::AdvancedGetOrderListDetail => of::<Listing<OrderRow>>(&asked, status, body),
-        Method::GetOrderDetail | Method::AdvancedGetOrderDetail => of::<OrderRow>(&asked, status, body),
-        Method::GetTrades => of::<Listing<TradeRow>>(&asked, status, body),
-        Method::GetTransactions => of::<Listing<TransactionRow>>(&asked, status, body),
-        Method::UserBalance => of::<Listing<BalanceRow>>(&asked, status, body),
-        Method::UserBalanceHistory => of::<BalancePoints>(&asked, status, body),
-        Method::GetAccounts => of::<AccountsResult>(&asked, status, body),
-        Method::GetFeeRate => of::<FeeRates>(&asked, status, body),
-        Method::GetInstrumentFeeRate => of::<InstrumentFeeRates>(&asked, status, body),
-        Method::GetCancelOnDisconnect => of::<DisconnectResult>(&asked, status, body),
-        Method::CreateOrder
-        | Method::CreateOrderList
-        | Method::AmendOrder
-        | Method::CancelOrder
-        | Method::CancelOrderList
-        | Method::CancelAllOrders
-        | Method::AdvancedCreateOrder
-        | Method::AdvancedAmendOrder
-        | Method::AdvancedCreateOco
-        | Method::AdvancedCancelOco
-        | Method::AdvancedCreateOto
-        | Method::AdvancedCancelOto
-        | Method::AdvancedCreateOtoco
-        | Method::AdvancedCancelOtoco
-        | Method::AdvancedCancelOrder
-        | Method::AdvancedCreateOrderList
-        | Method::AdvancedCancelOrderList
-        | Method::AdvancedCancelAllOrders
-        | Method::Auth
-        | Method::Subscribe
-        | Method::Unsubscribe
-        | Method::RespondHeartbeat
-        | Method::SetCancelOnDisconnect => {
-            let outcome = judge_write(&asked, Some(status), body.as_bytes());
+
+        fn write(self) -> Option<String> {
+            let outcome = judge_write(&self.0, Some(self.1), self.2);
             let queued = matches!(outcome, WriteOutcome::Queued(_));
             (!queued).then(|| format!("{outcome:?}"))
         }
     }
+    let asked = Asked { method, id: None, client_oid: None };
+    method.with_answer(Misread(asked, status, body.as_bytes()))
 }
 
 fn described() -> impl Iterator<Item = Method> {

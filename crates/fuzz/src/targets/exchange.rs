@@ -1,14 +1,9 @@
 //! The exchange's protocol, both sides of it: answers, messages on sockets, requests.
 
 use crate::Target;
-use aegis_cryptocom::rows::{
-    AccountsResult, BalancePoints, BalanceRow, BookResult, CandleResult, DisconnectResult, FeeRates,
-    InstrumentFeeRates, InstrumentRow, OrderRow, PublicTrade, RiskParameters, Ticker, TradeRow,
-    TransactionRow,
-};
 use aegis_cryptocom::server::answer;
 use aegis_cryptocom::{
-    Asked as Question, Frame, Inbound, Integers, Listing, Method, Oddities, ReadOutcome, Secret, Signer,
+    Asked as Question, Frame, Inbound, Integers, Method, Oddities, ReadOutcome, Reading, Secret, Signer,
     Wire, WriteOutcome, judge_elements, judge_read, judge_write, parse_target,
 };
 use aegis_model::Label;
@@ -111,51 +106,19 @@ fn read<T: Wire>(question: &Question, status: Option<u16>, body: &[u8]) -> u64 {
 }
 
 fn judge(question: &Question, status: Option<u16>, body: &[u8]) -> u64 {
-    match question.method {
-        Method::GetInstruments => read::<Listing<InstrumentRow>>(question, status, body),
-        Method::GetTickers => read::<Listing<Ticker>>(question, status, body),
-        Method::GetBook => read::<BookResult>(question, status, body),
-        Method::GetPublicTrades => read::<Listing<PublicTrade>>(question, status, body),
-        Method::GetCandlestick => read::<CandleResult>(question, status, body),
-        Method::GetRiskParameters => read::<RiskParameters>(question, status, body),
-        Method::GetOpenOrders
-        | Method::GetOrderHistory
-        | Method::AdvancedGetOpenOrders
-        | Method::AdvancedGetOrderHistory
-        | Method::AdvancedGetOrderListDetail => read::<Listing<OrderRow>>(question, status, body),
-        Method::GetOrderDetail | Method::AdvancedGetOrderDetail => read::<OrderRow>(question, status, body),
-        Method::GetTrades => read::<Listing<TradeRow>>(question, status, body),
-        Method::GetTransactions => read::<Listing<TransactionRow>>(question, status, body),
-        Method::UserBalance => read::<Listing<BalanceRow>>(question, status, body),
-        Method::UserBalanceHistory => read::<BalancePoints>(question, status, body),
-        Method::GetAccounts => read::<AccountsResult>(question, status, body),
-        Method::GetFeeRate => read::<FeeRates>(question, status, body),
-        Method::GetInstrumentFeeRate => read::<InstrumentFeeRates>(question, status, body),
-        Method::GetCancelOnDisconnect => read::<DisconnectResult>(question, status, body),
-        Method::CreateOrder
-        | Method::CreateOrderList
-        | Method::AmendOrder
-        | Method::CancelOrder
-        | Method::CancelOrderList
-        | Method::CancelAllOrders
-        | Method::AdvancedCreateOrder
-        | Method::AdvancedAmendOrder
-        | Method::AdvancedCreateOco
-        | Method::AdvancedCancelOco
-        | Method::AdvancedCreateOto
-        | Method::AdvancedCancelOto
-        | Method::AdvancedCreateOtoco
-        | Method::AdvancedCancelOtoco
-        | Method::AdvancedCancelOrder
-        | Method::AdvancedCreateOrderList
-        | Method::AdvancedCancelOrderList
-        | Method::AdvancedCancelAllOrders
-        | Method::Auth
-        | Method::Subscribe
-        | Method::Unsubscribe
-        | Method::RespondHeartbeat
-        | Method::SetCancelOnDisconnect => write(question, status, body),
+    struct Judge<'a>(&'a Question, Option<u16>, &'a [u8]);
+    impl Reading for Judge<'_> {
+        type Out = u64;
+
+        fn read<T: Wire>(self) -> u64 {
+            read::<T>(self.0, self.1, self.2)
+        }
+
+        fn write(self) -> u64 {
+            write(self.0, self.1, self.2)
+        }
     }
+    question.method.with_answer(Judge(question, status, body))
 }
 
 fn write(question: &Question, status: Option<u16>, body: &[u8]) -> u64 {
