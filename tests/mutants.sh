@@ -40,7 +40,7 @@ reconcile)
         --cargo-arg=--lib --cargo-arg=--test=rules --cargo-arg=--test=stories) ;;
 *) usage ;;
 esac
-examined=()
+examined=(--workspace)
 for file in "${files[@]}"; do examined+=(--file "$file"); done
 
 export PROPTEST_CASES="${PROPTEST_CASES:-16}"
