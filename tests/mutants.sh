@@ -19,25 +19,24 @@ usage() {
 [ $# -eq 2 ] || usage
 room="$1" shard="$2"
 
-# Which files a room is, who tests it first, and who tests what is left.
-first=() first_tests=() rest=()
+# Which files a room is; what of its own crates' tests is left for later; and which tests what is left then meets.
+slow=()
 case "$room" in
 fold)
     files=('crates/projection/src/**/*.rs')
-    rest=(--test-package aegis-tests --cargo-arg=--test=rules --cargo-arg=--test=stories) ;;
+    rest=(-p aegis-tests --test rules --test stories) ;;
 codec)
     files=(crates/model/src/{wire,event,fixed,text}.rs crates/journal/src/{layout,frame,segment,checkpoint}.rs)
-    first_tests=(--skip every_single_bit_flip --skip every_truncation)
-    rest=(--test-package aegis-journal --test-package aegis-tests --cargo-arg=--lib --cargo-arg=--test=bytes) ;;
+    slow=(every_single_bit_flip every_truncation)
+    rest=(-p aegis-journal -p aegis-tests --lib --test bytes) ;;
 recovery)
     files=(crates/journal/src/{scan,survey,opening,decide,writer,roots,verify,beside,reader}.rs
         'crates/journal/src/survey/*.rs')
-    first_tests=(--skip every_single_bit_flip --skip every_truncation)
-    rest=(--test-package aegis-journal --test-package aegis-tests --cargo-arg=--lib --cargo-arg=--test=bytes) ;;
+    slow=(every_single_bit_flip every_truncation)
+    rest=(-p aegis-journal -p aegis-tests --lib --test bytes) ;;
 reconcile)
     files=(crates/engine/src/{reconcile,report,snapshot,settle,resume}.rs)
-    first=(--test-package aegis-engine --test-package aegis-tests
-        --cargo-arg=--lib --cargo-arg=--test=rules --cargo-arg=--test=stories) ;;
+    rest=(-p aegis-tests --test rules --test stories) ;;
 *) usage ;;
 esac
 examined=(--workspace)
@@ -58,37 +57,38 @@ if [ "$shard" = --list ]; then
     exec cargo mutants --list "${examined[@]}"
 fi
 
-# Where the results of a round lie.
-out() { echo "$place/$room.$1/mutants.out"; }
-# How many of a kind a round had.
-count() { if [ -f "$(out "$1")/$2.txt" ]; then wc -l <"$(out "$1")/$2.txt"; else echo 0; fi; }
-# One round. 2: some live; 3: some did not end in time. Anything else is no result.
-round() {
-    mkdir -p "$place/$room.$1"
-    cargo mutants --in-place --no-shuffle --output "$place/$room.$1" "${examined[@]}" "${@:2}" ||
-        [ $? -eq 2 ] || [ $? -eq 3 ]
-}
+results="$place/$room/mutants.out"
+rm -rf "$place/$room"
+mkdir -p "$place/$room"
+own=()
+[ ${#slow[@]} -eq 0 ] || own=(-- -- "${slow[@]/#/--skip=}")
+# 2: some live; 3: some did not end in time. Anything else is no result.
+cargo mutants --in-place --no-shuffle --output "$place/$room" "${examined[@]}" --shard "$shard" --sharding round-robin \
+    ${own[@]+"${own[@]}"} || [ $? -eq 2 ] || [ $? -eq 3 ]
 
-began=$(date +%s)
-rm -rf "$place/$room.first" "$place/$room.rest"
-round first --shard "$shard" --sharding round-robin ${first[@]+"${first[@]}"} \
-    ${first_tests[@]+-- -- "${first_tests[@]}"}
-caught=$(count first caught) missed=$(count first missed)
-unviable=$(count first unviable) timeouts=$(count first timeout)
-survivors="$(out first)/missed.txt"
-if [ "$missed" -gt 0 ] && [ ${#rest[@]} -gt 0 ]; then
-    names=()
-    while IFS= read -r name; do
-        names+=(--re "^$(sed 's/[][\.*^$+?(){}|]/\\&/g' <<<"$name")\$")
-    done <"$survivors"
-    round rest "${names[@]}" "${rest[@]}"
-    survivors="$(out rest)/missed.txt"
-    caught=$((caught + $(count rest caught))) missed=$(count rest missed)
-    unviable=$((unviable + $(count rest unviable))) timeouts=$((timeouts + $(count rest timeout)))
+# What lives meets the tests that cross rooms: unmutated first, or a test that fails anyway would count as a catch.
+crossing() { timeout "$1" cargo test -q --locked --profile mutants "${rest[@]}" >"$place/$room/rest.log" 2>&1; }
+kind() { wc -l <"$results/$1.txt"; }
+caught=$(kind caught) timeouts=$(kind timeout) missed=0
+: >"$place/$room/survivors.txt"
+if [ -s "$results/missed.txt" ]; then
+    crossing 1200 || { echo "the unmutated tests fail: $place/$room/rest.log" >&2; exit 1; }
 fi
+while IFS=$'\t' read -r diff name; do
+    git apply "$results/$diff"
+    status=0
+    crossing 240 || status=$?
+    git checkout -q --force
+    case "$status" in
+    0) missed=$((missed + 1)); echo "$name" | tee -a "$place/$room/survivors.txt" ;;
+    124) timeouts=$((timeouts + 1)) ;;
+    *) caught=$((caught + 1)) ;;
+    esac
+done < <(python3 -c 'import json, sys
+for outcome in json.load(open(sys.argv[1]))["outcomes"]:
+    if outcome["summary"] == "MissedMutant":
+        print(outcome["diff_path"], outcome["scenario"]["Mutant"]["name"], sep="\t")' "$results/outcomes.json")
 
-minutes=$((($(date +%s) - began + 59) / 60))
+unviable=$(kind unviable) minutes=$((($(date +%s) - began + 59) / 60))
 row="| $(git rev-parse --short HEAD) | $room $shard | $((caught + missed + unviable + timeouts)) |"
-row="$row $caught | $missed | $unviable | $timeouts | $minutes |"
-echo "$row" | tee -a "$root/fixtures/soak-mutants.md"
-cat "$survivors"
+echo "$row $caught | $missed | $unviable | $timeouts | $minutes |" | tee -a "$root/fixtures/soak-mutants.md"
