@@ -75,7 +75,8 @@ if [ -s "$results/missed.txt" ]; then
     crossing 1200 || { echo "the unmutated tests fail: $place/$room/rest.log" >&2; exit 1; }
 fi
 while IFS=$'\t' read -r diff name; do
-    git apply "$results/$diff"
+    # Its second line tells the mutant's name instead of the file's.
+    sed '1{p;s/^---/+++/};2d' "$results/$diff" | git apply -p0
     status=0
     crossing 240 || status=$?
     git checkout -q --force
