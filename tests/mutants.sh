@@ -57,6 +57,7 @@ if [ "$shard" = --list ]; then
     exec cargo mutants --list "${examined[@]}"
 fi
 
+began=$(date +%s)
 results="$place/$room/mutants.out"
 rm -rf "$place/$room"
 mkdir -p "$place/$room"
