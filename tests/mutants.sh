@@ -27,12 +27,12 @@ fold)
     rest=(-p aegis-tests --test rules --test stories) ;;
 codec)
     files=(crates/model/src/{wire,event,fixed,text}.rs crates/journal/src/{layout,frame,segment,checkpoint}.rs)
-    slow=(every_single_bit_flip every_truncation)
+    slow=(every_ compressing packing:: storage::)
     rest=(-p aegis-journal -p aegis-tests --lib --test bytes) ;;
 recovery)
     files=(crates/journal/src/{scan,survey,opening,decide,writer,roots,verify,beside,reader}.rs
         'crates/journal/src/survey/*.rs')
-    slow=(every_single_bit_flip every_truncation)
+    slow=(every_ compressing packing:: storage::)
     rest=(-p aegis-journal -p aegis-tests --lib --test bytes) ;;
 reconcile)
     files=(crates/engine/src/{reconcile,report,snapshot,settle,resume}.rs)
