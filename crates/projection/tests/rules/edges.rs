@@ -340,3 +340,55 @@ fn digests_are_equal_for_equal_states_and_differ_for_others() {
     assert_ne!(world.0.digest(), before.digest());
     assert_eq!(State::load(&world.0.save()).expect("a state").digest(), world.0.digest());
 }
+
+#[test]
+fn a_sell_that_waits_is_booked_with_its_value_and_fees_by_the_buy_that_opens_the_next_cycle() {
+    let mut world = World::new();
+    world.tell(1, buy("a", "1", "100", 1)).tell(2, sell("b", "1", "110", 2));
+    world
+        .tell(3, sell("c", "0.5", "120", 3).fee(USD, "0.25"))
+        .tell(4, sell("d", "0.25", "120", 4).fee(BTC, "0.25"));
+    let now = world.now();
+    assert_eq!((now.waiting, now.waiting_base_fees), (q("1"), q("0.25")));
+    assert_eq!((now.waiting_value, now.waiting_fees), (m("90"), m("0.25")));
+    world.tell(5, buy("e", "3", "80", 5));
+    let now = world.now();
+    assert_eq!((now.held, now.cost, now.sold, now.base_fees), (q("2"), m("160"), q("0.75"), q("0.25")));
+    assert_eq!((now.waiting, now.waiting_base_fees), (q("0"), q("0")));
+    assert_eq!((now.waiting_value, now.waiting_fees), (m("0"), m("0")));
+    assert_eq!((now.cycle, now.opened, now.last, now.bought), (2, at(5), at(5), q("3")));
+    assert_eq!(
+        (now.sell_value, now.realised, now.realised_total),
+        (m("90"), m("9.75"), m("19.75")),
+        "90 - 80 - 0.25"
+    );
+    assert_eq!((now.paid_total, now.received_total, now.fees_total), (m("340.25"), m("200"), m("0.25")));
+}
+
+#[test]
+fn what_entered_by_correction_and_what_became_dust_stay_known_over_cycles() {
+    let mut world = World::new();
+    world
+        .tell(1, correction(1, CorrectionKind::Adopted, "1.5", Some("100"), 1))
+        .tell(2, sell("a", "1", "100", 2));
+    world.tell(3, DustKept { instrument: BTC_USD, cycle: 1, quantity: q("0.5"), cost: m("50") });
+    world.tell(4, buy("b", "1", "80", 4));
+    let now = world.now();
+    assert_eq!((now.cycle, now.corrections, now.dust_left, now.dust_cost), (2, m("150"), q("0.5"), m("50")));
+    assert_eq!((now.entered, now.dust, now.held, now.cost), (q("0"), q("0"), q("1"), m("80")));
+}
+
+#[test]
+fn an_index_of_the_same_executions_is_the_same_and_of_others_is_not() {
+    let index = |fills: &[FillBooked]| {
+        let mut world = World::new();
+        world.tell_all(fills);
+        world.btc().book.index.clone()
+    };
+    let (a, b, later) = (buy("a", "1", "100", 1), buy("b", "1", "100", 2), buy("b", "1", "100", 3));
+    assert_eq!(index(&[a.clone(), b.clone()]), index(&[b.clone(), a.clone()]));
+    assert_ne!(index(&[a.clone()]), index(&[b.clone()]));
+    assert_ne!(index(&[a.clone(), b.clone()]), index(&[a.clone(), later]));
+    assert_ne!(index(&[a.clone(), b]), index(&[a]));
+    assert!(index(&[]).is_empty());
+}
