@@ -9,5 +9,6 @@ mod rules {
     mod fold;
     mod ledger;
     mod reconcile;
+    mod reports;
     mod stops;
 }
