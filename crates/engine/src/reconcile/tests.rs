@@ -243,6 +243,24 @@ fn an_execution_is_found_until_it_is_booked_with_its_fee_or_answered_by_flows() 
 }
 
 #[test]
+fn an_execution_is_left_out_only_if_it_is_both_walked_over_and_forgotten() {
+    let month = 31 * 24 * 3_600;
+    let mut world = World::new();
+    world.buy(1, "a", "1");
+    world.fill(5, "b", Side::Sell, "1", Some(no_fee()));
+    world.buy(month, "c", "1");
+    assert!(world.0.is_beyond_memory(BTC_USDT, at(5)) && !world.0.is_beyond_memory(BTC_USDT, at(6)));
+    let found = |world: &World, second| {
+        let listed = trade("x", Side::Buy, "1", second);
+        !world.executions(&trades(month + 9, &[listed])).is_empty()
+    };
+    world.tell(month, TradesWalked { through: at(4) });
+    assert_eq!([4, 5, 6].map(|second| found(&world, second)), [false, true, true]);
+    world.tell(month, TradesWalked { through: at(7) });
+    assert_eq!([4, 5, 6, 7, 8].map(|second| found(&world, second)), [false, false, true, true, true]);
+}
+
+#[test]
 fn an_execution_belongs_to_the_order_that_either_id_names() {
     let mut world = World::new();
     world.working(1, 1, "v1");
