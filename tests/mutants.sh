@@ -42,7 +42,9 @@ esac
 examined=(--workspace)
 for file in "${files[@]}"; do examined+=(--file "$file"); done
 
-export PROPTEST_CASES="${PROPTEST_CASES:-16}"
+# The same cases whenever a shard is run; what broke need not be made small, nor be remembered for the next mutant.
+export PROPTEST_CASES="${PROPTEST_CASES:-16}" PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-1}"
+export PROPTEST_MAX_SHRINK_ITERS=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
 place="$(realpath -m "${CARGO_TARGET_DIR:-target}/mutants")"
 tree="$place/tree"
 export CARGO_TARGET_DIR="$place/build"
@@ -50,6 +52,7 @@ mkdir -p "$place"
 [ -d "$tree" ] || git clone -q --no-checkout "$root" "$tree"
 git -C "$tree" fetch -q "$root" HEAD
 git -C "$tree" checkout -q --force --detach FETCH_HEAD
+git -C "$tree" clean -q -d --force
 git diff --quiet HEAD || echo "what is not committed is not mutated" >&2
 cd "$tree"
 
