@@ -200,35 +200,3 @@ fn a_position_is_resized_by_what_fills_and_its_stop_only_rises_while_it_does() {
     assert_eq!(world.state().totals.stop_moves, moves, "nothing changed");
     assert_eq!(world.exchange.sides(Side::Sell).len(), 0);
 }
-
-#[test]
-fn a_comparison_that_a_waiting_entry_is_served_by_records_each_balance_once() {
-    use aegis_model::{Answer, Effect, Machine};
-    let mut world = World::with(Settings { balance_age_ns: SECOND, ..story_settings() });
-    world.tick("ETH_USDT", "3000");
-    world.now = world.now.after(5 * SECOND);
-    let signal = aegis_model::input::SignalIn {
-        source: label("oracle"),
-        position: 1,
-        instrument: label("ETH_USDT"),
-        direction: aegis_model::event::Direction::Up,
-        confidence: rate("0.9"),
-        at: world.now,
-        horizon_ns: HOUR,
-    };
-    let asked = world.engine.handle(world.now, &Input::Signal(signal)).effects;
-    let number = asked.iter().find_map(|e| match e {
-        Effect::AskSnapshot { number, .. } => Some(*number),
-        _ => None,
-    });
-    let number = number.expect("a fresh balance is asked for");
-    let mut snapshot = world.exchange.snapshot(number, true, aegis_model::Timestamp::EPOCH, world.now);
-    let Answer::Complete(balances) = &mut snapshot.balances else { panic!("it answers") };
-    for balance in balances {
-        balance.reserved = quantity("1");
-    }
-    let events = world.engine.handle(world.now, &Input::Snapshot(snapshot)).events;
-    let recorded = events.iter().filter(|e| matches!(e.fact, Fact::BalanceRecorded(_))).count();
-    let entered = events.iter().filter(|e| matches!(e.fact, Fact::OrderIntended(_))).count();
-    assert_eq!((recorded, entered), (1, 1));
-}
