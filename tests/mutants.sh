@@ -66,9 +66,11 @@ rm -rf "$place/$room"
 mkdir -p "$place/$room"
 own=()
 [ ${#slow[@]} -eq 0 ] || own=(-- -- "${slow[@]/#/--skip=}")
-# 2: some live; 3: some did not end in time. Anything else is no result.
+status=0
 cargo mutants --in-place --no-shuffle --output "$place/$room" "${examined[@]}" --shard "$shard" --sharding round-robin \
-    ${own[@]+"${own[@]}"} || [ $? -eq 2 ] || [ $? -eq 3 ]
+    ${own[@]+"${own[@]}"} || status=$?
+# 2: some live; 3: some did not end in time. Anything else is no result.
+case "$status" in 0 | 2 | 3) ;; *) exit "$status" ;; esac
 
 # What lives meets the tests that cross rooms: unmutated first, or a test that fails anyway would count as a catch.
 crossing() { timeout "$1" cargo test -q --locked --profile mutants "${rest[@]}" >"$place/$room/rest.log" 2>&1; }
