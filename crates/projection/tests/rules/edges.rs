@@ -387,7 +387,7 @@ fn an_index_of_the_same_executions_is_the_same_and_of_others_is_not() {
     };
     let (a, b, later) = (buy("a", "1", "100", 1), buy("b", "1", "100", 2), buy("b", "1", "100", 3));
     assert_eq!(index(&[a.clone(), b.clone()]), index(&[b.clone(), a.clone()]));
-    assert_ne!(index(&[a.clone()]), index(&[b.clone()]));
+    assert_ne!(index(std::slice::from_ref(&a)), index(std::slice::from_ref(&b)));
     assert_ne!(index(&[a.clone(), b.clone()]), index(&[a.clone(), later]));
     assert_ne!(index(&[a.clone(), b]), index(&[a]));
     assert!(index(&[]).is_empty());
