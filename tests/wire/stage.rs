@@ -293,11 +293,21 @@ impl Stage {
         dead
     }
 
-    /// Waits for the engine to end by itself.
-    pub(crate) fn wait_dead(&mut self) {
+    /// Waits for the engine to end by itself; its exit code.
+    pub(crate) fn wait_dead(&mut self) -> Option<i32> {
         let child = self.engine.as_mut().expect("an engine was started");
-        until("the engine ends", || child.try_wait().expect("its state").is_some());
+        let mut code = None;
+        until("the engine ends", || {
+            code = child.try_wait().expect("its state").map(|status| status.code());
+            code.is_some()
+        });
         self.engine = None;
+        code.flatten()
+    }
+
+    /// What the engine's processes said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("engine.err")).expect("a file for output")
     }
 
     /// SIGTERM, and its exit code.

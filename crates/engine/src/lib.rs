@@ -196,6 +196,7 @@ impl Engine {
             Input::Clock => {}
             Input::Command { by, command } => self.command(*by, command),
             Input::Delivered(number) => self.delivered(*number),
+            Input::DiskSlow { milliseconds } => self.disk_slow(*milliseconds),
             Input::JournalSpace { reserve_only } => self.journal_space(*reserve_only),
             Input::Stopping(why) => self.stopping(*why),
             Input::Stopped(why) => {

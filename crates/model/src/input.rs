@@ -74,6 +74,11 @@ pub enum Input {
         /// True while only the reserve is left.
         reserve_only: bool,
     },
+    /// The disk took long to make records durable, or does no longer.
+    DiskSlow {
+        /// How long it took, ms; 0 once it has been well for a while.
+        milliseconds: u64,
+    },
     /// The process is asked to end: no new entries, working entries cancelled, stops left as they are.
     Stopping(Label),
     /// The last input of a clean stop, once nothing is pending.
