@@ -200,6 +200,7 @@ fn a_sell_of_a_fired_stop_is_not_taken_for_somebody_elses() {
         requested: w.now,
         balances: Answer::Failed(aegis_model::Text::new("no")),
         open_orders: f(),
+        orders_at: w.now,
         ended_orders: f(),
         trades: Answer::Complete(vec![seen]),
         flows: Answer::Failed(aegis_model::Text::new("no")),

@@ -616,6 +616,7 @@ fn unsent(effect: &Effect, ask: &Ask, now: Timestamp, why: Text) -> Option<Input
             requested: now,
             balances: Answer::Failed(why.clone()),
             open_orders: Answer::Failed(why.clone()),
+            orders_at: *trades_from,
             ended_orders: Answer::Failed(why.clone()),
             trades: Answer::Failed(why.clone()),
             flows: Answer::Failed(why),

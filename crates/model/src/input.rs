@@ -360,6 +360,8 @@ pub struct VenueSnapshot {
     pub balances: Answer<Vec<VenueBalance>>,
     /// All open orders, ours and foreign.
     pub open_orders: Answer<Vec<OrderRow>>,
+    /// The open orders stand as they were at this time of the venue's clock or later.
+    pub orders_at: Timestamp,
     /// Orders that ended since the last complete walk.
     pub ended_orders: Answer<Vec<OrderRow>>,
     /// Trades executed since `trades_from`.
