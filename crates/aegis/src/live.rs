@@ -56,6 +56,8 @@ const INSTRUMENTS_RETRY: Duration = Duration::from_secs(5);
 const STOP_NS: i64 = 10 * SECOND;
 /// Rounds of answers that the program itself gives within a turn.
 const ROUNDS_MAX: usize = 100;
+/// How often it is looked whether somebody has replaced, cut or deleted the journal's file.
+const PLACE_EVERY: Duration = Duration::from_secs(60);
 /// The number of a message that no record has.
 const UNRECORDED: u64 = 0;
 
@@ -100,6 +102,8 @@ struct Run<'a> {
     cursor: u64,
     /// The newest prices of what is not listed in the journal yet: sockets are faster than listings.
     early: BTreeMap<Label, Quote>,
+    /// When it is looked next whether the journal's file is still the one of its name.
+    placed_next: Instant,
     /// When the instruments are asked for next.
     instruments: Instant,
     /// How often they are read anyway.
@@ -152,6 +156,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
         signals: Signals::open(&live.signals, crate::config::Pace::Factor(1000))?,
         cursor,
         early: BTreeMap::new(),
+        placed_next: Instant::now() + PLACE_EVERY,
         instruments: Instant::now(),
         instruments_every: live.wire.instruments_every,
         older,
@@ -521,6 +526,10 @@ impl Run<'_> {
         let open = state.instruments.iter().filter(|i| i.is_open());
         let guarded = open.clone().filter(|i| i.resting_stop(state).is_some()).count();
         self.disk.about(open.count(), guarded);
+        if self.placed_next <= Instant::now() {
+            self.placed_next = Instant::now() + PLACE_EVERY;
+            self.node.check_place()?;
+        }
         loop {
             let now = self.now();
             let Some((_, input)) = self.signals.due(now, now) else { break };

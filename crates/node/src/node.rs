@@ -241,6 +241,16 @@ impl<M: Machine, S: Storage> Node<M, S> {
         }
     }
 
+    /// Looks whether the journal's file is still the one that the next opening will find, as
+    /// [`Writer::check_place`]; about once a minute.
+    ///
+    /// # Errors
+    /// As [`Node::step`].
+    pub fn check_place(&mut self) -> Result<(), Fault> {
+        self.alive()?;
+        self.writer.check_place().map_err(|cause| self.latch(Fault::Upkeep(cause)))
+    }
+
     /// A clean end: everything durable, a checkpoint, the mark, the lock released.
     ///
     /// # Errors
