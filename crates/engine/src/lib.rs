@@ -343,6 +343,12 @@ impl Machine for Engine {
         self.state.save()
     }
 
+    fn save_with_digest(&self) -> (Vec<u8>, [u8; 32]) {
+        let saved = self.state.save();
+        let digest = State::digest_of(&saved);
+        (saved, digest)
+    }
+
     fn load(&mut self, state: &[u8]) -> Result<(), DecodeError> {
         self.state = State::load(state)?;
         self.watch.forget();
