@@ -185,7 +185,10 @@ fn a_stop_that_fires_between_the_listing_of_orders_and_that_of_trades_is_not_som
         _ => None,
     });
     let sources: Vec<_> = sources.collect();
-    assert!(matches!(sources[..], [(order, source)] if order.0 > 0 && source != FillSource::External), "{sources:?}");
+    assert!(
+        matches!(sources[..], [(order, source)] if order.0 > 0 && source != FillSource::External),
+        "{sources:?}"
+    );
     assert_eq!(world.held(BTC), quantity("0"));
     assert_replays(&world);
 }

@@ -337,7 +337,8 @@ fn an_exit_that_became_too_small_is_not_sent_again_so_that_its_absence_can_be_pr
             w.give(Input::LookedUp(order, Lookup::Absent));
             w.pump();
             assert_eq!(w.count(|f| matches!(f, Fact::OrderResent(_))), 0);
-            let ended = |f: &Fact| matches!(f, Fact::OrderEnded(e) if e.order == order && e.end == OrderEnd::NotSent);
+            let ended =
+                |f: &Fact| matches!(f, Fact::OrderEnded(e) if e.order == order && e.end == OrderEnd::NotSent);
             assert_eq!(w.count(ended), 1, "it is closed, not unknown for ever");
             // Once the exchange takes it again, the holding leaves.
             w.exchange.failing.clear();

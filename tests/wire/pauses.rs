@@ -138,7 +138,10 @@ fn a_slow_disk_raises_one_alarm_blocks_entries_and_leaves_the_stop_where_it_is()
     none_twice(&stage);
     assert_eq!(stage.stop(), Some(0));
     let log = stage.log();
-    assert!(log.contains("of 1 open positions 1 have their stop at the exchange"), "nothing was told while it hung: {log}");
+    assert!(
+        log.contains("of 1 open positions 1 have their stop at the exchange"),
+        "nothing was told while it hung: {log}"
+    );
 }
 
 #[test]

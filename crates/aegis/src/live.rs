@@ -191,7 +191,8 @@ fn watch_disk(bounds: disk::Bounds, sink: Option<&Sink>) -> Result<disk::Watch, 
             let _ = door.deliver(UNRECORDED, Text::new(words));
         }
     };
-    disk::Watch::start(bounds, Box::new(tell)).map_err(|e| Failure::io("the thread that watches the disk", &e))
+    disk::Watch::start(bounds, Box::new(tell))
+        .map_err(|e| Failure::io("the thread that watches the disk", &e))
 }
 
 /// The control socket and the system's signals, forwarded into the one queue.
@@ -458,7 +459,10 @@ impl Run<'_> {
     fn carry_out(&mut self, effect: &Effect, took: Duration) -> Option<Input> {
         match translate::wish(self.node.machine().state(), effect) {
             Wish::Ask(ask) if self.disk.is_late(took) && is_entry(self.node.machine().state(), effect) => {
-                let why = format!("the disk took {:.1} s: too late for an entry; nothing was sent", took.as_secs_f64());
+                let why = format!(
+                    "the disk took {:.1} s: too late for an entry; nothing was sent",
+                    took.as_secs_f64()
+                );
                 unsent(effect, &ask, self.now(), Text::new(&why))
             }
             Wish::Ask(mut ask) => {

@@ -192,6 +192,7 @@ fn soak(wanted: &Wanted) -> bool {
         })
         .collect();
     let hour = 3_600_000_000_000_i64;
+    let commit = if wanted.ledger { ledger::commit() } else { String::new() };
     let shown = std::io::IsTerminal::is_terminal(&std::io::stderr());
     loop {
         std::thread::sleep(Duration::from_millis(200));
@@ -236,7 +237,7 @@ fn soak(wanted: &Wanted) -> bool {
             None => "every rule held".to_owned(),
             Some((seed, words)) => format!("{} seeds broke a rule, first {seed}: {words}", failed.len()),
         };
-        match ledger::add(&stats, seeds, took, &result) {
+        match ledger::add(&commit, &stats, seeds, took, &result) {
             Ok(words) => println!("{words}"),
             Err(error) => println!("fixtures/soak.md: {error}"),
         }

@@ -2,8 +2,8 @@
 //! times by name. The defaults are the exchange's real values.
 
 use crate::config::layers::Layers;
-use crate::live::disk::Bounds;
 use crate::config::{SignalSource, engine, label, recorded, signal_source, values};
+use crate::live::disk::Bounds;
 use crate::wire;
 use crate::wire::keys::{KeySource, SecretSource};
 use crate::wire::settings::QuoteSource;

@@ -412,7 +412,9 @@ impl Storage for DirStorage {
         Ok(match gone(rfs::statat(&self.reader.dir, name, rfs::AtFlags::SYMLINK_NOFOLLOW))? {
             None => Some("it was deleted or renamed by somebody else"),
             Some(there) if !same(&there, &ours) => Some("another file has taken its name"),
-            Some(_) if u64::try_from(ours.st_size).unwrap_or(0) < bytes => Some("somebody else cut it shorter"),
+            Some(_) if u64::try_from(ours.st_size).unwrap_or(0) < bytes => {
+                Some("somebody else cut it shorter")
+            }
             Some(_) => None,
         })
     }
