@@ -1,6 +1,6 @@
 //! All files together: what of them goes into the journal, what is asked, what the venue makes of it.
 
-use crate::limits::{Answers, Outcome, Question, Stated, key, settle, spelled};
+use crate::limits::{Answers, Outcome, Question, Stated, settle};
 use crate::venue::Venue;
 use crate::{Document, Refused, Zone};
 use aegis_model::claim::{
@@ -104,17 +104,11 @@ fn file(
     }
     for stated in &document.limits {
         let row = Text::new(&stated.row);
-        let recorded = Claim::Limit { limit: stated.limit, value: stated.value, unit: stated.unit };
+        let recorded =
+            |answered| Claim::Limit { limit: stated.limit, value: stated.value, unit: stated.unit, answered };
         match outcomes.get(&stated.limit) {
-            Some(Outcome::Agreed(..)) => claims.push(ClaimRow { row, claim: recorded }),
-            Some(Outcome::Answered(answer)) => {
-                claims.push(ClaimRow { row, claim: recorded });
-                let words =
-                    answer.map_or_else(|| "to be left out".to_owned(), |(value, unit)| spelled(value, unit));
-                let what = Text::new(&format!("a person answered about {}: {words}", key(stated.limit)));
-                let row = Text::new(&format!("answer about {}", stated.row));
-                claims.push(ClaimRow { row, claim: Claim::Note { what } });
-            }
+            Some(Outcome::Agreed(..)) => claims.push(ClaimRow { row, claim: recorded(None) }),
+            Some(Outcome::Answered(answer)) => claims.push(ClaimRow { row, claim: recorded(*answer) }),
             Some(Outcome::Asked(question)) => disputes.push(Dispute {
                 row,
                 kind: DisputeKind::LimitContested,

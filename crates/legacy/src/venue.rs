@@ -3,7 +3,12 @@
 use crate::row::Row;
 use crate::{Refused, Why, figure};
 use aegis_cryptocom::json::Value;
-use aegis_model::{Label, Price, Quantity, Side, Timestamp, TradeId, VenueOrderId};
+use aegis_model::event::Fee;
+use aegis_model::input::{Trade, VenueBalance};
+use aegis_model::{
+    Answer, AssetId, InstrumentId, Label, Price, Quantity, Side, Timestamp, TradeId, VenueOrderId,
+    VenueSnapshot,
+};
 use std::collections::BTreeMap;
 
 /// An execution as the exchange lists it.
@@ -43,6 +48,52 @@ impl Venue {
     pub fn held(&self, asset: &str) -> Option<Quantity> {
         let balances = self.balances.as_ref()?;
         Some(balances.iter().find(|(name, _)| name.as_str() == asset).map_or(Quantity::ZERO, |(_, b)| b.0))
+    }
+
+    /// The same as a full listing, in a journal's numbers; what the journal does not list is left out. What was not told
+    /// is not asked, which is not "nothing".
+    pub fn snapshot(
+        &self,
+        number: u64,
+        requested: Timestamp,
+        instrument: impl Fn(&Label) -> Option<InstrumentId>,
+        asset: impl Fn(&Label) -> Option<AssetId>,
+    ) -> VenueSnapshot {
+        let trade = |t: &VenueTrade| {
+            Some(Trade {
+                trade: t.trade,
+                instrument: instrument(&t.instrument)?,
+                client: None,
+                venue_order: Some(t.order),
+                side: t.side,
+                price: t.price,
+                quantity: t.quantity,
+                fee: asset(&t.fee.0).map(|asset| Fee { asset, amount: t.fee.1 }),
+                executed: t.executed,
+            })
+        };
+        let balances = self.balances.as_ref().map(|balances| {
+            let of = |(asset, (total, reserved)): (&Label, &(Quantity, Quantity))| VenueBalance {
+                asset: *asset,
+                total: *total,
+                reserved: *reserved,
+            };
+            balances.iter().map(of).collect()
+        });
+        let trades = self.trades.as_ref().map(|trades| trades.iter().filter_map(trade).collect());
+        // Rows of open orders are not read: that there is none is all that can be told.
+        let no_orders = self.open_orders.filter(|open| *open == 0).map(|_| Vec::new());
+        VenueSnapshot {
+            number,
+            requested,
+            balances: balances.map_or(Answer::NotAsked, Answer::Complete),
+            open_orders: no_orders.clone().map_or(Answer::NotAsked, Answer::Complete),
+            ended_orders: no_orders.map_or(Answer::NotAsked, Answer::Complete),
+            trades: trades.map_or(Answer::NotAsked, Answer::Complete),
+            flows: Answer::Complete(Vec::new()),
+            trades_from: Timestamp::EPOCH,
+            trades_through: requested,
+        }
     }
 
     /// Adds an answer.

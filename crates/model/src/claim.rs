@@ -166,6 +166,8 @@ pub enum Claim {
         value: Fixed,
         /// In what it is stated.
         unit: LimitUnit,
+        /// What a person answered about it, in which unit, where files contradicted each other.
+        answered: Option<(Fixed, LimitUnit)>,
     },
     /// The old program was told not to trade.
     TradingDisabled,
