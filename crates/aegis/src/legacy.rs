@@ -154,7 +154,7 @@ fn tell(
 }
 
 /// `2 of 4 (divergence 50 %)`; none where there is no lot.
-pub(crate) fn divergence(known: usize, all: usize) -> Option<String> {
+fn divergence(known: usize, all: usize) -> Option<String> {
     let unknown = all.checked_sub(known)?;
     let percent = (unknown * 100).checked_div(all)?;
     Some(format!("{known} of {all} (divergence {percent} %)"))
