@@ -8,6 +8,9 @@
 
 #[path = "process/ends.rs"]
 mod ends;
+#[path = "process/import.rs"]
+#[cfg(feature = "forensics")]
+mod import;
 #[path = "process/journals.rs"]
 mod journals;
 #[path = "process/program.rs"]

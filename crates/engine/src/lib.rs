@@ -12,6 +12,7 @@ mod command;
 mod entry;
 mod exit;
 mod gate;
+mod import;
 mod market;
 mod protect;
 pub mod reconcile;
@@ -195,6 +196,7 @@ impl Engine {
             }
             Input::Clock => {}
             Input::Command { by, command } => self.command(*by, command),
+            Input::Import(file) => self.import(file),
             Input::Delivered(number) => self.delivered(*number),
             Input::DiskSlow { milliseconds } => self.disk_slow(*milliseconds),
             Input::JournalSpace { reserve_only } => self.journal_space(*reserve_only),

@@ -67,6 +67,8 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// A file of another program: what it claims is recorded, and judged by later comparisons.
+    Import(alloc::boxed::Box<crate::claim::ClaimFile>),
     /// The notification service took a message.
     Delivered(u64),
     /// The journal's next segment can, or cannot, be made.
