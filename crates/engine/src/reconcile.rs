@@ -505,3 +505,6 @@ pub(crate) fn kept_out_id(leg: &str, trade: &Trade) -> TradeId {
 pub fn kept_out(settings: &Settings, asset: &Label, side: Side) -> bool {
     side == Side::Buy && settings.policy_for(asset) != HoldingPolicy::Adopt
 }
+
+#[cfg(test)]
+mod tests;
