@@ -42,6 +42,9 @@ pub(crate) enum What {
     /// The records in words
     #[cfg(feature = "forensics")]
     Log(Log),
+    /// Why something is as it is: the chain of causes of a position, stop, order, trade, signal, asset or record
+    #[cfg(feature = "forensics")]
+    Explain(Explain),
     /// How things stand: from the running process, or from the journals
     Status(Status),
     /// Refuse new entries; protection goes on
@@ -181,9 +184,42 @@ pub(crate) struct Run {
 pub(crate) struct Replay {
     /// An engine's journal; all acts of the data directory when left out
     pub(crate) journal: Option<PathBuf>,
-    /// Stop at this record or time (2019-01-01T00:00:00Z); only whole batches count
+    /// Stop at this record, "before N", or time (2019-01-01T00:00:00Z); only whole batches count. It begins at the
+    /// nearest checkpoint before that, if there is one
     #[arg(long, value_name = "LSN|TIME")]
     pub(crate) until: Option<aegis_forensics::Until>,
+    /// Fold from the first record in any case
+    #[arg(long)]
+    pub(crate) no_checkpoints: bool,
+}
+
+/// `aegis explain`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+#[command(after_help = "\
+What can be asked about (one word does where only one thing has that name):
+  BTC_USDT            the last position: who opened each lot, its stop, its exit, what it earned
+  BTC_USDT 3          the third position
+  stop BTC_USDT       why the stop is where it is
+  order 7             an order, by its number, its client order id or the venue's id
+  trade ID            an execution
+  signal BTC_USDT     the last signal about it, or of a SOURCE, or the one in a RECORD
+  asset BTC           where it came from and went: movements that add up to what is held
+  0.00000925 BTC      the movements of exactly that size
+  record 52           what led to a record and what came of it")]
+pub(crate) struct Explain {
+    /// What: see below
+    #[arg(required = true, value_name = "WHAT")]
+    pub(crate) what: Vec<String>,
+    /// An engine's journal; all acts of the data directory when left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Levels of the tree that are shown
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) depth: u16,
+    /// Show every adjustment, refusal and movement instead of folding long runs
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// `aegis verify`

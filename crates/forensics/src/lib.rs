@@ -3,8 +3,14 @@
 //! It never writes, never needs a configuration or a network, and the trading build does without it.
 #![forbid(unsafe_code)]
 
+mod about;
+pub mod explain;
 pub mod replay;
+mod sweep;
+#[cfg(test)]
+mod testing;
 pub mod words;
 
+pub use explain::{ExplainError, Explanation};
 pub use replay::{Point, ReadError, Reading, Until};
 pub use words::{clock, words};

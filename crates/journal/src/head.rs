@@ -114,8 +114,7 @@ pub fn heads_dir(
     wanted: &[Lsn],
     progress: impl FnMut(Progress),
 ) -> Result<Heads, OpenError> {
-    let read = DirReader::new(path).map_err(|e| OpenError::io("open", &path.display().to_string(), &e))?;
-    heads(&read, wanted, progress)
+    heads(&DirReader::at(path)?, wanted, progress)
 }
 
 struct Walk<'a> {

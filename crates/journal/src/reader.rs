@@ -45,9 +45,7 @@ impl JournalReader<DirReader> {
     /// # Errors
     /// As [`JournalReader::open`].
     pub fn open_dir(path: &Path) -> Result<Self, OpenError> {
-        let read =
-            DirReader::new(path).map_err(|e| OpenError::io("open", &path.display().to_string(), &e))?;
-        JournalReader::open(read)
+        JournalReader::open(DirReader::at(path)?)
     }
 }
 
