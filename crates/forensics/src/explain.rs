@@ -19,6 +19,7 @@ use serde::Serialize;
 use std::fmt;
 
 pub use ledger::Movement;
+pub(crate) use lines::wrapped;
 pub use lines::{Because, Line};
 pub use subject::Subject;
 

@@ -274,6 +274,13 @@ impl<R: StorageRead> Reading<R> {
         }
     }
 
+    /// Goes on behind a state that this very journal's records made.
+    pub(crate) fn resume(&mut self, state: State) -> Result<(), ReadError> {
+        self.reader.seek(state.lsn.next().0).map_err(ReadError::Open)?;
+        self.state = state;
+        Ok(())
+    }
+
     /// Folds up to a point; only whole batches count.
     ///
     /// # Errors

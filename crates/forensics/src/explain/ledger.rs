@@ -3,7 +3,7 @@
 
 use super::lines::wrapped;
 use super::{ExplainError, Explanation, Options};
-use crate::replay::{ReadError, Reading, Until};
+use crate::replay::{Point, ReadError, Reading, Until};
 use crate::words::{clock, words};
 use aegis_journal::StorageRead;
 use aegis_model::{AssetId, Event, Fact, Label, Lsn, Quantity, Side};
@@ -75,11 +75,38 @@ struct Ledger {
     overflowed: bool,
 }
 
+/// The record that moves something.
+struct At<'a> {
+    lsn: Lsn,
+    event: &'a Event,
+    state: &'a State,
+    /// The account moves by what positions, dust and quarantine move by: it is not shown a second time.
+    mirrored: bool,
+}
+
 impl Ledger {
-    fn add(&mut self, lsn: Lsn, event: &Event, state: &State, pocket: Pocket, class: &'static str, change: Quantity) {
+    fn moved(&mut self, point: &Point, state: &State, before: &[(Pocket, Quantity)], after: &[(Pocket, Quantity)]) {
+        let changes = after.iter().map(|(pocket, now)| {
+            let was = before.iter().find(|(p, _)| p == pocket).map_or(Quantity::ZERO, |(_, q)| *q);
+            (*pocket, now.minus(was).unwrap_or(Quantity::ZERO))
+        });
+        let sum = |sum: Quantity, change: Quantity| sum.plus(change).unwrap_or(sum);
+        let (account, others): (Vec<_>, Vec<_>) = changes.clone().partition(|(p, _)| *p == Pocket::Account);
+        let of = |changes: Vec<(Pocket, Quantity)>| changes.into_iter().map(|(_, c)| c).fold(Quantity::ZERO, sum);
+        let mirrored = of(account) == of(others);
+        let at = At { lsn: point.lsn, event: &point.event, state, mirrored };
+        for (pocket, change) in changes {
+            if !change.is_zero() {
+                self.split(&at, pocket, change);
+            }
+        }
+    }
+
+    fn add(&mut self, at: &At<'_>, pocket: Pocket, class: &'static str, change: Quantity) {
         if change.is_zero() {
             return;
         }
+        let At { lsn, event, state, .. } = *at;
         let sum = self.sums.entry(pocket).or_default();
         match sum.plus(change) {
             Ok(new) => *sum = new,
@@ -89,7 +116,7 @@ impl Ledger {
         let by_class = self.classes.entry((pocket, class)).or_default();
         *by_class = by_class.plus(change).unwrap_or(*by_class);
         let asked = self.amount.is_none_or(|amount| change.abs() == amount.abs() || after == amount);
-        if !asked {
+        if !asked || at.mirrored && pocket == Pocket::Account {
             return;
         }
         let movement = Movement {
@@ -109,7 +136,8 @@ impl Ledger {
     }
 
     /// Splits a change of one pocket into what was traded and what was paid, where that adds up to it.
-    fn split(&mut self, lsn: Lsn, event: &Event, state: &State, pocket: Pocket, change: Quantity) {
+    fn split(&mut self, at: &At<'_>, pocket: Pocket, change: Quantity) {
+        let At { event, state, .. } = *at;
         if let Fact::FillBooked(f) = &event.fact
             && let Some(spec) = state.instrument(f.instrument).map(|i| i.spec)
             && let Pocket::Position(_) | Pocket::Account = pocket
@@ -132,12 +160,12 @@ impl Ledger {
                 } else {
                     class
                 };
-                self.add(lsn, event, state, pocket, class, traded);
-                self.add(lsn, event, state, pocket, "fee", fee);
+                self.add(at, pocket, class, traded);
+                self.add(at, pocket, "fee", fee);
                 return;
             }
         }
-        self.add(lsn, event, state, pocket, class_of(event), change);
+        self.add(at, pocket, class_of(event), change);
     }
 }
 
@@ -241,12 +269,8 @@ pub(super) fn asset<R: StorageRead>(
     while more {
         more = reading.step_batch(Until::End, &mut |point, state| {
             pockets(state, asset, &mut after);
-            for (pocket, now) in &after {
-                let was = before.iter().find(|(p, _)| p == pocket).map_or(Quantity::ZERO, |(_, q)| *q);
-                if *now != was {
-                    let change = now.minus(was).unwrap_or(Quantity::ZERO);
-                    ledger.split(point.lsn, &point.event, state, *pocket, change);
-                }
+            if before != after {
+                ledger.moved(point, state, &before, &after);
             }
             std::mem::swap(&mut before, &mut after);
             if point.lsn.0 % PROGRESS_RECORDS == 0 {
@@ -337,6 +361,7 @@ impl Explanation {
         let width = |of: fn(&Movement) -> String| self.movements.iter().map(|m| of(m).len()).max().unwrap_or(0);
         let (changes, afters) = (width(|m| signed(m.change)), width(|m| m.after.to_string()));
         let pockets = width(|m| m.pocket.clone());
+        let mut told = 0;
         for m in &self.movements {
             let time: String = m.time.chars().take(19).collect();
             out.push(format!(
@@ -348,6 +373,9 @@ impl Explanation {
                 m.after.to_string(),
                 m.class
             ));
+            if std::mem::replace(&mut told, m.lsn) == m.lsn {
+                continue;
+            }
             out.extend(wrapped(&m.words, 88).into_iter().map(|line| format!("{:>10}{line}", "")));
         }
         out

@@ -201,6 +201,11 @@ impl Explanation {
     }
 }
 
+/// A time in a sentence: to the millisecond.
+pub(super) fn brief(at: Timestamp) -> String {
+    clock(Timestamp(at.0.div_euclid(1_000_000) * 1_000_000))
+}
+
 /// How long it was between two times, in the two largest units.
 pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     let s = to.since(from) / aegis_model::ids::SECOND;

@@ -3,10 +3,10 @@
 
 use super::catalog::Catalog;
 use super::gather::{self, Gathered, Kept, gather};
-use super::lines::span;
+use super::lines::{brief, span};
 use super::{ExplainError, Explanation, Options};
 use crate::replay::ReadError;
-use crate::words::{clock, percent};
+use crate::words::percent;
 use aegis_journal::StorageRead;
 use aegis_model::event::{CorrectionKind, PositionClosed};
 use aegis_model::protection::{Distance, Plan, Stage, StopCause, StopRule};
@@ -151,7 +151,7 @@ impl Told {
     fn open_words(&self, name: &str, cycle: u32) -> String {
         let sums = self.sums();
         let since = self.opened().map_or(String::new(), |(lsn, at)| {
-            format!(" since {} (record {lsn})", clock(at))
+            format!(" since {} (record {lsn})", brief(at))
         });
         match sums {
             Ok(s) => {
@@ -212,7 +212,7 @@ impl Told {
         let mut out: Vec<String> = lots
             .enumerate()
             .map(|(n, (k, what))| {
-                format!("lot {}: {what}, record {}, {}: {}", n + 1, k.lsn, clock(k.event.at), self.opener(k, catalog))
+                format!("lot {}: {what}, record {}, {}: {}", n + 1, k.lsn, brief(k.event.at), self.opener(k, catalog))
             })
             .collect();
         const LOTS_MAX: usize = 12;
@@ -233,7 +233,7 @@ impl Told {
             let order = f.venue_order.map_or("an order that the venue did not name".to_owned(), |o| {
                 format!("the venue's order {}", o.0)
             });
-            return format!("{order}, which was not ours; learned of by a {}", f.source);
+            return format!("{order}, which was none of ours (source: {})", f.source);
         }
         let kept = &self.gathered.kept;
         let find = |lsn: Lsn| kept.binary_search_by_key(&lsn, |k| k.lsn).ok().map(|n| &kept[n]);
@@ -275,7 +275,7 @@ impl Told {
                     StopCause::Resized => "the covered quantity changed".to_owned(),
                     StopCause::MarkRaised => trailing(&armed.plan, moved.stages_reached, moved.mark, moved.stop, tick),
                 };
-                format!("the stop of {name} {verb} {} since record {}, {}: {why}", moved.stop, k.lsn, clock(k.event.at))
+                format!("the stop of {name} {verb} {} since record {}, {}: {why}", moved.stop, k.lsn, brief(k.event.at))
             }
             None => {
                 format!("the stop of {name} {verb} {}, where record {} armed it", armed.stop, armed_at.lsn)
@@ -329,7 +329,7 @@ fn ended(name: &str, lsn: Lsn, f: &PositionClosed) -> Vec<String> {
             "{name} position {} was closed {reason} after {}, at {} (record {lsn})",
             f.cycle,
             span(f.opened, f.closed),
-            clock(f.closed)
+            brief(f.closed)
         ),
         format!(
             "bought {} for {}, sold {} for {}: profit {} ({}), {fees}, dust {}",
