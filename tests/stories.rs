@@ -9,6 +9,7 @@ mod stories {
     mod amnesia;
     mod cascade;
     mod controls;
+    mod explained;
     mod guarded;
     mod phantom;
     mod reconciling;

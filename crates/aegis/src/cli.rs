@@ -45,6 +45,9 @@ pub(crate) enum What {
     /// Why something is as it is: the chain of causes of a position, stop, order, trade, signal, asset or record
     #[cfg(feature = "forensics")]
     Explain(Explain),
+    /// What two journals, two points of one, or a journal and a venue snapshot differ in; exit code 1 if they do
+    #[cfg(feature = "forensics")]
+    Diff(Diff),
     /// How things stand: from the running process, or from the journals
     Status(Status),
     /// Refuse new entries; protection goes on
@@ -191,6 +194,25 @@ pub(crate) struct Replay {
     /// Fold from the first record in any case
     #[arg(long)]
     pub(crate) no_checkpoints: bool,
+    /// Step through it on the terminal like a film, from the first record or from --until on
+    #[arg(long, conflicts_with = "no_checkpoints")]
+    pub(crate) watch: bool,
+}
+
+/// `aegis diff`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+pub(crate) struct Diff {
+    /// Two journals, each as DIR or DIR@LSN; or a journal and files with the exchange's answers (balances, open orders,
+    /// trades)
+    #[arg(required = true, value_name = "JOURNAL|FILE", num_args = 1..)]
+    pub(crate) sides: Vec<String>,
+    /// The first point of one journal
+    #[arg(long, value_name = "LSN|TIME", requires = "and")]
+    pub(crate) at: Option<aegis_forensics::Until>,
+    /// The second point of one journal
+    #[arg(long, value_name = "LSN|TIME", requires = "at")]
+    pub(crate) and: Option<aegis_forensics::Until>,
 }
 
 /// `aegis explain`
@@ -227,6 +249,16 @@ pub(crate) struct Explain {
 pub(crate) struct Journals {
     /// Journals; all of the data directory when left out
     pub(crate) journals: Vec<PathBuf>,
+    /// Fold the records as well: every checkpoint must be the state at its record, and the laws must hold
+    #[cfg(feature = "forensics")]
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Print the head of each journal, LSN:HEX, to be kept elsewhere: it finds a rewritten history out
+    #[arg(long, conflicts_with = "head")]
+    pub(crate) print_head: bool,
+    /// A head that was printed earlier: whether the records up to it are still those; may be given several times
+    #[arg(long, value_name = "LSN:HEX")]
+    pub(crate) head: Vec<aegis_journal::Head>,
 }
 
 /// `aegis log`

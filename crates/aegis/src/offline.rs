@@ -5,6 +5,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure, code_of};
 use crate::forensics::progress::Bar;
+use crate::forensics::watch::watch;
 use crate::place;
 use crate::summary::Summary;
 use aegis_forensics::{Point, ReadError, Reading, Until};
@@ -38,12 +39,22 @@ pub(crate) fn journals(config: &Config, named: Option<&PathBuf>) -> Result<Vec<P
     }
 }
 
+fn one_of(paths: &[PathBuf], what: &str) -> Failure {
+    let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+    Failure::usage(format!("one journal can be {what}: name one of {}", names.join(", ")))
+}
+
 /// Folds journals and shows the state.
 ///
 /// # Errors
 /// [`Failure`].
 pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result<Exit, Failure> {
     let mut exit = Exit::Ok;
+    if asked.watch {
+        let paths = journals(config, asked.journal.as_ref())?;
+        let [path] = &paths[..] else { return Err(one_of(&paths, "watched")) };
+        return watch(path, asked.until);
+    }
     for path in journals(config, asked.journal.as_ref())? {
         let until = asked.until.unwrap_or(Until::End);
         let bar = Bar::new(&path, "folding");
@@ -72,7 +83,7 @@ pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result
                 crate::print(&format!("  from              checkpoint {lsn}; --no-checkpoints folds from record 1"))?;
             }
         }
-        exit = worse(exit, incomplete(&path, hole.as_deref(), reading.behind_gap, json)?);
+        exit = exit.worse(incomplete(&path, hole.as_deref(), reading.behind_gap, json)?);
     }
     Ok(exit)
 }
@@ -105,11 +116,6 @@ pub(crate) fn incomplete(
     Ok(exit)
 }
 
-/// The graver of two ends.
-pub(crate) fn worse(a: Exit, b: Exit) -> Exit {
-    if a as u8 >= b as u8 { a } else { b }
-}
-
 /// Prints the records in words.
 ///
 /// # Errors
@@ -117,8 +123,7 @@ pub(crate) fn worse(a: Exit, b: Exit) -> Exit {
 pub(crate) fn log(config: &Config, asked: &cli::Log, json: bool) -> Result<Exit, Failure> {
     let paths = journals(config, asked.journal.as_ref())?;
     if asked.follow && paths.len() > 1 {
-        let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
-        return Err(Failure::usage(format!("one journal can be followed: name one of {}", names.join(", "))));
+        return Err(one_of(&paths, "followed"));
     }
     let mut exit = Exit::Ok;
     for path in &paths {
@@ -144,7 +149,7 @@ pub(crate) fn log(config: &Config, asked: &cli::Log, json: bool) -> Result<Exit,
         }
         if ended {
             let hole = reading.hole.as_ref().map(ToString::to_string);
-            exit = worse(exit, incomplete(path, hole.as_deref(), reading.behind_gap, json)?);
+            exit = exit.worse(incomplete(path, hole.as_deref(), reading.behind_gap, json)?);
         }
     }
     Ok(exit)

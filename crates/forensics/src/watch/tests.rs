@@ -15,7 +15,7 @@ fn life(n: usize) -> Vec<Event> {
     story.events
 }
 
-fn film(events: &[Event]) -> (Written, Film<MemReader, impl Fn() -> Result<MemReader, ReadError>>) {
+fn film(events: &[Event]) -> (Written, Film<MemReader, impl Fn() -> Result<MemReader, ReadError> + use<>>) {
     let batches: Vec<Vec<Event>> = events.chunks(3).map(<[Event]>::to_vec).collect();
     let written = Written::of(&batches);
     let read = written.read();
