@@ -11,8 +11,11 @@ use aegis_journal::StorageRead;
 use aegis_model::{Fact, Lsn};
 use aegis_projection::State;
 
-/// Kept states at most.
+/// Kept states at most, and few of them at least, however large they are.
 const KEPT_MAX: usize = 64;
+const KEPT_MIN: usize = 4;
+/// Memory that kept states may take, bytes, as far as their size can be told.
+const KEPT_BYTES: usize = 256 << 20;
 /// Records between two kept states at first.
 const KEPT_RECORDS: u64 = 1_000;
 /// Records that are shown above the present one.
@@ -162,7 +165,7 @@ impl<R: StorageRead, O: Fn() -> Result<R, ReadError>> Film<R, O> {
             }
             Key::First => self.go(Lsn(1))?,
             Key::Last => while self.forward()? {},
-            Key::To(lsn) => self.go(lsn)?,
+            Key::To(lsn) => self.go(lsn.max(Lsn(1)))?,
             Key::Next(sought) => {
                 let from = self.lsn();
                 while self.forward()? {
@@ -217,7 +220,7 @@ impl<R: StorageRead, O: Fn() -> Result<R, ReadError>> Film<R, O> {
         let lsn = self.lsn().0;
         if lsn % self.distance == 0 && self.kept.last().is_none_or(|k| k.lsn.0 < lsn) {
             self.kept.push(self.reading.state.clone());
-            if self.kept.len() > KEPT_MAX {
+            if self.kept.len() > kept_max(&self.reading.state) {
                 self.distance *= 2;
                 let distance = self.distance;
                 self.kept.retain(|k| k.lsn.0 % distance == 0);
@@ -331,6 +334,16 @@ impl<R: StorageRead, O: Fn() -> Result<R, ReadError>> Film<R, O> {
         rows.truncate(height);
         rows.into_iter().map(|row| cut(&row, width)).collect()
     }
+}
+
+/// How many states of this size are kept.
+fn kept_max(state: &State) -> usize {
+    const BASE: usize = 64 << 10;
+    const ORDER: usize = 512;
+    const ENTRY: usize = 256;
+    let orders = state.orders.len() + state.orders.all_ended().count();
+    let entries: usize = state.instruments.iter().map(|i| i.book.entries.len()).sum();
+    (KEPT_BYTES / (BASE + orders * ORDER + entries * ENTRY)).clamp(KEPT_MIN, KEPT_MAX)
 }
 
 /// At most `width` characters; what was cut off shows as an ellipsis.

@@ -4,7 +4,7 @@
 use crate::exit::{Exit, Failure};
 use crate::offline::failure;
 use aegis_forensics::watch::{Film, Key};
-use aegis_forensics::{Until, replay};
+use aegis_forensics::{Reading, Until, replay};
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::{cursor, event, queue, style, terminal};
 use std::io::{IsTerminal, Stdout, Write};
@@ -25,9 +25,9 @@ pub(crate) fn watch(path: &Path, until: Option<Until>) -> Result<Exit, Failure> 
         Some(Until::Lsn(lsn)) => film.press(Key::To(lsn)),
         Some(Until::Before(lsn)) => film.press(Key::To(aegis_model::Lsn(lsn.0.saturating_sub(1).max(1)))),
         Some(Until::End) => film.press(Key::Last),
-        Some(Until::Time(_)) => {
-            return Err(Failure::usage("--watch begins at a record: give its number with --until"));
-        }
+        Some(until @ Until::Time(_)) => Reading::open_near(path, until)
+            .and_then(|reading| reading.run(until))
+            .and_then(|reading| film.press(Key::To(reading.state.lsn))),
         None => Ok(()),
     }
     .map_err(|e| failure(path, &e))?;

@@ -8,7 +8,7 @@ use crate::about::{glance, label_at};
 use crate::replay::{ReadError, head_of};
 use crate::sweep::{Progress, Stretch, Visitor, sweep};
 use aegis_journal::{Damage, Record, StorageRead};
-use aegis_model::{Event, InstrumentId, Lsn, OrderId};
+use aegis_model::{Event, InstrumentId, Lsn, OrderId, Side};
 use aegis_projection::State;
 
 /// Record kinds, by number: `journal-format.md`.
@@ -67,8 +67,8 @@ pub(crate) struct Catalog {
     pub(crate) armed: Vec<CycleAt>,
     /// By rising number.
     pub(crate) orders: Vec<OrderAt>,
-    /// First and last fill of each instrument, by number.
-    pub(crate) fills: Vec<Option<(Lsn, Lsn)>>,
+    /// The last buy of each instrument, by number.
+    pub(crate) bought: Vec<Option<Lsn>>,
     /// The last signal about each instrument, by number.
     pub(crate) signals: Vec<Option<Lsn>>,
     pub(crate) matches: Vec<Match>,
@@ -92,7 +92,7 @@ impl Catalog {
             closed: Vec::new(),
             armed: Vec::new(),
             orders: Vec::new(),
-            fills: Vec::new(),
+            bought: Vec::new(),
             signals: Vec::new(),
             matches: Vec::new(),
             last: swept.last,
@@ -116,14 +116,9 @@ impl Catalog {
         self.closed.extend(part.closed);
         self.armed.extend(part.armed);
         self.orders.extend(part.orders);
-        for (at, fills) in part.fills.into_iter().enumerate() {
-            let Some((first, last)) = fills else { continue };
-            let known = slot(&mut self.fills, at);
-            *known = Some(known.map_or((first, last), |(earliest, _)| (earliest, last)));
-        }
-        for (at, signal) in part.signals.into_iter().enumerate() {
-            if signal.is_some() {
-                *slot(&mut self.signals, at) = signal;
+        for (all, latest) in [(&mut self.bought, part.bought), (&mut self.signals, part.signals)] {
+            for (at, lsn) in latest.into_iter().enumerate().filter(|(_, lsn)| lsn.is_some()) {
+                *slot(all, at) = lsn;
             }
         }
         for found in part.matches {
@@ -156,10 +151,10 @@ impl Catalog {
         let closed = self.closed.iter().filter(of).map(|c| c.cycle).max();
         let armed = self.armed.iter().filter(of).map(|c| c.cycle).max();
         let known = closed.max(armed);
-        let filled = (*self.fills.get(instrument.0 as usize)?)?;
+        let bought = self.bought.get(instrument.0 as usize).copied().flatten();
         let end = self.closed.iter().filter(of).map(|c| c.lsn).max().unwrap_or(Lsn::NONE);
-        // A fill behind the last end opens a cycle even if no stop was armed for it yet.
-        let open = if filled.1 > end { closed.unwrap_or(0) + 1 } else { 0 };
+        // A buy behind the last end opens a cycle even if no stop was armed for it yet.
+        let open = if bought > Some(end) { closed.unwrap_or(0) + 1 } else { 0 };
         Some(known.unwrap_or(0).max(open)).filter(|cycle| *cycle > 0)
     }
 }
@@ -191,7 +186,7 @@ struct Finder {
     closed: Vec<CycleAt>,
     armed: Vec<CycleAt>,
     orders: Vec<OrderAt>,
-    fills: Vec<Option<(Lsn, Lsn)>>,
+    bought: Vec<Option<Lsn>>,
     signals: Vec<Option<Lsn>>,
     matches: Vec<Match>,
 }
@@ -243,8 +238,6 @@ impl Finder {
             }
             kind::FILL => {
                 if let Some(id) = instrument {
-                    let fills = slot(&mut self.fills, id.0 as usize);
-                    *fills = Some((fills.map_or(lsn, |(first, _)| first), lsn));
                     self.fill(record, id, about.order);
                 }
             }
@@ -258,16 +251,25 @@ impl Finder {
         }
     }
 
-    /// A fill's trade id, and the venue's id of its order behind a byte that says whether it was told.
+    /// A fill: instrument, trade id, order, the venue's id of the order behind a byte that says whether it was told, side.
     fn fill(&mut self, record: &Record<'_>, instrument: InstrumentId, order: Option<OrderId>) {
-        let Some(trade) = label_at(record.payload, 4) else { return };
+        let (payload, lsn) = (record.payload, Lsn(record.lsn));
+        let Some(trade) = label_at(payload, 4) else { return };
         if *trade == self.word[..] && !self.word.is_empty() {
-            add_match(&mut self.matches, Match::Trade(instrument, Lsn(record.lsn)));
+            add_match(&mut self.matches, Match::Trade(instrument, lsn));
         }
-        let told = 4 + 1 + trade.len() + 8;
-        if record.payload.get(told) == Some(&1) && self.says(record.payload, told + 1) {
-            let found = order.map_or(Match::Foreign(Lsn(record.lsn)), Match::VenueOrder);
-            add_match(&mut self.matches, found);
+        let mut at = 4 + 1 + trade.len() + 8;
+        let told = payload.get(at) == Some(&1);
+        at += 1;
+        if told {
+            if self.says(payload, at) {
+                let found = order.map_or(Match::Foreign(lsn), Match::VenueOrder);
+                add_match(&mut self.matches, found);
+            }
+            at += 1 + label_at(payload, at).map_or(0, <[u8]>::len);
+        }
+        if payload.get(at).copied().and_then(Side::from_number) == Some(Side::Buy) {
+            *slot(&mut self.bought, instrument.0 as usize) = Some(lsn);
         }
     }
 
