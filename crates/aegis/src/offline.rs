@@ -80,7 +80,9 @@ pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result
         } else {
             crate::print(&format!("{}\n{}", path.display(), summary.to_string().trim_end()))?;
             if let Some(lsn) = reading.checkpoint {
-                crate::print(&format!("  from              checkpoint {lsn}; --no-checkpoints folds from record 1"))?;
+                crate::print(&format!(
+                    "  from              checkpoint {lsn}; --no-checkpoints folds from record 1"
+                ))?;
             }
         }
         exit = exit.worse(incomplete(&path, hole.as_deref(), reading.behind_gap, json)?);
@@ -92,12 +94,7 @@ pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result
 ///
 /// # Errors
 /// [`Failure`].
-pub(crate) fn incomplete(
-    path: &Path,
-    hole: Option<&str>,
-    behind: u64,
-    json: bool,
-) -> Result<Exit, Failure> {
+pub(crate) fn incomplete(path: &Path, hole: Option<&str>, behind: u64, json: bool) -> Result<Exit, Failure> {
     let exit = match (hole, behind) {
         (Some(_), _) => Exit::Corrupt,
         (None, 0) => return Ok(Exit::Ok),

@@ -82,9 +82,18 @@ fn check_heads(path: &Path, heads: &[Head], json: bool) -> Result<Exit, Failure>
         let lost = found.holes.iter().find(|hole| **hole <= head.lsn);
         let (verdict, says) = if here == Some(head) {
             right_until = head.lsn;
-            ("right", format!("head {}: right, the records up to it are those that were there when it was printed", head.lsn))
+            (
+                "right",
+                format!(
+                    "head {}: right, the records up to it are those that were there when it was printed",
+                    head.lsn
+                ),
+            )
         } else if head.lsn > end {
-            let says = format!("head {}: MISSING: the journal ends at record {end}, records were taken away", head.lsn);
+            let says = format!(
+                "head {}: MISSING: the journal ends at record {end}, records were taken away",
+                head.lsn
+            );
             ("missing", says)
         } else if let Some(hole) = lost {
             let says = format!("head {}: it cannot be told, records from {hole} on are damaged", head.lsn);
@@ -104,7 +113,8 @@ fn check_heads(path: &Path, heads: &[Head], json: bool) -> Result<Exit, Failure>
         }
         crate::print(&if json {
             let name = path.display().to_string();
-            json!({ "journal": name, "head": head.lsn, "verdict": verdict, "right_until": right_until }).to_string()
+            json!({ "journal": name, "head": head.lsn, "verdict": verdict, "right_until": right_until })
+                .to_string()
         } else {
             format!("  {says}")
         })?;

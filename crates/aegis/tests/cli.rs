@@ -265,13 +265,19 @@ fn explain_answers_on_a_copy_and_says_what_it_could_have_been_asked() {
         let mut command = aegis(&["explain", "--journal", copy]);
         command.args(words).output().expect("it starts")
     };
-    for words in [&["BTC_USDT"][..], &["stop", "BTC_USDT"], &["signal", "BTC_USDT"], &["asset", "BTC"], &["#1"]] {
+    for words in
+        [&["BTC_USDT"][..], &["stop", "BTC_USDT"], &["signal", "BTC_USDT"], &["asset", "BTC"], &["#1"]]
+    {
         let out = ask(words);
         assert_eq!(code(&out), 0, "{words:?}: {}", text(&out));
     }
     let out = ask(&["BTC_USDT", "--json"]);
-    let lines: Vec<serde_json::Value> =
-        out.stdout.lines().map_while(Result::ok).map(|l| serde_json::from_str(&l).expect("an object")).collect();
+    let lines: Vec<serde_json::Value> = out
+        .stdout
+        .lines()
+        .map_while(Result::ok)
+        .map(|l| serde_json::from_str(&l).expect("an object"))
+        .collect();
     assert!(lines[0]["answer"].is_array() && lines[0]["subject"] == "position BTC_USDT 1", "{}", lines[0]);
     assert!(lines.iter().any(|l| l["kind"] == "StopArmed" && l["depth"].as_u64() > Some(1)), "a tree");
     let unknown = ask(&["DOGE_USDT"]);

@@ -63,7 +63,8 @@ pub fn deep<R: StorageRead>(
     let mut reading = Reading::new(open()?)?;
     loop {
         let before = reading.state.totals.anomalies.values().sum::<u64>();
-        let step = reading.step_batch(Until::End, &mut |point, state| laws.record(point.lsn, &point.event, state));
+        let step =
+            reading.step_batch(Until::End, &mut |point, state| laws.record(point.lsn, &point.event, state));
         match step {
             Ok(true) => {}
             Ok(false) => break,
@@ -146,7 +147,11 @@ struct Laws {
 impl Laws {
     fn record(&mut self, lsn: Lsn, event: &Event, state: &State) {
         if self.time.is_some_and(|time| event.at.0 < time) {
-            self.pending.push((lsn, "time", format!("its time {} is before that of the record before", clock(event.at))));
+            self.pending.push((
+                lsn,
+                "time",
+                format!("its time {} is before that of the record before", clock(event.at)),
+            ));
         }
         self.time = Some(event.at.0.max(self.time.unwrap_or(i64::MIN)));
         if let Fact::AnomalyNoted(_) = &event.fact {
@@ -169,7 +174,8 @@ impl Laws {
         match state.conservation() {
             Ok((left, right)) if left == right => {}
             Ok((left, right)) => {
-                let what = format!("quote paid less received is {left}, cost less profit and corrections {right}");
+                let what =
+                    format!("quote paid less received is {left}, cost less profit and corrections {right}");
                 report.note(lsn, "conservation", what);
             }
             Err(e) => report.note(lsn, "conservation", e.to_string()),
@@ -205,7 +211,10 @@ impl Laws {
                 self.bare.remove(&id);
             } else if self.bare.insert(id) {
                 let name = instrument.spec.name;
-                let what = format!("{name} holds {} without a stop, an exit on its way or an alarm", instrument.held());
+                let what = format!(
+                    "{name} holds {} without a stop, an exit on its way or an alarm",
+                    instrument.held()
+                );
                 report.note(state.lsn, "protection", what);
             }
         }

@@ -85,7 +85,10 @@ fn facts(state: &State) -> Facts {
     let mut put = |place: String, said: String| drop(out.insert(place, said));
     let journal = &state.journal;
     if let Some(mode) = journal.mode {
-        put("journal".into(), format!("{mode}, installation {:010x}, money in {}", journal.installation, journal.quote));
+        put(
+            "journal".into(),
+            format!("{mode}, installation {:010x}, money in {}", journal.installation, journal.quote),
+        );
     }
     put("opening".into(), format!("number {}, run {:08x}", journal.openings, journal.run));
     if let Some(gap) = journal.open_gap {
@@ -107,7 +110,10 @@ fn facts(state: &State) -> Facts {
             put(format!("quarantine {}", asset.name), asset.quarantined.to_string());
         }
         if let Some(drift) = asset.drift {
-            put(format!("drift {}", asset.name), format!("venue {}, expected {}", drift.venue, drift.expected));
+            put(
+                format!("drift {}", asset.name),
+                format!("venue {}, expected {}", drift.venue, drift.expected),
+            );
         }
         if !asset.fees.is_zero() {
             put(format!("fees {}", asset.name), asset.fees.to_string());
@@ -120,7 +126,8 @@ fn facts(state: &State) -> Facts {
         put(format!("order {id}"), order_words(state, order));
     }
     for ((kind, about), alarm) in &state.alarms {
-        let name = about.and_then(|id| state.instrument(id)).map_or(String::new(), |i| format!(" {}", i.spec.name));
+        let name =
+            about.and_then(|id| state.instrument(id)).map_or(String::new(), |i| format!(" {}", i.spec.name));
         put(format!("alarm {kind}{name}"), format!("{} (blocks {})", alarm.reason, alarm.blocks));
     }
     if let Some(halt) = &state.trading.halted {
@@ -181,11 +188,17 @@ fn put_instrument(
     if instrument.is_open() {
         let now = &instrument.book.now;
         let entry = instrument.entry_price().map_or("-".to_owned(), |p| p.to_string());
-        put(format!("position {name}"), format!("{} at {entry}, cost {}, cycle {}", now.held, now.cost, now.cycle));
+        put(
+            format!("position {name}"),
+            format!("{} at {entry}, cost {}, cycle {}", now.held, now.cost, now.cycle),
+        );
     }
     if let Some(p) = &instrument.protection {
         let take_profit = p.take_profit.map_or(String::new(), |t| format!(", take-profit {t}"));
-        put(format!("stop {name}"), format!("{} for {}, highest price {}{take_profit}", p.stop, p.quantity, p.mark));
+        put(
+            format!("stop {name}"),
+            format!("{} for {}, highest price {}{take_profit}", p.stop, p.quantity, p.mark),
+        );
     }
     if instrument.dust.quantity.is_positive() {
         put(format!("dust {name}"), format!("{}, cost {}", instrument.dust.quantity, instrument.dust.cost));

@@ -84,9 +84,7 @@ impl fmt::Display for ExplainError {
             ExplainError::Unknown { words, known } => {
                 list(format!("nothing in this journal is called {words:?}; there are"), known)
             }
-            ExplainError::Ambiguous { words, meanings } => {
-                list(format!("{words:?} could mean"), meanings)
-            }
+            ExplainError::Ambiguous { words, meanings } => list(format!("{words:?} could mean"), meanings),
         }
     }
 }

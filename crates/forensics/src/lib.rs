@@ -1,6 +1,9 @@
-//! Reading a journal without an exchange: records in words, and the state at any point.
+//! Reading a journal without an exchange: records in words, the state at any point, why something is as it is, what two
+//! journals or a journal and the venue differ in, whether records and checkpoints keep the laws, and the film of it all.
 //!
-//! It never writes, never needs a configuration or a network, and the trading build does without it.
+//! Pure functions over a journal's reader that return plain values. It never writes, never needs a configuration or a
+//! network, keeps no index between two questions, and the trading build does without it. A journal that is damaged, or
+//! was copied while it was written, is read up to its last whole batch before the hole, and the hole is told.
 #![forbid(unsafe_code)]
 
 mod about;

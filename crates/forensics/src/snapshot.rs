@@ -68,15 +68,23 @@ impl Snapshot {
     }
 
     fn reply(&mut self, reply: &Value) -> Result<(), String> {
-        let method = reply.get("method").and_then(Value::as_str).ok_or("no \"method\": not a reply of the exchange")?;
+        let method = reply
+            .get("method")
+            .and_then(Value::as_str)
+            .ok_or("no \"method\": not a reply of the exchange")?;
         if reply.get("code").is_some_and(|code| *code != 0 && *code != "0") {
-            return Err(format!("{method} was answered with code {}: it holds nothing to compare", reply["code"]));
+            return Err(format!(
+                "{method} was answered with code {}: it holds nothing to compare",
+                reply["code"]
+            ));
         }
         let data = reply.pointer("/result/data").and_then(Value::as_array);
         let rows = data.ok_or_else(|| format!("{method}: no result.data"))?;
         match method {
             "private/user-balance" => self.balances = Some(balances(rows)?),
-            "private/get-open-orders" => self.orders = Some(rows.iter().map(order).collect::<Result<_, _>>()?),
+            "private/get-open-orders" => {
+                self.orders = Some(rows.iter().map(order).collect::<Result<_, _>>()?)
+            }
             "private/get-trades" => self.trades = Some(rows.iter().map(trade).collect::<Result<_, _>>()?),
             other => {
                 return Err(format!(
@@ -116,7 +124,10 @@ fn side(row: &Value) -> Result<Side, String> {
 fn balances(rows: &[Value]) -> Result<BTreeMap<String, (Quantity, Quantity)>, String> {
     let mut out = BTreeMap::new();
     for row in rows {
-        let list = row.get("position_balances").and_then(Value::as_array).ok_or("a balance without position_balances")?;
+        let list = row
+            .get("position_balances")
+            .and_then(Value::as_array)
+            .ok_or("a balance without position_balances")?;
         for asset in list {
             let both = (quantity(asset, "quantity")?, quantity(asset, "reserved_qty")?);
             out.insert(text(asset, "instrument_name")?, both);
@@ -137,7 +148,8 @@ fn order(row: &Value) -> Result<OpenOrder, String> {
 }
 
 fn trade(row: &Value) -> Result<Traded, String> {
-    let ids = ["trade_match_id", "trade_id"].iter().filter_map(|name| text(row, name).ok()).collect::<Vec<_>>();
+    let ids =
+        ["trade_match_id", "trade_id"].iter().filter_map(|name| text(row, name).ok()).collect::<Vec<_>>();
     if ids.is_empty() {
         return Err(format!("a trade without an id: {row}"));
     }
@@ -219,7 +231,9 @@ fn compare_balances(
         }
         known.push(name);
     }
-    for (name, (total, _)) in balances.iter().filter(|(name, (total, _))| !known.contains(name) && !total.is_zero()) {
+    for (name, (total, _)) in
+        balances.iter().filter(|(name, (total, _))| !known.contains(name) && !total.is_zero())
+    {
         out.push(Difference { place: format!("balance {name}"), left: None, right: Some(total.to_string()) });
     }
 }
@@ -231,7 +245,10 @@ fn compare_orders(state: &State, orders: &[OpenOrder], out: &mut Vec<Difference>
     };
     let said = |id: &OrderId, o: &Order| {
         let name = state.instrument(o.instrument).map_or(Label::EMPTY, |i| i.spec.name);
-        (format!("order {id}"), format!("{} {} {name}, {}, {} filled", o.side, o.quantity, o.status, o.filled))
+        (
+            format!("order {id}"),
+            format!("{} {} {name}, {}, {} filled", o.side, o.quantity, o.status, o.filled),
+        )
     };
     for (id, ours) in state.orders.iter() {
         let (place, words) = said(id, ours);

@@ -41,7 +41,9 @@ impl Sought {
     pub const fn is(self, fact: &Fact) -> bool {
         match self {
             Sought::Fill => matches!(fact, Fact::FillBooked(_) | Fact::FillInferred(_)),
-            Sought::Order => matches!(fact, Fact::OrderIntended(_) | Fact::OrderEnded(_) | Fact::OrderRejected(_)),
+            Sought::Order => {
+                matches!(fact, Fact::OrderIntended(_) | Fact::OrderEnded(_) | Fact::OrderRejected(_))
+            }
             Sought::Correction => {
                 matches!(fact, Fact::CorrectionBooked(_) | Fact::DriftSeen(_) | Fact::HoldingQuarantined(_))
             }
@@ -254,7 +256,9 @@ impl<R: StorageRead, O: Fn() -> Result<R, ReadError>> Film<R, O> {
         let body = height.saturating_sub(4).max(1);
         let state = &self.reading.state;
         let mut out = Vec::with_capacity(height);
-        let head = format!("record {}  {}  {}", state.lsn, clock(state.time), self.note);
+        let inside = self.past.last().is_some_and(|p| !p.batch_end);
+        let inside = if inside { "  (its batch goes on)" } else { "" };
+        let head = format!("record {}  {}{inside}  {}", state.lsn, clock(state.time), self.note);
         out.push(cut(&head, width));
         out.push("─".repeat(width));
         let left = self.records(main, body);

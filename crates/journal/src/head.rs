@@ -109,11 +109,7 @@ pub fn heads<R: StorageRead>(
 ///
 /// # Errors
 /// As [`heads`].
-pub fn heads_dir(
-    path: &Path,
-    wanted: &[Lsn],
-    progress: impl FnMut(Progress),
-) -> Result<Heads, OpenError> {
+pub fn heads_dir(path: &Path, wanted: &[Lsn], progress: impl FnMut(Progress)) -> Result<Heads, OpenError> {
     heads(&DirReader::at(path)?, wanted, progress)
 }
 

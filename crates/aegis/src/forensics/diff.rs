@@ -110,7 +110,8 @@ impl Verdict<'_> {
             }
             let nothing = || "nothing".to_owned();
             for d in self.differences {
-                let (left, right) = (d.left.clone().unwrap_or_else(nothing), d.right.clone().unwrap_or_else(nothing));
+                let (left, right) =
+                    (d.left.clone().unwrap_or_else(nothing), d.right.clone().unwrap_or_else(nothing));
                 crate::print(&format!("{}\n  left   {left}\n  right  {right}", d.place))?;
             }
             if equal {
@@ -172,7 +173,11 @@ fn venue(config: &Config, journal: &Side, files: &[String], json: bool) -> Resul
     let named = known.iter().find(|path| {
         path.parent().and_then(Path::file_name).is_some_and(|act| act == journal.path.as_os_str())
     });
-    let path = if journal.path.is_dir() { journal.path.clone() } else { named.cloned().unwrap_or(journal.path.clone()) };
+    let path = if journal.path.is_dir() {
+        journal.path.clone()
+    } else {
+        named.cloned().unwrap_or(journal.path.clone())
+    };
     let side = Side { path, until: journal.until };
     let reading = side.folded()?;
     let differences = snapshot::compare(&reading.state, &venue);

@@ -37,8 +37,10 @@ pub(crate) fn explain(config: &Config, asked: &cli::Explain, json: bool) -> Resu
         [] => Err(Failure::usage(unknown.join("\n"))),
         [(path, explanation)] => show(path, explanation, asked, json),
         several => {
-            let places: Vec<String> =
-                several.iter().map(|(path, e)| format!("  --journal {}: {}", path.display(), e.subject)).collect();
+            let places: Vec<String> = several
+                .iter()
+                .map(|(path, e)| format!("  --journal {}: {}", path.display(), e.subject))
+                .collect();
             Err(Failure::usage(format!(
                 "{words:?} is in several journals: name one of them\n{}",
                 places.join("\n")

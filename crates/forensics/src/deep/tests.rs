@@ -81,7 +81,8 @@ fn a_lawful_journal_and_its_checkpoints_have_no_finding() {
 
 #[test]
 fn each_broken_law_is_told_at_its_record() {
-    let acknowledged = OrderAcknowledged { order: OrderId(9), venue_order: VenueOrderId(Label::literal("1")) };
+    let acknowledged =
+        OrderAcknowledged { order: OrderId(9), venue_order: VenueOrderId(Label::literal("1")) };
     for (batch, rule) in [
         (vec![tick(BEGIN.after(-5), 1)], "time"),
         (vec![event(BEGIN.after(5), acknowledged)], "intent"),

@@ -203,7 +203,12 @@ impl Visitor for Finder {
                     .map_err(|cause| ReadError::Decode { lsn: Lsn(record.lsn), cause })?;
                 self.names.push(event);
             }
-            kind::CLOSED | kind::ARMED | kind::INTENDED | kind::FILL | kind::SIGNAL | kind::ACKNOWLEDGED
+            kind::CLOSED
+            | kind::ARMED
+            | kind::INTENDED
+            | kind::FILL
+            | kind::SIGNAL
+            | kind::ACKNOWLEDGED
             | kind::TRIGGERED => self.note(record),
             _ => {}
         }

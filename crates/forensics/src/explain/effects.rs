@@ -6,6 +6,7 @@ use super::lines::{Because, Line};
 use super::{ExplainError, Explanation};
 use crate::about::{about, glance};
 use crate::replay::{ReadError, engine_reader};
+use crate::words::words;
 use aegis_journal::StorageRead;
 use aegis_model::event::Direction;
 use aegis_model::{Event, Fact, Lsn, OrderId};
@@ -107,9 +108,20 @@ pub(super) fn trade<R: StorageRead>(
 ) -> Result<Explanation, ExplainError> {
     let event = fetch(open, lsn)?;
     let order = event.as_ref().and_then(|e| about(e).order).and_then(|order| catalog.order(order));
-    let (Some(event), Some(order)) = (&event, order) else { return of(open, catalog, lsn) };
-    let mut told = of(open, catalog, order.lsn)?;
-    told.answer.insert(0, format!("{}, record {lsn}", crate::words::words(event, &catalog.names)));
+    let Some(event) = &event else { return of(open, catalog, lsn) };
+    // Of one that was none of ours: what else came of learning of it.
+    let root = order.map_or(if event.cause == Lsn::NONE { lsn } else { event.cause }, |o| o.lsn);
+    let mut told = of(open, catalog, root)?;
+    let mut answer = vec![format!("{}, record {lsn}", words(event, &catalog.names))];
+    if let (None, Fact::FillBooked(f)) = (order, &event.fact) {
+        let whose = f.venue_order.map_or("an order that the venue did not name".to_owned(), |o| {
+            format!("the venue's order {}", o.0)
+        });
+        answer.push(format!("it was made by {whose}, which was none of ours, and learned of by comparing"));
+    } else {
+        answer.append(&mut told.answer);
+    }
+    told.answer = answer;
     Ok(told)
 }
 
@@ -148,9 +160,8 @@ fn below<R: StorageRead>(
             above.children.push(line);
         }
     }
-    let (_, (mut line, _)) = lines.pop_first().unwrap_or_else(|| {
-        (root, (Line::folded(0, String::new()), None))
-    });
+    let (_, (mut line, _)) =
+        lines.pop_first().unwrap_or_else(|| (root, (Line::folded(0, String::new()), None)));
     line.children.reverse();
     Ok(line)
 }
@@ -189,7 +200,10 @@ fn answer(root: &Event, lsn: Lsn, found: &Found, catalog: &Catalog) -> Vec<Strin
             }
             (None, None) => "it asked for no entry, and no exit came of it".to_owned(),
         };
-        return vec![format!("{} said {} {name} with {}: {what}", signal.source, signal.direction, signal.confidence)];
+        return vec![format!(
+            "{} said {} {name} with {}: {what}",
+            signal.source, signal.direction, signal.confidence
+        )];
     }
     if let Fact::OrderIntended(f) = &root.fact {
         let client = f.client_id(catalog.installation);

@@ -95,9 +95,12 @@ impl Moves {
 
     pub(super) fn lines(&self, names: &State) -> Vec<Line> {
         let (Some(low), Some(high)) = (self.lowest, self.highest) else { return Vec::new() };
-        let mut lines = self.run.lines(names, |n| format!("{n} more adjustments between {low} and {high}; --all shows them"));
+        let mut lines = self
+            .run
+            .lines(names, |n| format!("{n} more adjustments between {low} and {high}; --all shows them"));
         if self.run.count > 2 * SHOWN as u64 || lines.len() > 1 {
-            let mut group = Line::folded(self.run.count, format!("{} adjustments, {low} .. {high}", self.run.count));
+            let mut group =
+                Line::folded(self.run.count, format!("{} adjustments, {low} .. {high}", self.run.count));
             group.children = lines;
             lines = vec![group];
         }
@@ -236,7 +239,8 @@ impl Gather<'_> {
             }
             _ => {}
         }
-        let of_order = |order: OrderId| self.catalog.order(order).is_some_and(|o| o.instrument == self.instrument);
+        let of_order =
+            |order: OrderId| self.catalog.order(order).is_some_and(|o| o.instrument == self.instrument);
         let ours = match about.instrument {
             Some(instrument) => instrument == self.instrument,
             None => about.order.is_some_and(of_order),
@@ -309,8 +313,14 @@ impl Gather<'_> {
         }
     }
 
-    /// The price that a record rests on: the tick that caused it, or the instrument's own in the same batch.
+    /// The price that a record rests on: the tick that caused it, or the instrument's own in the same batch. Of an
+    /// adjustment that a person wished, the wish.
     fn because(&self, event: &Event) -> Vec<Because> {
+        if let Fact::StopMoved(_) = &event.fact
+            && let Some(wish) = self.signals.get(&event.cause)
+        {
+            return vec![Because::of(event.cause, wish, &self.catalog.names)];
+        }
         let caused = self.ticks.iter().find(|(lsn, _)| *lsn == event.cause);
         let own = self.ticks.iter().rev().find(|(_, tick)| about(tick).instrument == Some(self.instrument));
         let tick = match (caused, own) {
@@ -398,7 +408,11 @@ pub(super) fn refusals(gathered: &Gathered, names: &State) -> Option<Line> {
     if run.count == 0 {
         return None;
     }
-    let what = if run.count == 1 { "1 entry was refused".to_owned() } else { format!("{} entries were refused", run.count) };
+    let what = if run.count == 1 {
+        "1 entry was refused".to_owned()
+    } else {
+        format!("{} entries were refused", run.count)
+    };
     let mut group = Line::folded(run.count, format!("meanwhile {what}"));
     group.children = run.lines(names, |n| format!("{n} more refusals; --all shows them"));
     Some(group)

@@ -85,14 +85,21 @@ struct At<'a> {
 }
 
 impl Ledger {
-    fn moved(&mut self, point: &Point, state: &State, before: &[(Pocket, Quantity)], after: &[(Pocket, Quantity)]) {
+    fn moved(
+        &mut self,
+        point: &Point,
+        state: &State,
+        before: &[(Pocket, Quantity)],
+        after: &[(Pocket, Quantity)],
+    ) {
         let changes = after.iter().map(|(pocket, now)| {
             let was = before.iter().find(|(p, _)| p == pocket).map_or(Quantity::ZERO, |(_, q)| *q);
             (*pocket, now.minus(was).unwrap_or(Quantity::ZERO))
         });
         let sum = |sum: Quantity, change: Quantity| sum.plus(change).unwrap_or(sum);
         let (account, others): (Vec<_>, Vec<_>) = changes.clone().partition(|(p, _)| *p == Pocket::Account);
-        let of = |changes: Vec<(Pocket, Quantity)>| changes.into_iter().map(|(_, c)| c).fold(Quantity::ZERO, sum);
+        let of =
+            |changes: Vec<(Pocket, Quantity)>| changes.into_iter().map(|(_, c)| c).fold(Quantity::ZERO, sum);
         let mirrored = of(account) == of(others);
         let at = At { lsn: point.lsn, event: &point.event, state, mirrored };
         for (pocket, change) in changes {
@@ -142,7 +149,10 @@ impl Ledger {
             && let Some(spec) = state.instrument(f.instrument).map(|i| i.spec)
             && let Pocket::Position(_) | Pocket::Account = pocket
         {
-            let fee = f.fee.filter(|fee| fee.asset == self.asset).map_or(Quantity::ZERO, |fee| fee.amount.negated());
+            let fee = f
+                .fee
+                .filter(|fee| fee.asset == self.asset)
+                .map_or(Quantity::ZERO, |fee| fee.amount.negated());
             let value = f.price.times(f.quantity, aegis_model::Rounding::HalfEven).map(|v| Quantity(v.0));
             let traded = match (self.asset == spec.base, self.asset == spec.quote, f.side) {
                 (true, _, Side::Buy) => Ok(f.quantity),
@@ -336,6 +346,7 @@ impl Ledger {
         if let Some(amount) = self.amount {
             out.push(match self.shown.len() {
                 0 => format!("no movement was exactly {amount} {}, and no pocket ever held that", self.name),
+                1 => format!("1 movement was exactly {amount} {}, or left a pocket with that", self.name),
                 n => format!("{n} movements were exactly {amount} {}, or left a pocket with that", self.name),
             });
         }
@@ -358,7 +369,8 @@ impl Explanation {
         if self.movements_folded > 0 {
             out.push(format!("{:>8}  {} earlier movements; --all shows them", "", self.movements_folded));
         }
-        let width = |of: fn(&Movement) -> String| self.movements.iter().map(|m| of(m).len()).max().unwrap_or(0);
+        let width =
+            |of: fn(&Movement) -> String| self.movements.iter().map(|m| of(m).len()).max().unwrap_or(0);
         let (changes, afters) = (width(|m| signed(m.change)), width(|m| m.after.to_string()));
         let pockets = width(|m| m.pocket.clone());
         let mut told = 0;

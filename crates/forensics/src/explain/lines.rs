@@ -80,7 +80,7 @@ fn time_of_day(rfc3339: &str) -> (&str, String) {
 }
 
 /// Columns before the words of a line.
-const HEAD: usize = 32;
+const HEAD: usize = 33;
 /// Columns that words get at least, however narrow the terminal is.
 const WORDS_MIN: usize = 28;
 
@@ -135,7 +135,7 @@ impl Drawing {
             for part in wrapped(text, room) {
                 let row = if first {
                     let lsn = if line.lsn == 0 { String::new() } else { line.lsn.to_string() };
-                    format!("{lsn:>8}  {time:<12}  {:<8}{prefix}{branch}{part}", line.actor)
+                    format!("{lsn:>8}  {time:<12}  {:<8} {prefix}{branch}{part}", line.actor)
                 } else {
                     format!("{:HEAD$}{more}{below}{lead}{part}", "")
                 };
@@ -163,7 +163,12 @@ impl Explanation {
         let mut out: Vec<String> = Vec::new();
         for sentence in &self.answer {
             let parts = wrapped(sentence, width.saturating_sub(2).max(WORDS_MIN));
-            out.extend(parts.into_iter().enumerate().map(|(at, part)| if at == 0 { part } else { format!("  {part}") }));
+            out.extend(
+                parts
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, part)| if at == 0 { part } else { format!("  {part}") }),
+            );
         }
         if let Some(hole) = &self.hole {
             out.extend(wrapped(
@@ -204,6 +209,15 @@ impl Explanation {
 /// A time in a sentence: to the millisecond.
 pub(super) fn brief(at: Timestamp) -> String {
     clock(Timestamp(at.0.div_euclid(1_000_000) * 1_000_000))
+}
+
+/// How often, in words.
+pub(super) fn times(count: u64) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        n => format!("{n} times"),
+    }
 }
 
 /// How long it was between two times, in the two largest units.

@@ -3,7 +3,7 @@
 
 use super::catalog::Catalog;
 use super::gather::{self, Gathered, Kept, gather};
-use super::lines::{brief, span};
+use super::lines::{brief, span, times};
 use super::{ExplainError, Explanation, Options};
 use crate::replay::ReadError;
 use crate::words::percent;
@@ -71,6 +71,11 @@ pub(super) fn stop<R: StorageRead>(
             || matches!(&k.event.fact, Fact::OrderIntended(f) if f.side == Side::Sell)
             || matches!(k.event.fact, Fact::CommandReceived(_))
     });
+    // Of what persons wished only what this came of.
+    let causes: BTreeSet<Lsn> = told.gathered.kept.iter().map(|k| k.event.cause).collect();
+    told.gathered
+        .kept
+        .retain(|k| !matches!(k.event.fact, Fact::CommandReceived(_)) || causes.contains(&k.lsn));
     Ok(Explanation::new(answer, gather::tree(&told.gathered, &catalog.names)))
 }
 
@@ -106,9 +111,8 @@ fn trim(gathered: &mut Gathered, cycle: u32) {
     // The intent of that fill, what it was prepared by, the signal or command before that.
     let of = |lsn: Lsn| kept.binary_search_by_key(&lsn, |k| k.lsn).ok().map(|n| &kept[n]);
     let order = crate::about::about(&kept[first].event).order;
-    let intent = kept.iter().find(
-        |k| matches!(&k.event.fact, Fact::OrderIntended(f) if Some(f.order) == order),
-    );
+    let intent =
+        kept.iter().find(|k| matches!(&k.event.fact, Fact::OrderIntended(f) if Some(f.order) == order));
     let mut next = intent.map_or(kept[first].event.cause, |k| k.lsn);
     while let Some(k) = of(next) {
         start = start.min(k.lsn);
@@ -150,9 +154,8 @@ impl Told {
     /// Sums of an open position, of the records shown.
     fn open_words(&self, name: &str, cycle: u32) -> String {
         let sums = self.sums();
-        let since = self.opened().map_or(String::new(), |(lsn, at)| {
-            format!(" since {} (record {lsn})", brief(at))
-        });
+        let since =
+            self.opened().map_or(String::new(), |(lsn, at)| format!(" since {} (record {lsn})", brief(at)));
         match sums {
             Ok(s) => {
                 let average = s.cost.per(s.bought, Rounding::HalfEven);
@@ -212,7 +215,13 @@ impl Told {
         let mut out: Vec<String> = lots
             .enumerate()
             .map(|(n, (k, what))| {
-                format!("lot {}: {what}, record {}, {}: {}", n + 1, k.lsn, brief(k.event.at), self.opener(k, catalog))
+                format!(
+                    "lot {}: {what}, record {}, {}: {}",
+                    n + 1,
+                    k.lsn,
+                    brief(k.event.at),
+                    self.opener(k, catalog)
+                )
             })
             .collect();
         const LOTS_MAX: usize = 12;
@@ -273,9 +282,16 @@ impl Told {
                     StopCause::Commanded => "a named person moved it there".to_owned(),
                     StopCause::EntryImproved => "the entry price rose while the entry filled".to_owned(),
                     StopCause::Resized => "the covered quantity changed".to_owned(),
-                    StopCause::MarkRaised => trailing(&armed.plan, moved.stages_reached, moved.mark, moved.stop, tick),
+                    StopCause::MarkRaised => {
+                        trailing(&armed.plan, moved.stages_reached, moved.mark, moved.stop, tick)
+                    }
                 };
-                format!("the stop of {name} {verb} {} since record {}, {}: {why}", moved.stop, k.lsn, brief(k.event.at))
+                format!(
+                    "the stop of {name} {verb} {} since record {}, {}: {why}",
+                    moved.stop,
+                    k.lsn,
+                    brief(k.event.at)
+                )
             }
             None => {
                 format!("the stop of {name} {verb} {}, where record {} armed it", armed.stop, armed_at.lsn)
@@ -288,9 +304,10 @@ impl Told {
             Some(f.quantity)
         });
         out.push(format!(
-            "it was armed at {} ({}), adjusted {count} times, covers {}{}",
+            "it was armed at {} ({}), adjusted {}, covers {}{}",
             armed.stop,
             plan(&armed.plan),
+            times(count),
             covered.unwrap_or(armed.quantity),
             armed.take_profit.map_or(String::new(), |t| format!("; take-profit {t}"))
         ));
@@ -383,7 +400,10 @@ fn trailing(plan: &Plan, reached: u8, mark: Price, stop: Price, tick: Option<Pri
     let follows = level == Ok(stop);
     let stage = if reached > 0 { format!(" (stage {reached})") } else { String::new() };
     if follows {
-        format!("it stands {} below the highest price seen, {mark}{stage}, rounded up to the tick", distance(now))
+        format!(
+            "it stands {} below the highest price seen, {mark}{stage}, rounded up to the tick",
+            distance(now)
+        )
     } else {
         format!("the highest price rose to {mark}{stage}")
     }

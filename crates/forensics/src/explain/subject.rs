@@ -73,7 +73,9 @@ pub(super) fn resolve(words: &str, catalog: &Catalog) -> Result<Subject, Explain
     let found = match parts[..] {
         [word] => one(word, catalog),
         ["position", name] => position(name, None, catalog),
-        ["position", name, cycle] | [name, cycle] if cycle.parse::<u32>().is_ok() && is_instrument(name, catalog) => {
+        ["position", name, cycle] | [name, cycle]
+            if cycle.parse::<u32>().is_ok() && is_instrument(name, catalog) =>
+        {
             position(name, cycle.parse().ok(), catalog)
         }
         ["stop", name] => stop(name, None, catalog),
@@ -153,8 +155,7 @@ fn order(word: &str, catalog: &Catalog) -> Vec<Subject> {
     let number = word.strip_prefix('#').unwrap_or(word).parse().ok().map(OrderId);
     let client = word.parse::<ClientOrderId>().ok().filter(|id| id.installation == catalog.installation);
     let of = |order: OrderId| catalog.order(order).map(|o| Subject::Order { order, intent: o.lsn });
-    let mut found: Vec<Subject> =
-        number.or(client.map(|id| id.order)).and_then(of).into_iter().collect();
+    let mut found: Vec<Subject> = number.or(client.map(|id| id.order)).and_then(of).into_iter().collect();
     for matched in &catalog.matches {
         let subject = match matched {
             Match::VenueOrder(order) => of(*order),

@@ -37,11 +37,7 @@ fn batches(events: Vec<Event>) -> Vec<Vec<Event>> {
 }
 
 fn folded(read: &MemReader, until: Until, near: bool) -> Reading<MemReader> {
-    let reading = if near {
-        Reading::near(|| Ok(read.clone()), until)
-    } else {
-        Reading::new(read.clone())
-    };
+    let reading = if near { Reading::near(|| Ok(read.clone()), until) } else { Reading::new(read.clone()) };
     reading.and_then(|r| r.run(until)).expect("a whole journal")
 }
 
@@ -164,4 +160,93 @@ fn a_part_of_a_batch_that_was_read_is_not_lost() {
     assert!(reading.state.lsn < Lsn(30));
     while reading.step_batch(Until::End, &mut |_, _| ()).expect("whole") {}
     assert_eq!(reading.state.digest(), written.state.digest());
+}
+
+/// As `cp` does: file by file, each from its beginning to its end, while the writer goes on.
+fn copied(from: &std::path::Path, to: &std::path::Path) {
+    use std::io::{Read, Write};
+    std::fs::create_dir(to).expect("a new directory");
+    let mut buffer = vec![0; 32 << 10];
+    for entry in std::fs::read_dir(from).expect("a directory").map(|e| e.expect("an entry")) {
+        // A file may have got its final name since the directory was listed; cp says so and goes on, too.
+        let Ok(mut source) = std::fs::File::open(entry.path()) else { continue };
+        let mut target = std::fs::File::create(to.join(entry.file_name())).expect("a file");
+        loop {
+            let n = source.read(&mut buffer).expect("readable");
+            if n == 0 {
+                break;
+            }
+            target.write_all(&buffer[..n]).expect("room");
+        }
+    }
+}
+
+#[test]
+fn s39_a_plain_copy_under_load_shows_a_prefix_of_whole_batches() {
+    use aegis_journal::{DirStorage, NewRecord, Room, create};
+    let batches = life(12_000);
+    let events: Vec<Event> = batches.iter().flatten().cloned().collect();
+    let dir = tempfile::tempdir().expect("a directory");
+    let source = dir.path().join("journal");
+    let storage = DirStorage::new(&source).expect("a directory");
+    let mut writer = create(storage, crate::testing::ID, crate::testing::SMALL).expect("a new journal");
+    let ends: std::collections::BTreeSet<u64> = batches
+        .iter()
+        .scan(0, |lsn, batch| {
+            *lsn += batch.len() as u64;
+            Some(*lsn)
+        })
+        .chain([0])
+        .collect();
+    let writing = std::thread::spawn(move || {
+        for (n, batch) in batches.iter().enumerate() {
+            let encoded: Vec<(RecordHead, Vec<u8>)> = batch
+                .iter()
+                .map(|event| {
+                    let mut payload = Vec::new();
+                    (event.encode(&mut payload), payload)
+                })
+                .collect();
+            let records: Vec<NewRecord<'_>> = encoded
+                .iter()
+                .map(|(head, payload)| NewRecord {
+                    kind: head.kind,
+                    version: head.version,
+                    actor: head.actor,
+                    time_ns: head.time.0,
+                    cause: head.cause.0,
+                    payload,
+                })
+                .collect();
+            writer.append(&records, Room::Normal).expect("room");
+            if n % 64 == 0 {
+                writer.sync().expect("a good disk");
+            }
+        }
+        writer.close().expect("a good disk");
+    });
+    let (mut copies, mut shown_last) = (0, 0);
+    while !writing.is_finished() || copies == 0 {
+        let copy = dir.path().join(format!("copy-{copies}"));
+        copied(&source, &copy);
+        copies += 1;
+        for reading in [Reading::open(&copy), Reading::open_near(&copy, Until::End)] {
+            let reading = match reading {
+                Ok(reading) => reading.run(Until::End).expect("a prefix"),
+                // Copied before the first segment had its header.
+                Err(ReadError::Open(_)) if copies < 3 => continue,
+                Err(e) => panic!("copy {copies}: {e}"),
+            };
+            let lsn = reading.state.lsn.0;
+            assert!(ends.contains(&lsn), "copy {copies} ends at record {lsn}, inside a batch");
+            let expected = aegis_projection::testing::fold(&events[..lsn as usize]);
+            assert_eq!(reading.state.digest(), expected.digest(), "copy {copies}");
+            shown_last = lsn;
+        }
+        std::fs::remove_dir_all(&copy).expect("removed");
+    }
+    writing.join().expect("it wrote");
+    let whole = Reading::open(&source).and_then(|r| r.run(Until::End)).expect("a journal");
+    assert_eq!(whole.state.lsn.0, events.len() as u64);
+    assert!(shown_last > 0 || copies < 3, "something was seen under way");
 }

@@ -19,7 +19,8 @@ fn what_the_venue_has_and_the_journal_does_not_is_named() {
     for text in [BALANCES, OPEN, TRADES] {
         venue.add(text).expect("a reply");
     }
-    let told: Vec<String> = compare(&Story::begin().state, &venue).iter().map(Difference::to_string).collect();
+    let told: Vec<String> =
+        compare(&Story::begin().state, &venue).iter().map(Difference::to_string).collect();
     assert_eq!(
         told,
         [

@@ -124,7 +124,8 @@ fn behind_a_hole_the_next_header_is_built_on() {
 fn a_head_is_spelled_as_it_is_read() {
     let head = Head { lsn: 7, root: core::array::from_fn(|n| n as u8 * 7) };
     assert_eq!(head.to_string().parse(), Ok(head));
-    for wrong in ["", "7", "0:", "7:00", "x:00", &format!("0:{}", "0".repeat(64)), &format!("1:+{}", "0".repeat(63))]
+    for wrong in
+        ["", "7", "0:", "7:00", "x:00", &format!("0:{}", "0".repeat(64)), &format!("1:+{}", "0".repeat(63))]
     {
         assert!(wrong.parse::<Head>().is_err(), "{wrong}");
     }
