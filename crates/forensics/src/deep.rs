@@ -79,7 +79,7 @@ pub fn deep<R: StorageRead>(
         if let Some(checkpoint) = due.remove(&reading.state.lsn) {
             compare(&reading.state, &checkpoint, &mut report);
         }
-        if report.batches % 4_096 == 0 {
+        if report.batches.is_multiple_of(4_096) {
             progress(reading.state.lsn.0);
         }
     }

@@ -61,9 +61,10 @@ impl Snapshot {
     /// # Errors
     /// In words: what is not JSON, not a reply, refused by the exchange, or lacks a member.
     pub fn add(&mut self, text: &str) -> Result<(), String> {
-        match serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))? {
-            Value::Array(replies) => replies.iter().try_for_each(|reply| self.reply(reply)),
-            reply => self.reply(&reply),
+        let whole: Value = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?;
+        match whole.as_array() {
+            Some(replies) => replies.iter().try_for_each(|reply| self.reply(reply)),
+            None => self.reply(&whole),
         }
     }
 

@@ -220,12 +220,12 @@ impl<R: StorageRead, O: Fn() -> Result<R, ReadError>> Film<R, O> {
             self.past.drain(..PAST);
         }
         let lsn = self.lsn().0;
-        if lsn % self.distance == 0 && self.kept.last().is_none_or(|k| k.lsn.0 < lsn) {
+        if lsn.is_multiple_of(self.distance) && self.kept.last().is_none_or(|k| k.lsn.0 < lsn) {
             self.kept.push(self.reading.state.clone());
             if self.kept.len() > kept_max(&self.reading.state) {
                 self.distance *= 2;
                 let distance = self.distance;
-                self.kept.retain(|k| k.lsn.0 % distance == 0);
+                self.kept.retain(|k| k.lsn.0.is_multiple_of(distance));
             }
         }
         Ok(true)

@@ -283,7 +283,7 @@ pub(super) fn asset<R: StorageRead>(
                 ledger.moved(point, state, &before, &after);
             }
             std::mem::swap(&mut before, &mut after);
-            if point.lsn.0 % PROGRESS_RECORDS == 0 {
+            if point.lsn.0.is_multiple_of(PROGRESS_RECORDS) {
                 progress(point.lsn.0);
             }
         })?;
