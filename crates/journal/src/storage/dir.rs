@@ -127,6 +127,14 @@ impl DirStorage {
 }
 
 impl DirReader {
+    /// As [`DirReader::new`], with what failed in words.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`](crate::OpenError::Io) when the directory cannot be opened.
+    pub fn at(path: &std::path::Path) -> Result<DirReader, crate::OpenError> {
+        DirReader::new(path).map_err(|e| crate::OpenError::io("open", &path.display().to_string(), &e))
+    }
+
     /// Opens an existing journal directory for reading.
     ///
     /// # Errors
