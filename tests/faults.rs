@@ -14,6 +14,8 @@ mod appender;
 mod calls;
 #[path = "faults/cuts.rs"]
 mod cuts;
+#[path = "faults/fuse.rs"]
+mod fuse;
 #[path = "faults/ground.rs"]
 mod ground;
 #[path = "process/journals.rs"]
