@@ -130,6 +130,10 @@ fn links_lost(stage: &Stage) -> usize {
     stage.count(|f| matches!(f, Fact::LinkLost(_)))
 }
 
+fn links_restored(stage: &Stage) -> usize {
+    stage.count(|f| matches!(f, Fact::LinkRestored(_)))
+}
+
 fn wait(millis: u64) {
     std::thread::sleep(Duration::from_millis(millis));
 }
@@ -155,6 +159,7 @@ fn lost_packets_leave_both_books_equal_and_each_order_once() {
             _ => (2500, Some(0.1 + moments.below(4) as f64 / 10.0)),
         };
         let when = format!("drop {done}: {way:?} for {millis} ms, {part:?}");
+        until(&format!("{when}: the sockets are mended"), || links_restored(&stage) == links_lost(&stage));
         let before = links_lost(&stage);
         // An order on its way as the packets begin to get lost, or already lost, or a stop that fires behind them.
         let act = moments.below(4);
