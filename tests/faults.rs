@@ -21,6 +21,8 @@ mod ground;
 #[path = "process/journals.rs"]
 #[allow(dead_code, reason = "shared with the tests of the process, which use all of it")]
 mod journals;
+#[path = "faults/ledger.rs"]
+mod ledger;
 #[path = "process/program.rs"]
 #[allow(dead_code, reason = "shared with the tests of the process, which use all of it")]
 mod program;

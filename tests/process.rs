@@ -10,6 +10,8 @@
 mod ends;
 #[path = "process/journals.rs"]
 mod journals;
+#[path = "faults/ledger.rs"]
+mod ledger;
 #[path = "process/program.rs"]
 mod program;
 #[path = "process/storm.rs"]

@@ -12,6 +12,8 @@ mod codes;
 mod ground;
 #[path = "wire/http.rs"]
 mod http;
+#[path = "faults/ledger.rs"]
+mod ledger;
 #[path = "wire/messages.rs"]
 mod messages;
 #[path = "wire/network.rs"]

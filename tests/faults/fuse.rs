@@ -18,6 +18,7 @@ mod protocol;
 
 use crate::appender::{EXPECT, Lives, append, begin, config};
 use crate::ground::{Budget, Moments, is_asked_for, reaches_least};
+use crate::ledger::Run;
 use aegis_journal::{DirStorage, Finding, OpenError, Row, open, verify_dir};
 use disk::{Disk, Image, Snapshot};
 use protocol::{Fuse, Watch};
@@ -333,6 +334,7 @@ fn whatever_a_power_cut_leaves_of_the_pages_nothing_acknowledged_is_lost() {
     if !is_asked_for("images of power cuts") {
         return;
     }
+    let run = Run::begin("images of power cuts");
     let budget = Budget::new("AEGIS_IMAGES", 400);
     let mut moments = Moments::new();
     let found = Arc::new(Mutex::new(Found::default()));
@@ -359,6 +361,7 @@ fn whatever_a_power_cut_leaves_of_the_pages_nothing_acknowledged_is_lost() {
         found.images as f64 / budget.seconds()
     );
     reaches_least(found.images, "images of power cuts");
+    run.held(found.images, "images", Some(records));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! SIGKILL at random moments, again and again; then everything must be as if nothing had happened.
 
 use crate::journals::{Seen, Story};
+use crate::ledger::Run;
 use crate::program::{PATIENCE, Stage, told};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -162,6 +163,7 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
     );
     let kills = kills(12);
     let started = Instant::now();
+    let run = Run::begin("kills of the default run");
     let mut storm = Storm::new(&stage, "storm", &[], acts);
     storm.blow(kills, total, alone, |_| {});
     storm.calm();
@@ -187,6 +189,7 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
         struck * 2 >= kills,
         "only {struck} of {kills} kills struck before the run was over: make the market larger"
     );
+    run.held(struck as u64, "kills", Some(storm.records()));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! The namespaces belong to threads of the test and to what runs in them: with those they are gone, the pair with them.
 
 use crate::ground::{Budget, Moments, is_asked_for, ok, reaches_least};
+use crate::ledger::Run;
 use crate::pauses::none_twice;
 use crate::stage::{Stage, enter, until};
 use crate::stories::{hold, rules};
@@ -147,6 +148,7 @@ fn lost_packets_leave_both_books_equal_and_each_order_once() {
     let mut stage = Stage::apart("USDT=1000000", &rules(""), EXCHANGE, wire.engine.clone());
     stage.start();
     hold(&stage, "ETH_USDT", "0.01");
+    let run = Run::begin("lost packets");
     let budget = Budget::new("AEGIS_DROPS", 7);
     let mut moments = Moments::new();
     let (mut done, mut packets, mut deaths, mut asked) = (0, 0, 0, 0);
@@ -216,5 +218,6 @@ fn lost_packets_leave_both_books_equal_and_each_order_once() {
         budget.seconds()
     );
     reaches_least(done, "times that packets were lost");
+    run.held(done, "times", Some(events.len() as u64));
     assert_eq!(stage.stop(), Some(0));
 }

@@ -191,7 +191,7 @@ fn a_sync_that_failed_once_is_never_believed_again() {
             lives.are_kept(copy.path(), 1, &when);
         }
     }
-    assert!(latched > 60, "only {latched} of {failed} failures met a writer at work");
+    assert!(latched > 40, "only {latched} of {failed} failures met a writer at work");
     println!(
         "{failed} failed syncs and writes on a disk that was well again at once ({latched} of a writer at work): nothing acknowledged afterwards, nothing lost"
     );
