@@ -86,7 +86,7 @@ fn kind(magic: i64) -> (&'static str, Grade, &'static str) {
         0x9123_683e => (
             "btrfs",
             Grade::Warning,
-            ": before Linux 6.16 a full disk there ends the engine by SIGBUS, though nothing acknowledged is lost",
+            ": a full disk there ends the engine by SIGBUS instead of an error, though nothing acknowledged is lost",
         ),
         0x0102_1994 => ("tmpfs", Grade::Bad, ": nothing there survives a power cut"),
         0x6969 => ("nfs", Grade::Bad, ": a sync there is no sync"),

@@ -365,7 +365,6 @@ impl Storage for DirStorage {
             writeln!(file, "{}", std::process::id())?;
             // What an earlier writer published must not be taken for ours.
             let live = self.reader.open_at(LIVE, OFlags::RDWR | OFlags::CREATE)?;
-            write_in_place(&live);
             rfs::fallocate(&live, FallocateFlags::empty(), 0, LIVE_FILE_BYTES)?;
             live.write_all_at(&[0; LIVE_BYTES], 0)?;
             Map::new(&live, LIVE_FILE_BYTES)
@@ -463,20 +462,7 @@ fn create_at(dir: &DirReader, name: &str) -> io::Result<DirFile> {
         Err(errno) => return Err(errno.into()),
     }
     let file = dir.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
-    write_in_place(&file);
     Ok(DirFile { file, fill: None, beat: None, map: None })
-}
-
-/// Asks btrfs, for a file that is empty yet, to write over what is there. It would write every page anew elsewhere, so that
-/// allocated space would be no promise, and a store through a map on a full disk a signal and not an error. What does not
-/// understand is left as it is.
-fn write_in_place(file: &File) {
-    // A magic number of statfs(2).
-    if rfs::fstatfs(file).is_ok_and(|told| told.f_type == 0x9123_683e)
-        && let Ok(flags) = rfs::ioctl_getflags(file)
-    {
-        let _ = rfs::ioctl_setflags(file, flags | rfs::IFlags::NOCOW);
-    }
 }
 
 /// The file with a second handle on it, and what goes on filling it.
