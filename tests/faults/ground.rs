@@ -86,6 +86,15 @@ impl Moments {
     }
 }
 
+/// Removes control groups that tests left which were killed. One with anybody in it stays.
+pub(crate) fn clear(root: &Path, prefix: &str) {
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
 pub(crate) fn ok(result: libc::c_int, what: &str) {
     if result < 0 {
         panic!(

@@ -3,12 +3,12 @@
 //! Each time: it ends with a sentence and its code, or goes on with what it has; what it showed as durable stays; and
 //! once the shortage is over, the next start folds the same state and plays on.
 
-use crate::ground::{BTRFS, Budget, Ground, KINDS, Moments, is_asked_for, reaches_least};
+use crate::ground::{BTRFS, Budget, Ground, KINDS, Moments, clear, is_asked_for, reaches_least};
 use crate::journals::{Seen, Story};
 use crate::program::{PATIENCE, Running, Stage, aegis, told};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -243,7 +243,9 @@ struct MemoryGroup(PathBuf);
 
 impl MemoryGroup {
     fn new() -> MemoryGroup {
-        let path = PathBuf::from(format!("/sys/fs/cgroup/memory/aegis-memory-{}", std::process::id()));
+        let root = Path::new("/sys/fs/cgroup/memory");
+        clear(root, "aegis-memory-");
+        let path = root.join(format!("aegis-memory-{}", std::process::id()));
         let made = std::fs::create_dir(&path);
         made.unwrap_or_else(|e| panic!("{}: {e} (AEGIS_REAL_FAULTS=1 needs it)", path.display()));
         MemoryGroup(path)

@@ -1,6 +1,6 @@
 //! A process that stands still for a while, as under a debugger or while its machine is moved: the other side goes on.
 
-use crate::ground::is_asked_for;
+use crate::ground::{clear, is_asked_for};
 use crate::stage::{Stage, until};
 use crate::stories::{hold, rules};
 use aegis_model::{Fact, Side};
@@ -36,6 +36,7 @@ impl Freezer {
         let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
         let root = roots.into_iter().find(|root| root.join("cgroup.subtree_control").exists());
         let root = root.expect("control groups of version 2 (AEGIS_REAL_FAULTS=1 needs them)");
+        clear(root, "aegis-freezer-");
         let path = root.join(format!("aegis-freezer-{}", std::process::id()));
         std::fs::create_dir(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         Freezer(path)
