@@ -244,10 +244,13 @@ impl Disk {
     }
 }
 
+/// What is on the platter of a file, and what was written since.
+type Ages = (Arc<Vec<u8>>, Vec<Arc<Change>>);
+
 /// The disk at a moment.
 pub(crate) struct Snapshot {
     root: DirNode,
-    files: BTreeMap<u64, (Arc<Vec<u8>>, Vec<Arc<Change>>)>,
+    files: BTreeMap<u64, Ages>,
 }
 
 /// How a page of an image comes about.

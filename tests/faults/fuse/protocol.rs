@@ -98,7 +98,8 @@ impl Fuse {
         // SAFETY: the string lives until the calls return.
         while unsafe { libc::umount2(target.as_ptr(), 0) } != 0 {
             if asked.elapsed() > Duration::from_secs(5) {
-                // Somebody has a file there. The name goes now, and with the device's last handle the rest.
+                // SAFETY: as above. Somebody has a file there: the name goes now, and with the device's last handle the
+                // rest.
                 let _ = unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
                 break;
             }
