@@ -176,6 +176,12 @@ fn btrfs_holds_what_it_was_told_and_a_full_one_ends_the_program() {
         let when = format!("btrfs {done}");
         let mut ground = Ground::new(BTRFS, 128);
         let mut trial = Trial::new(&stage, ground.path().join("data"));
+        // It has no keys, which is bad; of the disk it says what is to be known.
+        let doctor =
+            aegis().args(["doctor", "--data"]).arg(&trial.data).output().expect("the program starts");
+        let disk = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        let warned = disk.lines().any(|line| line.contains("btrfs") && line.contains("SIGBUS"));
+        assert!(warned, "{when}: `doctor` {}", told(&doctor));
         let mut running = trial.start();
         trial.runs_for(&mut running, Duration::from_micros(moments.below(300_000)), &when);
         let ballast = ground.fill();
