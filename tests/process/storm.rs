@@ -1,6 +1,7 @@
 //! SIGKILL at random moments, again and again; then everything must be as if nothing had happened.
 
 use crate::journals::{Seen, Story};
+use crate::ledger::Run;
 use crate::program::{PATIENCE, Stage, told};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -174,8 +175,9 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
     );
     let (kills, seconds) = (kills(12), number("AEGIS_SECONDS"));
     let started = Instant::now();
+    let run = Run::begin("kills of the default run");
     let used = || seconds.is_some_and(|seconds| started.elapsed().as_secs() >= seconds);
-    let (mut struck, mut idle, mut runs) = (0, 0, 0);
+    let (mut struck, mut idle, mut runs, mut records) = (0, 0, 0, 0);
     while runs == 0 || struck < kills && !used() {
         let data = format!("storm-{runs}");
         let wanted = (kills - struck).min(RUN_KILLS);
@@ -201,6 +203,7 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
         }
         struck += storm.struck;
         idle += storm.idle;
+        records += storm.records();
         runs += 1;
         std::fs::remove_dir_all(stage.path(&data)).expect("a directory of the test");
     }
@@ -212,6 +215,7 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
     );
     let least = number("AEGIS_LEAST").unwrap_or(0);
     assert!(struck as u64 >= least, "{struck} kills, at least {least} are wanted");
+    run.held(struck as u64, "kills", Some(records));
 }
 
 #[test]
