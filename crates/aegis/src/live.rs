@@ -182,7 +182,7 @@ fn sink(url: &str, node: &Node<Engine, DirStorage>, sender: Sender<Item>) -> Res
 }
 
 /// What hangs is told to the log, and to the service for messages, although no record can be made of it now.
-fn watch_disk(bounds: disk::Bounds, sink: Option<&Sink>) -> Result<disk::Watch, Failure> {
+fn watch_disk(bounds: crate::config::live::DiskBounds, sink: Option<&Sink>) -> Result<disk::Watch, Failure> {
     let door = sink.map(Sink::door);
     let tell = move |words: &str| {
         tracing::error!("{words}");

@@ -3,7 +3,6 @@
 
 use crate::config::layers::Layers;
 use crate::config::{SignalSource, engine, label, recorded, signal_source, values};
-use crate::live::disk::Bounds;
 use crate::wire;
 use crate::wire::keys::{KeySource, SecretSource};
 use crate::wire::settings::QuoteSource;
@@ -15,6 +14,17 @@ use std::time::Duration;
 
 /// The key of the address for messages; its value may carry a secret.
 pub(super) const NOTIFY: &str = "live.notify";
+
+/// How long the journal may wait for the disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DiskBounds {
+    /// A wait this long raises an alarm.
+    pub(crate) slow: Duration,
+    /// An entry whose record took this long to become durable is not sent: what it was decided upon is old.
+    pub(crate) late: Duration,
+    /// A wait this long ends the process.
+    pub(crate) limit: Duration,
+}
 
 /// The live run.
 #[derive(Clone, Debug)]
@@ -28,7 +38,7 @@ pub(crate) struct Live {
     /// Addresses and times.
     pub(crate) wire: wire::Settings,
     /// How long the journal may wait for the disk.
-    pub(crate) disk: Bounds,
+    pub(crate) disk: DiskBounds,
     /// Where messages for a person are posted to; none: they stand in the log only.
     pub(crate) notify: Option<String>,
     /// Nobody guards while the engine is down, and the operator said that this is accepted.
@@ -219,7 +229,7 @@ pub(super) fn live(layers: &mut Layers) -> Option<Live> {
         signals: signals?,
         keys: KeySource { key_env: key_env?, secret },
         wire,
-        disk: Bounds { slow: slow?, late: late?, limit: limit? },
+        disk: DiskBounds { slow: slow?, late: late?, limit: limit? },
         notify: notify?,
         accept_unguarded_downtime: accept?,
         engine,

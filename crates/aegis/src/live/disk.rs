@@ -3,6 +3,7 @@
 //!
 //! The stops that rest at the exchange are not touched by any of it.
 
+use crate::config::live::DiskBounds;
 use crate::exit::Exit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -11,19 +12,8 @@ use std::time::{Duration, Instant};
 /// How often the watching thread looks, as a share of the shortest bound.
 const LOOKS: u32 = 8;
 const LOOK_MIN: Duration = Duration::from_millis(5);
-/// The disk counts as well again after so many times [`Bounds::slow`] without a slow wait.
+/// The disk counts as well again after so many times [`DiskBounds::slow`] without a slow wait.
 const SETTLED: u32 = 10;
-
-/// The bounds, from `live.disk` of the configuration.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// A wait this long raises an alarm.
-    pub(crate) slow: Duration,
-    /// An entry whose record took this long to become durable is not sent: what it was decided upon is old.
-    pub(crate) late: Duration,
-    /// A wait this long ends the process.
-    pub(crate) limit: Duration,
-}
 
 /// What the engine should hear of a wait that ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +40,7 @@ struct Shared {
 /// The watch over the engine's thread.
 pub(super) struct Watch {
     shared: Arc<Shared>,
-    bounds: Bounds,
+    bounds: DiskBounds,
     thread: Option<std::thread::JoinHandle<()>>,
     /// When a wait was slow for the last time, while the engine believes that the disk is slow.
     slow: Option<Instant>,
@@ -61,7 +51,7 @@ impl Watch {
     ///
     /// # Errors
     /// The thread cannot be had.
-    pub(super) fn start(bounds: Bounds, tell: Tell) -> std::io::Result<Watch> {
+    pub(super) fn start(bounds: DiskBounds, tell: Tell) -> std::io::Result<Watch> {
         let shared = Arc::new(Shared {
             began: Instant::now(),
             since: AtomicU64::new(0),
@@ -123,7 +113,7 @@ impl Drop for Watch {
 }
 
 /// Until it is ended: tells once of each slow wait, again each time it has doubled, and ends the process at the limit.
-fn watch(shared: &Shared, bounds: Bounds, tell: &Tell) {
+fn watch(shared: &Shared, bounds: DiskBounds, tell: &Tell) {
     let pause = (bounds.slow.min(bounds.limit) / LOOKS).max(LOOK_MIN);
     let mut next = bounds.slow;
     while !shared.ended.load(Ordering::Acquire) {

@@ -255,7 +255,7 @@ fn a_file_that_somebody_else_deleted_replaced_or_cut_is_noticed_and_latches() {
             std::fs::rename(dir.join("copy"), file).unwrap();
         }),
         ("somebody else cut it shorter", &|_, file| {
-            File::options().write(true).open(file).unwrap().set_len(PAGE_BYTES).unwrap();
+            std::fs::File::options().write(true).open(file).unwrap().set_len(PAGE_BYTES).unwrap();
         }),
         ("its directory is gone from where it was opened", &|dir, _| {
             std::fs::rename(dir, dir.with_extension("aside")).unwrap();
@@ -273,7 +273,7 @@ fn a_file_that_somebody_else_deleted_replaced_or_cut_is_noticed_and_latches() {
         append(&mut writer, 1, 5).unwrap();
         writer.sync().unwrap();
         writer.check_place().unwrap();
-        mischief(&dir, &dir.join(segment_name(writer.header.number)));
+        mischief(&dir, &dir.join(crate::segment::segment_name(writer.header.number)));
         let told = writer.check_place().unwrap_err();
         assert!(told.is_latched() && told.to_string().contains(words), "{told}");
         assert!(append(&mut writer, 1, 5).is_err(), "nothing is taken any more: {words}");

@@ -1,7 +1,7 @@
 use super::*;
 use std::sync::mpsc;
 
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: DiskBounds = DiskBounds {
     slow: Duration::from_millis(40),
     late: Duration::from_millis(80),
     limit: Duration::from_secs(3600),
@@ -29,7 +29,7 @@ fn a_wait_that_hangs_is_told_while_it_hangs_and_ever_more_rarely() {
 
 #[test]
 fn slowness_is_news_each_time_and_its_end_once() {
-    let bounds = Bounds { slow: Duration::from_millis(1), ..BOUNDS };
+    let bounds = DiskBounds { slow: Duration::from_millis(1), ..BOUNDS };
     let mut watch = Watch::start(bounds, Box::new(|_| {})).expect("a thread");
     assert_eq!(watch.judge(Duration::ZERO), None, "nothing was slow yet");
     let slow = Duration::from_millis(7);
