@@ -8,7 +8,9 @@
 mod stories {
     mod amnesia;
     mod cascade;
+    mod claims;
     mod controls;
+    mod explained;
     mod guarded;
     mod phantom;
     mod reconciling;

@@ -12,7 +12,11 @@ mod demo;
 mod doctor;
 mod exit;
 mod feed;
+#[cfg(feature = "forensics")]
+mod forensics;
 mod ids;
+#[cfg(feature = "forensics")]
+mod legacy;
 mod live;
 mod market;
 mod notify;
@@ -117,6 +121,10 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Verify(asked) => verify::verify(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]
         What::Log(asked) => offline::log(&plain()?, asked, cli.json),
+        #[cfg(feature = "forensics")]
+        What::Explain(asked) => forensics::explain::explain(&plain()?, asked, cli.json),
+        #[cfg(feature = "forensics")]
+        What::Diff(asked) => forensics::diff::diff(&plain()?, asked, cli.json),
         What::Status(asked) => status::status(&plain()?, asked.quiet, cli.json),
         What::Halt { reason } => command(cli, Ask::Halt { reason: reason.clone() }),
         What::Resume => command(cli, Ask::Enable {}),
@@ -152,6 +160,10 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Reconcile { dry_run: false } => command(cli, Ask::Reconcile {}),
         What::AcceptGap => command(cli, Ask::AcceptGap {}),
         What::ReturnDust { instrument } => command(cli, Ask::ReturnDust { instrument: instrument.clone() }),
+        #[cfg(feature = "forensics")]
+        What::Inventory(asked) => legacy::inventory(asked, cli.json),
+        #[cfg(feature = "forensics")]
+        What::Import(asked) => legacy::import(&plain()?, asked, cli.json),
         What::Config { what: ConfigWhat::Show { effective: false } } => {
             print(config::DEFAULTS.trim_end()).map(|()| Exit::Ok)
         }

@@ -146,6 +146,7 @@ fn asked(second: i64) -> VenueSnapshot {
         requested: at(second),
         balances: Answer::Complete(vec![]),
         open_orders: Answer::Complete(vec![]),
+        orders_at: at(second),
         ended_orders: Answer::Complete(vec![]),
         trades: Answer::Complete(vec![]),
         flows: Answer::Complete(vec![]),

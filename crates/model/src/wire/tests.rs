@@ -189,6 +189,11 @@ fn numbers_of_small_enums_are_frozen() {
         crate::event::AlarmKind,
         crate::event::Blocks,
         crate::event::AnomalyKind,
+        crate::claim::SourceKind,
+        crate::claim::LimitKind,
+        crate::claim::LimitUnit,
+        crate::claim::DisputeKind,
+        crate::claim::ClaimVerdict,
     );
     for (said, frozen) in lines.lines().zip(include_str!("small_enums.txt").lines()) {
         assert!(
