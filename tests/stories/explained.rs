@@ -146,6 +146,24 @@ fn s29_the_phantom_is_explained() {
     let then = folded(&disk, Until::Before(before_exit));
     let stop = then.state.instruments[0].protection.as_ref().map(|p| (p.stop, p.quantity));
     assert_eq!(stop, Some((price("49000"), quantity("0.0002"))));
+    let digest: String = then.state.digest().iter().map(|b| format!("{b:02x}")).collect();
+    assert!(readme().contains(&digest), "the README's incident shows the digest {digest}");
+}
+
+fn readme() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn s29_the_readme_shows_what_is_printed() {
+    for name in ["s14-the-trade", "s01-why-was-this-signal-refused"] {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/forensics").join(format!("{name}.txt"));
+        let kept = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let (_, output) = kept.split_once('\n').expect("a question and its answer");
+        assert!(readme().contains(output), "the README's incident shows {name} otherwise than it is printed");
+    }
 }
 
 #[test]
