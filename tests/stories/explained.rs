@@ -95,6 +95,16 @@ fn s29_restart_amnesia_is_explained() {
         ],
     );
     asked(&disk, "s01-the-order", "order 123", &["order #1 in BTC_USDT", "ended: filled"]);
+    for words in
+        ["order #1", "order a1b2c3d4e5-00000001-1", "a1b2c3d4e5-00000001-1", "order 123", "intent 27"]
+    {
+        assert_eq!(ask(&disk, words).subject, "order #1", "{words}");
+    }
+    assert_eq!(ask(&disk, "btc_usdt 1").subject, ask(&disk, "BTC_USDT").subject);
+    assert!(
+        explain(&|| Ok(disk.reader()), "BTC_USDT 2", Options { all: false }, &|_| ()).is_err(),
+        "one position"
+    );
     let then = folded(&disk, Until::Lsn(held.0));
     assert_eq!(
         (then.state.lsn, then.state.digest()),
