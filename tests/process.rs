@@ -8,8 +8,13 @@
 
 #[path = "process/ends.rs"]
 mod ends;
+#[path = "process/import.rs"]
+#[cfg(feature = "forensics")]
+mod import;
 #[path = "process/journals.rs"]
 mod journals;
+#[path = "faults/ledger.rs"]
+mod ledger;
 #[path = "process/program.rs"]
 mod program;
 #[path = "process/storm.rs"]

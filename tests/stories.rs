@@ -8,6 +8,7 @@
 mod stories {
     mod amnesia;
     mod cascade;
+    mod claims;
     mod controls;
     mod explained;
     mod guarded;

@@ -16,13 +16,25 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("paper", &["model"]),
     ("node", &["model", "journal"]),
     ("forensics", &["projection", "model", "journal"]),
+    ("legacy", &["model", "cryptocom"]),
     // It runs the program's own client of the exchange, by naming its files; it links nothing of the program.
     ("sim", &["model", "journal", "projection", "cryptocom", "engine", "paper", "node"]),
     // It too reads with the program's files: configuration, signals, market data.
-    ("fuzz", &["model", "journal", "projection", "cryptocom", "signal", "engine", "paper", "node"]),
+    ("fuzz", &["model", "journal", "projection", "cryptocom", "signal", "engine", "paper", "node", "legacy"]),
     (
         "aegis",
-        &["model", "journal", "projection", "cryptocom", "signal", "engine", "paper", "node", "forensics"],
+        &[
+            "model",
+            "journal",
+            "projection",
+            "cryptocom",
+            "signal",
+            "engine",
+            "paper",
+            "node",
+            "forensics",
+            "legacy",
+        ],
     ),
 ];
 

@@ -3,12 +3,21 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the facts it is about")]
 
+#[path = "wire/clocks.rs"]
+mod clocks;
 #[path = "wire/codes.rs"]
 mod codes;
+#[path = "faults/ground.rs"]
+#[allow(dead_code, reason = "shared with the tests of real faults, which use all of it")]
+mod ground;
 #[path = "wire/http.rs"]
 mod http;
+#[path = "faults/ledger.rs"]
+mod ledger;
 #[path = "wire/messages.rs"]
 mod messages;
+#[path = "wire/network.rs"]
+mod network;
 #[path = "wire/pauses.rs"]
 mod pauses;
 #[path = "wire/stage.rs"]

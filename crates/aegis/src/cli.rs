@@ -129,6 +129,12 @@ pub(crate) enum What {
         /// Such as BTC_USDT
         instrument: String,
     },
+    /// List the old bot's files: how large each is, and what
+    #[cfg(feature = "forensics")]
+    Inventory(crate::legacy::Inventory),
+    /// Take over what the old bot left: its files become claims, which the exchange confirms or not
+    #[cfg(feature = "forensics")]
+    Import(crate::legacy::Import),
     /// The settings
     Config {
         /// What to show

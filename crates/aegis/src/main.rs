@@ -15,6 +15,8 @@ mod feed;
 #[cfg(feature = "forensics")]
 mod forensics;
 mod ids;
+#[cfg(feature = "forensics")]
+mod legacy;
 mod live;
 mod market;
 mod notify;
@@ -159,6 +161,10 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Reconcile { dry_run: false } => command(cli, Ask::Reconcile {}),
         What::AcceptGap => command(cli, Ask::AcceptGap {}),
         What::ReturnDust { instrument } => command(cli, Ask::ReturnDust { instrument: instrument.clone() }),
+        #[cfg(feature = "forensics")]
+        What::Inventory(asked) => legacy::inventory(asked, cli.json),
+        #[cfg(feature = "forensics")]
+        What::Import(asked) => legacy::import(&plain()?, asked, cli.json),
         What::Config { what: ConfigWhat::Show { effective: false } } => {
             print(config::DEFAULTS.trim_end()).map(|()| Exit::Ok)
         }

@@ -269,6 +269,11 @@ fn table(state: &State, snapshot: &VenueSnapshot, differences: &[Difference]) ->
             reconcile::foreign_words(row)
         );
     }
+    // Only while a listing goes back to lots that the journal does not know is this a figure.
+    if let Some((known, all)) = reconcile::lots_known(state, snapshot).filter(|(known, all)| known < all) {
+        let percent = (all - known) * 100 / all;
+        let _ = writeln!(out, "  {known} of {all} lots are known, a divergence of {percent} %");
+    }
     if differences.is_empty() {
         let _ = writeln!(out, "in sync: nothing differs");
         return out;

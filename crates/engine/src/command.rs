@@ -191,7 +191,25 @@ impl Engine {
             );
             return Err(Text::new(&reason));
         }
-        let priced = adoption_price(average, quantity, instrument.entry_price(), held)
+        let evidence = alloc::format!("stated average {average} for {quantity}");
+        self.take_in(id, average, difference, &evidence)?;
+        self.settle(id);
+        Ok(())
+    }
+
+    /// Takes `quantity` out of the quarantine into the position, at the price with which the whole has the average.
+    pub(crate) fn take_in(
+        &mut self,
+        id: InstrumentId,
+        average: Price,
+        quantity: Quantity,
+        evidence: &str,
+    ) -> Result<(), Text> {
+        let Some(instrument) = self.state.instrument(id) else { return Ok(()) };
+        let (base, held) = (instrument.spec.base, instrument.held());
+        let quarantined = self.state.asset(base).map_or(Quantity::ZERO, |a| a.quarantined);
+        let whole = held.plus(quantity).map_err(|e| Text::new(&alloc::format!("{e}")))?;
+        let priced = adoption_price(average, whole, instrument.entry_price(), held)
             .map_err(|e| Text::new(&alloc::format!("{e}")))?;
         if !priced.is_positive() {
             return Err(Text::new(
@@ -204,27 +222,26 @@ impl Engine {
         } else {
             self.turn.now
         };
-        let correction = reconcile::correction_id(id, CorrectionKind::Adopted, difference, None, time);
+        let correction = reconcile::correction_id(id, CorrectionKind::Adopted, quantity, None, time);
         if self.state.corrections.contains_key(&correction) {
             return Err(Text::new("this very adoption is booked already"));
         }
-        let evidence = Text::new(&alloc::format!("stated average {average} for {quantity}"));
+        let evidence = Text::new(evidence);
         self.emit(CorrectionBooked {
             id: correction,
             instrument: id,
             kind: CorrectionKind::Adopted,
-            quantity: difference,
+            quantity,
             average: Some(priced),
             lot: None,
             time,
             evidence: evidence.clone(),
         });
-        let left = quarantined.minus(difference).unwrap_or_default();
-        self.emit(HoldingQuarantined { asset: spec.base, quantity: left, evidence });
+        let left = quarantined.minus(quantity).unwrap_or_default();
+        self.emit(HoldingQuarantined { asset: base, quantity: left, evidence });
         if left.is_zero() {
             self.clear(AlarmKind::Quarantine, Some(id));
         }
-        self.settle(id);
         Ok(())
     }
 

@@ -153,10 +153,12 @@ fn execution(state: &State, snapshot: &VenueSnapshot, trade: &Trade) -> Option<F
 }
 
 /// A sell under an id that nobody knows may be what a stop of ours released, unless this very listing shows that stop
-/// still waiting: then it is looked up before the sell is taken for somebody else's.
+/// still waiting after the sell: then it is looked up before the sell is taken for somebody else's. Open orders are
+/// listed before trades, and a stop may fire in between.
 fn may_be_of_stop(state: &State, snapshot: &VenueSnapshot, trade: &Trade) -> Option<OrderId> {
     let (order, stop) = state.instrument(trade.instrument)?.resting_stop(state)?;
-    (trade.side == Side::Sell && !waits(snapshot, stop.client)).then_some(order)
+    let waited = trade.executed < snapshot.orders_at && waits(snapshot, stop.client);
+    (trade.side == Side::Sell && !waited).then_some(order)
 }
 
 /// Whether a client order id is one that this journal intended and has forgotten since, as it may after its bounded
@@ -232,6 +234,17 @@ pub fn balances(state: &State, snapshot: &VenueSnapshot, settings: &Settings) ->
         findings.extend(asset_findings(state, id, &venue, snapshot.requested, settings));
     }
     findings
+}
+
+/// Whether a snapshot's figure of an asset can be judged: nothing moved since it was asked for or still may, no difference
+/// waits for its second look, and the balance does not lag.
+pub(crate) fn is_settled(state: &State, id: AssetId, requested: Timestamp, settings: &Settings) -> bool {
+    state.asset(id).is_some_and(|asset| {
+        asset.touched <= requested
+            && asset.drift.is_none()
+            && !in_flight(state, id)
+            && !lags(asset, requested, settings)
+    })
 }
 
 /// Whether an unknown or unanswered order could still move the asset.
@@ -433,6 +446,32 @@ pub fn foreign_words(row: &OrderRow) -> alloc::string::String {
     )
 }
 
+/// Lots of the venue that the journal knows, and how many there are: the buys of a snapshot's trades that no later sell took
+/// away, the first bought being sold first. None when trades were not told.
+pub fn lots_known(state: &State, snapshot: &VenueSnapshot) -> Option<(usize, usize)> {
+    let mut trades: Vec<&Trade> = snapshot.trades.complete()?.iter().collect();
+    trades.sort_by_key(|t| (t.executed, t.side, t.trade));
+    let mut lots: Vec<(InstrumentId, Quantity, bool)> = Vec::new();
+    for trade in trades {
+        match trade.side {
+            Side::Buy => {
+                let known = state.knows_trade(trade.instrument, &trade.trade).is_some();
+                lots.push((trade.instrument, trade.quantity, known));
+            }
+            Side::Sell => {
+                let mut rest = trade.quantity;
+                for lot in lots.iter_mut().filter(|lot| lot.0 == trade.instrument) {
+                    let taken = lot.1.min(rest);
+                    lot.1 = lot.1.minus(taken).unwrap_or_default();
+                    rest = rest.minus(taken).unwrap_or_default();
+                }
+            }
+        }
+    }
+    lots.retain(|lot| lot.1.is_positive());
+    Some((lots.iter().filter(|lot| lot.2).count(), lots.len()))
+}
+
 /// Which queries of a full snapshot failed, in words; empty when all succeeded.
 pub fn failed_queries(snapshot: &VenueSnapshot) -> Vec<(&'static str, Text)> {
     let mut failed = Vec::new();
@@ -466,3 +505,6 @@ pub(crate) fn kept_out_id(leg: &str, trade: &Trade) -> TradeId {
 pub fn kept_out(settings: &Settings, asset: &Label, side: Side) -> bool {
     side == Side::Buy && settings.policy_for(asset) != HoldingPolicy::Adopt
 }
+
+#[cfg(test)]
+mod tests;

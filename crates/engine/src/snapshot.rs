@@ -95,6 +95,9 @@ impl Engine {
             for finding in reconcile::balances(&self.state, snapshot, &self.settings) {
                 self.mend_balance(snapshot, finding);
             }
+            if complete && !self.state.claims.open.is_empty() {
+                self.check_claims(snapshot);
+            }
         }
         if complete && self.state.journal.reconciled.is_none() {
             self.emit(Reconciled { snapshot: snapshot.number });

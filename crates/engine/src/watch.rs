@@ -144,7 +144,11 @@ impl Watch {
             | Fact::CommandRefused(_)
             | Fact::AnomalyNoted(_)
             | Fact::MessageQueued(_)
-            | Fact::MessageDelivered(_) => {}
+            | Fact::MessageDelivered(_)
+            | Fact::FileImported(_)
+            | Fact::ClaimImported(_)
+            | Fact::ClaimDisputed(_)
+            | Fact::ClaimChecked(_) => {}
         }
     }
 

@@ -74,7 +74,11 @@ pub(crate) fn about(event: &Event) -> About {
         Fact::AlarmRaised(f) => About { instrument: f.instrument, ..About::default() },
         Fact::AlarmCleared(f) => About { instrument: f.instrument, ..About::default() },
         Fact::AnomalyNoted(f) => About { instrument: f.instrument, ..About::order(f.order) },
-        Fact::JournalCreated(_)
+        Fact::ClaimChecked(f) => About::instrument(f.instrument),
+        Fact::FileImported(_)
+        | Fact::ClaimImported(_)
+        | Fact::ClaimDisputed(_)
+        | Fact::JournalCreated(_)
         | Fact::Started(_)
         | Fact::Stopped(_)
         | Fact::SettingRecorded(_)
@@ -119,6 +123,7 @@ pub(crate) fn glance(kind: u16, payload: &[u8]) -> About {
         81 => about.asset = behind_label(0).and_then(asset),
         91 | 92 | 94 => about.asset = asset(0),
         93 => about.instrument = instrument(16),
+        133 => about.instrument = instrument(32),
         110..=112 => {
             let named = payload.get(1) == Some(&1);
             about.instrument = if named { instrument(2) } else { None };

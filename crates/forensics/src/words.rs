@@ -2,6 +2,7 @@
 //!
 //! One exhaustive switch: a new kind stops the build here.
 
+use aegis_model::claim::Claim;
 use aegis_model::{
     AssetId, Command, Event, Fact, InstrumentId, Label, OrderId, OrderKind, Purpose, Timestamp,
 };
@@ -242,6 +243,38 @@ pub fn words(event: &Event, state: &State) -> String {
         ),
         Fact::MessageQueued(f) => format!("message {}: {}", f.number, f.text),
         Fact::MessageDelivered(f) => format!("message {} delivered", f.number),
+        Fact::FileImported(f) => format!(
+            "{} imported, {}, {} bytes, zone {}: {} claims and {} doubts follow",
+            f.name, f.source, f.bytes, f.timezone, f.claims, f.disputes
+        ),
+        Fact::ClaimImported(f) => format!("claimed in {}: {}", f.row, claim(&f.claim)),
+        Fact::ClaimDisputed(f) => format!("doubt about {}, {}: {}", f.row, f.kind, f.detail),
+        Fact::ClaimChecked(f) => format!(
+            "claim of {} {} is {}: the venue holds {}, {} adopted{}",
+            name(f.instrument),
+            f.claimed,
+            f.verdict,
+            f.venue,
+            f.adopted,
+            f.stop.map_or(String::new(), |stop| format!(", stop {stop}"))
+        ),
+    }
+}
+
+fn claim(claim: &Claim) -> String {
+    match claim {
+        Claim::Position(p) => {
+            let stop = p.stop.map_or_else(|| "no stop".to_owned(), |stop| format!("stop {stop}"));
+            format!("{} {} at {}, {stop}", p.instrument, p.quantity, p.entry)
+        }
+        Claim::Trade(t) => format!("{} {} {} at {} in the past", t.instrument, t.side, t.quantity, t.price),
+        Claim::Limit { limit, value, unit, answered } => {
+            let answer =
+                answered.map_or(String::new(), |(value, unit)| format!(", answered {value} ({unit})"));
+            format!("limit {limit} {value} ({unit}){answer}")
+        }
+        Claim::TradingDisabled => "the old bot was told not to trade".to_owned(),
+        Claim::Note { what } => what.to_string(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod facts;
+mod legacy;
 mod program;
 mod record;
 mod segment;
@@ -132,5 +133,13 @@ pub const KINDS: &[Kind] = &[
         parts: program::ROWS,
         make: || Box::new(program::Market::new()),
         share: 1,
+    },
+    Kind {
+        name: "legacy",
+        words: "a file of the old bot is refused whole, or every figure that it claims stands in its bytes and no secret is said",
+        most: 1 << 15,
+        parts: legacy::PARTS,
+        make: || Box::new(legacy::Legacy::new()),
+        share: 2,
     },
 ];

@@ -3,6 +3,7 @@
 //! Each fact is a struct with a frozen layout; kinds are numbered, never reused, and 0 is reserved. A changed
 //! shape is a new version with an upcast and a specimen. Fields are facts in the past tense; nothing here decides.
 
+use crate::claim::{Claim, ClaimVerdict, DisputeKind, SourceKind};
 use crate::ids::{
     Actor, AssetId, ClientOrderId, FeedId, InstrumentId, Lsn, Mode, OrderId, Timestamp, TradeId, VenueOrderId,
 };
@@ -766,6 +767,69 @@ facts! {
     121 MessageDelivered {
         /// Its number.
         number: u64,
+    }
+
+    /// A file of another program was imported: what it claims follows in the same batch, and is believed by nobody yet.
+    130 FileImported {
+        /// BLAKE3 of its content; of a file with secrets, of its content without them.
+        digest: [u8; 32],
+        /// Its name, without the directory.
+        name: Text,
+        /// What it is.
+        source: SourceKind,
+        /// Its length.
+        bytes: u64,
+        /// The zone that its local times were read in.
+        timezone: Text,
+        /// Claims that follow.
+        claims: u32,
+        /// Doubts that follow.
+        disputes: u32,
+    }
+    /// One thing that a file claims; nothing is traded because of it.
+    131 ClaimImported {
+        /// The file.
+        digest: [u8; 32],
+        /// The place in it.
+        row: Text,
+        /// What is claimed.
+        claim: Claim,
+    }
+    /// A doubt about what a file claims. A limit that waits for an answer can be imported later, once.
+    132 ClaimDisputed {
+        /// The file.
+        digest: [u8; 32],
+        /// The place in it.
+        row: Text,
+        /// What is doubtful.
+        kind: DisputeKind,
+        /// About which instrument, by the venue's name; empty for none.
+        instrument: Label,
+        /// The figure that is claimed.
+        claimed: crate::Fixed,
+        /// The figure that stands against it.
+        found: crate::Fixed,
+        /// In words.
+        detail: Text,
+    }
+    /// The first complete comparison since told what the venue makes of a file's claim of one instrument.
+    133 ClaimChecked {
+        /// The file.
+        digest: [u8; 32],
+        /// The instrument.
+        instrument: InstrumentId,
+        /// What the venue makes of it.
+        verdict: ClaimVerdict,
+        /// The sum of the file's lots.
+        claimed: Quantity,
+        /// What the venue holds of the base asset.
+        venue: Quantity,
+        /// What joined the position because of it.
+        adopted: Quantity,
+        /// The claimed stop, where it was taken over.
+        stop: Option<Price>,
+        /// The snapshot that it was compared with.
+        snapshot: u64,
     }
 }
 

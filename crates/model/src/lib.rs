@@ -8,6 +8,7 @@
 #![deny(clippy::float_arithmetic)]
 extern crate alloc;
 
+pub mod claim;
 pub mod event;
 pub mod fixed;
 pub mod ids;
@@ -21,6 +22,7 @@ pub mod protection;
 pub mod text;
 pub mod wire;
 
+pub use claim::{Claim, ClaimFile};
 pub use event::{Event, Fact};
 pub use fixed::{ArithmeticError, Fixed, Rounding};
 pub use ids::{

@@ -132,6 +132,8 @@ byte_enum! {
         EntryImproved = 3,
         /// A named person moved it.
         Commanded = 4,
+        /// The venue confirmed what a file claims, and the file's stop or highest price was above ours.
+        Claimed = 5,
     }
 }
 

@@ -127,7 +127,10 @@ impl State {
                 // A raised mark leaves the entry price as it is; the division is spared then.
                 let entry = |i: &InstrumentState| match f.why {
                     StopCause::MarkRaised => None,
-                    StopCause::Resized | StopCause::EntryImproved | StopCause::Commanded => i.entry_price(),
+                    StopCause::Resized
+                    | StopCause::EntryImproved
+                    | StopCause::Commanded
+                    | StopCause::Claimed => i.entry_price(),
                 };
                 match instrument.and_then(|i| Some((entry(i), i.protection.as_mut()?))) {
                     Some((entry, p)) => {
@@ -210,6 +213,10 @@ impl State {
             Fact::MessageDelivered(f) => {
                 self.outbox.remove(&f.number);
             }
+            Fact::FileImported(f) => self.file_imported(f),
+            Fact::ClaimImported(f) => self.claim_imported(f),
+            Fact::ClaimDisputed(f) => self.claim_disputed(f),
+            Fact::ClaimChecked(f) => self.claim_checked(f),
         }
     }
 

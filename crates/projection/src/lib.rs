@@ -10,6 +10,7 @@ extern crate alloc;
 mod apply;
 mod balances;
 pub mod book;
+mod claims;
 mod holdings;
 pub mod order_table;
 mod orders;

@@ -5,6 +5,7 @@
 
 use crate::book::Book;
 use crate::order_table::Orders;
+use aegis_model::claim::ClaimVerdict;
 use aegis_model::event::{
     AlarmKind, AnomalyKind, Blocks, Direction, EntryPrepared, PauseRule, Refusal, TickSeen,
 };
@@ -14,7 +15,7 @@ use aegis_model::money::{Money, Price, Quantity, Rate};
 use aegis_model::order::{OrderEnd, OrderKind, OrderStatus, Purpose, RejectClass, Side};
 use aegis_model::protection::{Plan, Protection};
 use aegis_model::text::{Label, Text};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// Version of the canonical encoding; part of it, so that digests of different layouts never agree by chance.
@@ -71,8 +72,53 @@ pub struct State {
     pub corrections: BTreeMap<[u8; 16], Lsn>,
     /// Cash flows recorded, by venue id, within the bounded memory.
     pub flows: BTreeMap<Label, Lsn>,
+    /// What files of another program claim.
+    pub claims: Claims,
     /// Running totals since the journal was created.
     pub totals: Totals,
+}
+
+/// Claims of files, and what became of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
+pub struct Claims {
+    /// Imported files by the digest of their content.
+    pub files: BTreeMap<[u8; 32], ImportedFile>,
+    /// Claimed holdings that no comparison has judged yet, by the instrument's name and the file.
+    pub open: BTreeMap<(Label, [u8; 32]), OpenClaim>,
+    /// Claims recorded.
+    pub imported: u64,
+    /// Doubts recorded.
+    pub disputed: u64,
+    /// Judged claims of an instrument, by verdict.
+    pub checked: BTreeMap<ClaimVerdict, u64>,
+}
+
+/// A file whose claims are recorded.
+#[derive(Clone, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
+pub struct ImportedFile {
+    /// Its record.
+    pub lsn: Lsn,
+    /// Its name.
+    pub name: Text,
+    /// Rows of it that wait for an answer and can still be imported.
+    pub withheld: BTreeSet<Text>,
+}
+
+/// What a file claims to be held of an instrument: all its lots together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
+pub struct OpenClaim {
+    /// The record of the last lot.
+    pub lsn: Lsn,
+    /// How many lots.
+    pub lots: u32,
+    /// Their sum.
+    pub quantity: Quantity,
+    /// What they cost: the sum of quantity and entry price.
+    pub cost: Money,
+    /// The highest stop among them.
+    pub stop: Option<Price>,
+    /// The highest price that was seen.
+    pub highest: Option<Price>,
 }
 
 /// Identity and life of the journal.

@@ -190,7 +190,11 @@ fn class_of(event: &Event) -> &'static str {
         Fact::CashFlowRecorded(_) => "flow",
         Fact::BalanceRecorded(_) => "balance",
         Fact::HoldingQuarantined(_) => "quarantine",
-        Fact::JournalCreated(_)
+        Fact::ClaimChecked(_) => "claim",
+        Fact::FileImported(_)
+        | Fact::ClaimImported(_)
+        | Fact::ClaimDisputed(_)
+        | Fact::JournalCreated(_)
         | Fact::Started(_)
         | Fact::Stopped(_)
         | Fact::SettingRecorded(_)

@@ -281,6 +281,7 @@ impl Told {
                 let why = match moved.why {
                     StopCause::Commanded => "a named person moved it there".to_owned(),
                     StopCause::EntryImproved => "the entry price rose while the entry filled".to_owned(),
+                    StopCause::Claimed => "the old bot's stop was higher, and it is never lowered".to_owned(),
                     StopCause::Resized => "the covered quantity changed".to_owned(),
                     StopCause::MarkRaised => {
                         trailing(&armed.plan, moved.stages_reached, moved.mark, moved.stop, tick)

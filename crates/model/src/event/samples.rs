@@ -57,6 +57,7 @@ pub(super) fn samples() -> Vec<Fact> {
     facts.extend(reconciliation());
     facts.extend(commands());
     facts.extend(alarms());
+    facts.extend(claims());
     facts
 }
 
@@ -339,4 +340,80 @@ fn alarms() -> Vec<Fact> {
         MessageQueued { number: 1, about: Lsn(9), text: t("stop hit") }.into(),
         MessageDelivered { number: 1 }.into(),
     ]
+}
+
+fn claims() -> Vec<Fact> {
+    use crate::claim::{LimitKind, LimitUnit, PositionClaim, TradeClaim};
+    let digest = [0xc1; 32];
+    let position = PositionClaim {
+        instrument: l("SOL_USDT"),
+        id: t("SOL/USDT_1760956349.789"),
+        quantity: f("0.5"),
+        entry: f("100"),
+        stop: Some(f("100.47")),
+        highest: Some(f("102")),
+        trail: Some(f("0.015")),
+        opened: Some(NOW),
+    };
+    let trade = TradeClaim {
+        instrument: l("BTC_USDT"),
+        id: t("1760901029.1"),
+        side: Side::Sell,
+        quantity: f("0.001"),
+        price: f("51000"),
+        profit: Some(f("1")),
+        time: None,
+    };
+    let limit = Claim::Limit {
+        limit: LimitKind::StopLoss,
+        value: f("0.02"),
+        unit: LimitUnit::Unstated,
+        answered: Some((f("0.02"), LimitUnit::Share)),
+    };
+    let claims = [
+        ("SOL/USDT_1760956349.789", Claim::Position(position)),
+        ("line 2", Claim::Trade(trade)),
+        ("risk_management.stop_loss", limit),
+        ("trading_enabled", Claim::TradingDisabled),
+        ("balance", Claim::Note { what: t("balance 3 is no balance") }),
+    ];
+    let mut facts = vec![
+        FileImported {
+            digest,
+            name: t("trailing_stops.json"),
+            source: SourceKind::TrailingStops,
+            bytes: 953,
+            timezone: t("+02:00"),
+            claims: 5,
+            disputes: 1,
+        }
+        .into(),
+    ];
+    facts.extend(claims.map(|(row, claim)| ClaimImported { digest, row: t(row), claim }.into()));
+    facts.push(
+        ClaimDisputed {
+            digest,
+            row: t("positions"),
+            kind: DisputeKind::HoldingForgotten,
+            instrument: l("ETH_USDT"),
+            claimed: f("0"),
+            found: f("0.0028"),
+            detail: t("10 buys less 3 sells"),
+        }
+        .into(),
+    );
+    facts.push(
+        ClaimChecked {
+            digest,
+            instrument: I,
+            verdict: ClaimVerdict::Confirmed,
+            claimed: f("0.5"),
+            venue: f("0.5"),
+            adopted: f("0.5"),
+            stop: Some(f("100.47")),
+            snapshot: 2,
+        }
+        .into(),
+    );
+    facts
 }

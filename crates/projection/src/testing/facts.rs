@@ -2,6 +2,9 @@
 //! sums never overflow).
 
 use super::{BEGIN, Dice};
+use aegis_model::claim::{
+    Claim, ClaimVerdict, DisputeKind, LimitKind, LimitUnit, PositionClaim, SourceKind, TradeClaim,
+};
 use aegis_model::event::*;
 use aegis_model::input::Command;
 use aegis_model::market::{Instrument, PricePath};
@@ -148,7 +151,79 @@ impl Draw<'_> {
             40..=49 => self.life_of_order(kind),
             50..=63 => self.holding(kind),
             70..=99 => self.protection_and_balance(kind),
+            130..=133 => self.claims(kind),
             _ => self.control(kind),
+        }
+    }
+
+    fn claim(&mut self) -> Claim {
+        let (instrument, id) = (self.label(), self.text());
+        match self.dice.below(5) {
+            0 => Claim::Position(PositionClaim {
+                instrument,
+                id,
+                quantity: self.quantity(),
+                entry: self.price(),
+                stop: self.dice.maybe(Dice::number).map(Price),
+                highest: None,
+                trail: Some(Rate(self.number())),
+                opened: Some(self.time()),
+            }),
+            1 => Claim::Trade(TradeClaim {
+                instrument,
+                id,
+                side: self.side(),
+                quantity: self.quantity(),
+                price: self.price(),
+                profit: Some(self.money()),
+                time: None,
+            }),
+            2 => Claim::Limit {
+                limit: self.dice.of(LimitKind::ALL),
+                value: self.number(),
+                unit: self.dice.of(LimitUnit::ALL),
+                answered: None,
+            },
+            3 => Claim::TradingDisabled,
+            _ => Claim::Note { what: id },
+        }
+    }
+
+    fn claims(&mut self, kind: u16) -> Fact {
+        let (digest, row) = (self.bytes(), self.text());
+        match kind {
+            130 => FileImported {
+                digest,
+                name: row,
+                source: self.dice.of(SourceKind::ALL),
+                bytes: self.count(),
+                timezone: self.text(),
+                claims: 1,
+                disputes: 0,
+            }
+            .into(),
+            131 => ClaimImported { digest, row, claim: self.claim() }.into(),
+            132 => ClaimDisputed {
+                digest,
+                row,
+                kind: self.dice.of(DisputeKind::ALL),
+                instrument: self.label(),
+                claimed: self.number(),
+                found: self.number(),
+                detail: self.text(),
+            }
+            .into(),
+            _ => ClaimChecked {
+                digest,
+                instrument: self.instrument(),
+                verdict: self.dice.of(ClaimVerdict::ALL),
+                claimed: self.quantity(),
+                venue: self.quantity(),
+                adopted: self.quantity(),
+                stop: self.dice.maybe(Dice::number).map(Price),
+                snapshot: self.count(),
+            }
+            .into(),
         }
     }
 
