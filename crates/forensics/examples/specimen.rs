@@ -7,6 +7,7 @@
 extern crate alloc;
 
 use aegis_journal::{Config, Expect, Identity, MemStorage, NewRecord, Room, Writer, create, open};
+use aegis_model::claim::{Claim, ClaimVerdict, DisputeKind, SourceKind};
 use aegis_model::event::*;
 use aegis_model::ids::*;
 use aegis_model::input::Command;
@@ -14,7 +15,7 @@ use aegis_model::market::{Instrument, PricePath};
 use aegis_model::order::{LookupAnswer, OrderEnd, OrderKind, Purpose, RejectClass, Side, UnknownCause};
 use aegis_model::protection::{Distance, ExitReason, Plan, RetireCause, StopCause, StopRule};
 use aegis_model::text::{Label, Text};
-use aegis_model::{Fixed, fixed, ids, order, protection};
+use aegis_model::{Fixed, claim, fixed, ids, order, protection};
 use aegis_projection::State;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
