@@ -20,9 +20,13 @@ fn the_gap(stage: &mut Stage) {
     stage.exchange.price("SOL_USDT", "101", "101.01");
 }
 
-fn import(stage: &Stage, name: &str) {
+fn sample(name: &str) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/legacy/json").join(name);
-    stage.order(&["import", file.to_str().expect("a path"), "--timezone", "UTC"]);
+    file.to_str().expect("a path").to_owned()
+}
+
+fn import(stage: &Stage, name: &str) {
+    stage.order(&["import", &sample(name), "--timezone", "UTC"]);
 }
 
 fn checked(stage: &Stage) -> usize {
@@ -43,6 +47,9 @@ fn s16_imported_claims_are_confirmed_and_the_stop_is_taken() {
     assert_eq!(stage.count(|f| matches!(f, Fact::FileImported(_))), 1, "S55: twice is once");
     stage.start();
     until("all claims are judged", || checked(&stage) == 3);
+    let file = sample("positions.json");
+    let busy = stage.on(&["import", &file, "--timezone", "UTC"]);
+    assert_eq!(busy.status.code(), Some(73), "an engine that runs holds its journal");
     assert_eq!(booked(&stage), (2, 0), "two corrections, by real trades");
     stage.until_held("BTC_USDT", "0.0002");
     stage.until_held("SOL_USDT", "0.5");
