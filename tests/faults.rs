@@ -14,11 +14,15 @@ mod appender;
 mod calls;
 #[path = "faults/cuts.rs"]
 mod cuts;
+#[path = "faults/fuse.rs"]
+mod fuse;
 #[path = "faults/ground.rs"]
 mod ground;
 #[path = "process/journals.rs"]
 #[allow(dead_code, reason = "shared with the tests of the process, which use all of it")]
 mod journals;
+#[path = "faults/ledger.rs"]
+mod ledger;
 #[path = "process/program.rs"]
 #[allow(dead_code, reason = "shared with the tests of the process, which use all of it")]
 mod program;

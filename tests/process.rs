@@ -13,6 +13,8 @@ mod ends;
 mod import;
 #[path = "process/journals.rs"]
 mod journals;
+#[path = "faults/ledger.rs"]
+mod ledger;
 #[path = "process/program.rs"]
 mod program;
 #[path = "process/storm.rs"]

@@ -8,6 +8,8 @@ mod rules {
     mod entries;
     mod fold;
     mod ledger;
+    mod openings;
     mod reconcile;
+    mod reports;
     mod stops;
 }

@@ -10,6 +10,7 @@ mod stories {
     mod cascade;
     mod claims;
     mod controls;
+    mod explained;
     mod guarded;
     mod phantom;
     mod reconciling;

@@ -43,7 +43,7 @@ const PURE: &[&str] = &["model", "projection", "cryptocom", "signal", "engine", 
 
 /// Crates that live only in the program.
 const ONLY_IN_AEGIS: &[&str] =
-    &["axum", "clap", "reqwest", "rustls", "tokio", "tokio-tungstenite", "tracing-subscriber"];
+    &["axum", "clap", "crossterm", "reqwest", "rustls", "tokio", "tokio-tungstenite", "tracing-subscriber"];
 
 /// The one file of the product that may contain unsafe code.
 const UNSAFE_FILE: &str = "crates/journal/src/storage/mmap.rs";

@@ -5,12 +5,21 @@
 
 #[path = "wire/claims.rs"]
 mod claims;
+#[path = "wire/clocks.rs"]
+mod clocks;
 #[path = "wire/codes.rs"]
 mod codes;
+#[path = "faults/ground.rs"]
+#[allow(dead_code, reason = "shared with the tests of real faults, which use all of it")]
+mod ground;
 #[path = "wire/http.rs"]
 mod http;
+#[path = "faults/ledger.rs"]
+mod ledger;
 #[path = "wire/messages.rs"]
 mod messages;
+#[path = "wire/network.rs"]
+mod network;
 #[path = "wire/pauses.rs"]
 mod pauses;
 #[path = "wire/stage.rs"]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 pub(crate) const IDENTITY: Identity = Identity { journal_id: *b"faults of a disk", schema: 9, mode: 1 };
-const EXPECT: Expect = Expect { journal_id: Some(IDENTITY.journal_id), schema: 9, mode: 1 };
+pub(crate) const EXPECT: Expect = Expect { journal_id: Some(IDENTITY.journal_id), schema: 9, mode: 1 };
 const KIND: u16 = 1;
 /// Records a batch at most.
 const BATCH_MAX: u64 = 5;
@@ -183,7 +183,7 @@ impl Drop for Appender {
 }
 
 /// In which life each durable record was written: the last number of each life that made any durable.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Lives(Vec<(u64, u64)>);
 
 impl Lives {

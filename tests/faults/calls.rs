@@ -8,6 +8,7 @@
 
 use crate::ground::{Budget, Moments, is_asked_for, reaches_least};
 use crate::journals::{Seen, Story};
+use crate::ledger::Run;
 use crate::program::{PATIENCE, Stage, told};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -222,6 +223,7 @@ fn every_system_call_fails_or_kills_and_nothing_is_lost() {
     for at in (1..blows.len()).rev() {
         blows.swap(at, moments.below(at as u64 + 1) as usize);
     }
+    let run = Run::begin("failing system calls");
     let budget = Budget::new("AEGIS_CALLS", 30);
     let (mut done, mut struck) = (0, 0);
     for blow in &blows {
@@ -239,4 +241,5 @@ fn every_system_call_fails_or_kills_and_nothing_is_lost() {
         done as f64 / budget.seconds()
     );
     reaches_least(struck, "failed system calls");
+    run.held(struck, "calls failed or killed", None);
 }

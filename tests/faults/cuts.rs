@@ -10,6 +10,7 @@
 use crate::appender::{Appender, Lives};
 use crate::ground::{Budget, Ground, KINDS, Moments, is_asked_for, reaches_least};
 use crate::journals::{Seen, Story};
+use crate::ledger::Run;
 use crate::program::{PATIENCE, Stage, aegis, told};
 use aegis_journal::verify_dir;
 use std::os::fd::AsRawFd;
@@ -113,6 +114,7 @@ fn power_cuts_lose_nothing_that_was_acknowledged() {
     if !is_asked_for("power cuts") {
         return;
     }
+    let run = Run::begin("power cuts");
     let budget = Budget::new("AEGIS_CUTS", 24);
     let mut grounds: Vec<Ground> =
         KINDS.iter().map(|&kind| Ground::new(kind, if kind.name == "xfs" { 320 } else { 128 })).collect();
@@ -141,6 +143,7 @@ fn power_cuts_lose_nothing_that_was_acknowledged() {
         cuts as f64 / budget.seconds()
     );
     reaches_least(cuts, "power cuts");
+    run.held(cuts, "power cuts", Some(records));
 }
 
 /// The engine and its exchange play a market on a file system that loses power again and again, until the market ends.
@@ -241,6 +244,7 @@ fn power_cuts_of_the_engine_end_like_the_run_that_was_never_cut() {
     stage.complete("calm", &[]);
     let calm = Story::read(&stage.path("calm/market"));
     calm.agrees("never cut");
+    let run = Run::begin("power cuts of the engine");
     let budget = Budget::new("AEGIS_ENGINE_CUTS", 12);
     let mut moments = Moments::new();
     let mut played = Played::default();
@@ -259,4 +263,5 @@ fn power_cuts_of_the_engine_end_like_the_run_that_was_never_cut() {
         played.cuts as f64 / budget.seconds()
     );
     reaches_least(played.cuts, "power cuts of the engine");
+    run.held(played.cuts, "power cuts", Some(played.records));
 }

@@ -86,7 +86,16 @@ impl Moments {
     }
 }
 
-fn ok(result: libc::c_int, what: &str) {
+/// Removes control groups that tests left which were killed. One with anybody in it stays.
+pub(crate) fn clear(root: &Path, prefix: &str) {
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
+pub(crate) fn ok(result: libc::c_int, what: &str) {
     if result < 0 {
         panic!(
             "{what}: {} (AEGIS_REAL_FAULTS=1 needs root, loop devices and mounts)",
@@ -95,12 +104,12 @@ fn ok(result: libc::c_int, what: &str) {
     }
 }
 
-fn text(path: impl AsRef<Path>) -> CString {
+pub(crate) fn text(path: impl AsRef<Path>) -> CString {
     CString::new(path.as_ref().to_str().expect("a plain path")).expect("no zero byte")
 }
 
 /// Gives the calling thread, and every process it starts, mounts of their own.
-fn own_mounts() {
+pub(crate) fn own_mounts() {
     let (root, none) = (text("/"), text("none"));
     // SAFETY: both calls take no pointers but the strings, which live until they return.
     unsafe {
@@ -201,6 +210,11 @@ pub(crate) const KINDS: [Kind; 3] = [
     },
     Kind { name: "xfs", make: &["mkfs.xfs", "-q", "-f", "-K"], mount: "xfs", options: "" },
 ];
+
+/// It copies what it writes, and so knows neither the call that cuts the power nor the promise that allocated space can be
+/// written.
+pub(crate) const BTRFS: Kind =
+    Kind { name: "btrfs", make: &["mkfs.btrfs", "-q", "-f"], mount: "btrfs", options: "" };
 
 /// A mounted file system of its own, small enough for memory. Unmounted, and its device freed, when it is dropped.
 pub(crate) struct Ground {

@@ -3,12 +3,12 @@
 //! Each time: it ends with a sentence and its code, or goes on with what it has; what it showed as durable stays; and
 //! once the shortage is over, the next start folds the same state and plays on.
 
-use crate::ground::{Budget, Ground, KINDS, Moments, is_asked_for, reaches_least};
+use crate::ground::{BTRFS, Budget, Ground, KINDS, Moments, clear, is_asked_for, reaches_least};
 use crate::journals::{Seen, Story};
 use crate::program::{PATIENCE, Running, Stage, aegis, told};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -162,6 +162,51 @@ fn a_full_disk_ends_in_words_and_loses_nothing() {
 }
 
 #[test]
+fn btrfs_holds_what_it_was_told_and_a_full_one_ends_the_program() {
+    if !is_asked_for("btrfs") {
+        return;
+    }
+    let stage = Stage::small(12_000);
+    stage.complete("calm", &[]);
+    let calm = Story::read(&stage.path("calm/market"));
+    let mut moments = Moments::new();
+    let budget = Budget::new("AEGIS_BTRFS", 3);
+    let (mut done, mut words, mut bus) = (0, 0, 0);
+    while budget.goes_on(done) {
+        let when = format!("btrfs {done}");
+        let mut ground = Ground::new(BTRFS, 128);
+        let mut trial = Trial::new(&stage, ground.path().join("data"));
+        // It has no keys, which is bad; of the disk it says what is to be known.
+        let doctor =
+            aegis().args(["doctor", "--data"]).arg(&trial.data).output().expect("the program starts");
+        let disk = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        let warned = disk.lines().any(|line| line.contains("btrfs") && line.contains("SIGBUS"));
+        assert!(warned, "{when}: `doctor` {}", told(&doctor));
+        let mut running = trial.start();
+        trial.runs_for(&mut running, Duration::from_micros(moments.below(300_000)), &when);
+        let ballast = ground.fill();
+        let status = running.wait(PATIENCE);
+        if status.signal() == Some(libc::SIGBUS) {
+            // Documented: it writes every page anew elsewhere, so that allocated space is no promise there.
+            bus += 1;
+        } else {
+            words += u64::from(ended_in_words(status, &running.said(), &when));
+        }
+        // Mounted anew: nothing is there but what the device has.
+        ground.again();
+        trial.is_whole(&when);
+        std::fs::remove_file(ground.path().join(ballast.file_name().expect("a name"))).expect("room again");
+        let folded = trial.is_whole(&when);
+        trial.plays_on(folded, &when).equals(&calm, &when);
+        done += 1;
+    }
+    println!(
+        "{done} full disks of btrfs: {words} ended with code 74, {bus} with SIGBUS, the others reached the market's end; 0 lost"
+    );
+    reaches_least(done, "full disks of btrfs");
+}
+
+#[test]
 fn a_disk_that_turns_read_only_ends_in_words_and_loses_nothing() {
     if !is_asked_for("a disk that turns read-only") {
         return;
@@ -196,6 +241,82 @@ fn a_disk_that_turns_read_only_ends_in_words_and_loses_nothing() {
     }
     println!(
         "3 disks that were read-only at the start and turned read-only later ({ended} ended the run): as if never"
+    );
+}
+
+/// A control group of our own with a limit on memory; whoever needs more is killed by the kernel. Gone when it is dropped.
+struct MemoryGroup(PathBuf);
+
+impl MemoryGroup {
+    fn new() -> MemoryGroup {
+        let root = Path::new("/sys/fs/cgroup/memory");
+        clear(root, "aegis-memory-");
+        let path = root.join(format!("aegis-memory-{}", std::process::id()));
+        let made = std::fs::create_dir(&path);
+        made.unwrap_or_else(|e| panic!("{}: {e} (AEGIS_REAL_FAULTS=1 needs it)", path.display()));
+        MemoryGroup(path)
+    }
+
+    fn limit(&self, bytes: u64) {
+        // What the last one left in the cache counts as well.
+        let _ = std::fs::write(self.0.join("memory.force_empty"), "0");
+        std::fs::write(self.0.join("memory.limit_in_bytes"), bytes.to_string()).expect("a limit");
+    }
+
+    /// A shell that enters the group and becomes the program.
+    fn command(&self, trial: &Trial<'_>) -> Command {
+        let shell = format!("echo $$ > {}/cgroup.procs; exec \"$@\"", self.0.display());
+        trial.command(&["sh", "-c", &shell, "sh"])
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        for _ in 0..200 {
+            if std::fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            // Whoever was in it is still being cleared away.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn killed_for_its_memory_again_and_again_it_ends_as_if_never() {
+    if !is_asked_for("kills for want of memory") {
+        return;
+    }
+    let stage = Stage::small(3000);
+    stage.complete("calm", &[]);
+    let calm = Story::read(&stage.path("calm/market"));
+    let group = MemoryGroup::new();
+    let mut trial = Trial::new(&stage, stage.path("data"));
+    let (mut killed, mut at_work, mut kib) = (0, 0, 1024);
+    loop {
+        let when = format!("{kib} KiB of memory");
+        let before = trial.look(&when);
+        group.limit(kib << 10);
+        let mut running = stage.spawn(group.command(&trial));
+        while running.is_alive() {
+            trial.look(&when);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let status = running.wait(PATIENCE);
+        if status.success() {
+            break;
+        }
+        assert_eq!(status.signal(), Some(9), "{when}: {status}: {}", running.said());
+        trial.is_whole(&when);
+        killed += 1;
+        at_work += u64::from(trial.look(&when) > before);
+        kib += 256;
+    }
+    let folded = trial.is_whole("enough memory");
+    trial.plays_on(folded, "enough memory").equals(&calm, "after kills for want of memory");
+    assert!(killed > 3 && at_work > 0, "{killed} killed, {at_work} of them at work");
+    println!(
+        "{killed} kills for want of memory, {at_work} of them after new records; {kib} KiB are enough: as if never killed"
     );
 }
 

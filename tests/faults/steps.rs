@@ -11,6 +11,7 @@
 //! was left by such a death, and the recovery is stepped as well.
 
 use crate::ground::{Budget, Moments, reaches_least};
+use crate::ledger::Run;
 use aegis_journal::{
     Config, DirStorage, Expect, Identity, MemStorage, NewRecord, OpenError, Opening, Room, Row, Storage,
     create, open,
@@ -507,6 +508,7 @@ fn death_at_any_instruction_loses_nothing() {
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
     }
     let pattern = pattern();
+    let run = Run::begin("death at any instruction");
     let mut walk = Walk {
         said: said(),
         pattern: &pattern,
@@ -557,4 +559,5 @@ fn death_at_any_instruction_loses_nothing() {
         count.steps as f64 / seconds
     );
     reaches_least(count.steps, "instructions");
+    run.held(count.steps, "instructions", None);
 }

@@ -3,6 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -80,6 +81,13 @@ impl Stage {
     pub(crate) fn spawn(&self, mut command: Command) -> Running {
         let out = |name: &str| File::create(self.path(name)).expect("a file for output");
         command.stdout(out("stdout")).stderr(out("stderr"));
+        // SAFETY: one system call between fork and exec: it ends with the thread of its test, whatever ends that.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            })
+        };
         let child = command.spawn().expect("the program starts");
         Running { child, started: Instant::now(), stdout: self.path("stdout"), stderr: self.path("stderr") }
     }

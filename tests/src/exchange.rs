@@ -406,6 +406,7 @@ impl Exchange {
                 self.answer("balances", true, balances)
             },
             open_orders: self.answer("open", full, rows(true)),
+            orders_at: now.after(1),
             ended_orders: self.answer("ended", full, rows(false)),
             trades: self.answer("trades", full, trades),
             flows: self.answer("flows", full, self.flows.clone()),

@@ -2,11 +2,11 @@
 
 use super::support::*;
 use aegis_engine::settings::Guarding;
-use aegis_model::event::{AlarmKind, ExitDecided, OrderIntended};
-use aegis_model::input::{Lookup, RowStatus};
+use aegis_model::event::{AlarmKind, ExitDecided, FillSource, OrderIntended};
+use aegis_model::input::{Answer, Lookup, RowStatus};
 use aegis_model::order::{LookupAnswer, RejectClass};
 use aegis_model::protection::ExitReason;
-use aegis_model::{Command, Fact, Input, OrderKind, Price, Side};
+use aegis_model::{Command, Fact, Input, OrderKind, Price, Side, Timestamp};
 use aegis_projection::ExitOwner;
 use aegis_tests::exchange::{Fills, Replies};
 use aegis_tests::world::{id, story_settings};
@@ -158,6 +158,39 @@ fn a_stop_rejected_at_its_trigger_leaves_the_exit_to_the_engine() {
     fire(&mut world, "0", RowStatus::Rejected);
     world.wait(3);
     assert_eq!((sells_sent(&world), world.held(BTC)), (1, quantity("0")));
+}
+
+#[test]
+fn a_stop_that_fires_between_the_listing_of_orders_and_that_of_trades_is_not_somebody_elses_sell() {
+    let mut world = holding_guarded(Guarding::Both);
+    world.now = world.now.after(1_000_000_000);
+    let before = world.exchange.snapshot(99, true, Timestamp::EPOCH, world.now);
+    world.now = world.now.after(1_000_000_000);
+    let at = world.exchange.resting()[0];
+    // Nothing of what the exchange says about it arrives.
+    drop(world.exchange.fire(at, quantity("0.5"), RowStatus::Filled, world.now));
+    let mut listing = world.exchange.snapshot(99, true, Timestamp::EPOCH, world.now);
+    // A trade names the released order, under no id of ours.
+    let released = world.exchange.orders[at].row.released;
+    let Answer::Complete(trades) = &mut listing.trades else { panic!("{:?}", listing.trades) };
+    let sale = trades.last_mut().expect("the sale");
+    (sale.client, sale.venue_order) = (None, released);
+    (listing.open_orders, listing.ended_orders) = (before.open_orders, before.ended_orders);
+    listing.orders_at = before.orders_at;
+    world.give(Input::Snapshot(listing));
+    world.pump();
+    world.wait(3);
+    let sources = world.events().into_iter().filter_map(|e| match e.fact {
+        Fact::FillBooked(fill) if fill.side == Side::Sell => Some((fill.order, fill.source)),
+        _ => None,
+    });
+    let sources: Vec<_> = sources.collect();
+    assert!(
+        matches!(sources[..], [(order, source)] if order.0 > 0 && source != FillSource::External),
+        "{sources:?}"
+    );
+    assert_eq!(world.held(BTC), quantity("0"));
+    assert_replays(&world);
 }
 
 #[test]

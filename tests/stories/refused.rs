@@ -5,7 +5,7 @@ use aegis_engine::Settings;
 use aegis_engine::settings::Guarding;
 use aegis_model::event::{AlarmKind, AnomalyKind};
 use aegis_model::input::{Answer, ListedInstrument, Lookup, Reported, RowStatus, VenueSnapshot};
-use aegis_model::order::RejectClass;
+use aegis_model::order::{OrderEnd, RejectClass};
 use aegis_model::{Command, Effect, Fact, Input, Machine, OrderKind, Report, Side, VenueOrderId};
 use aegis_tests::exchange::{Fills, Replies};
 use aegis_tests::world::{id, story_settings};
@@ -200,6 +200,7 @@ fn a_sell_of_a_fired_stop_is_not_taken_for_somebody_elses() {
         requested: w.now,
         balances: Answer::Failed(aegis_model::Text::new("no")),
         open_orders: f(),
+        orders_at: w.now,
         ended_orders: f(),
         trades: Answer::Complete(vec![seen]),
         flows: Answer::Failed(aegis_model::Text::new("no")),
@@ -316,4 +317,36 @@ fn rule_17_a_position_under_the_minimum_is_alarmed_whenever_it_falls_below() {
     w.tick(BTC, "50000");
     w.wait(1);
     assert!(!w.state().alarms.contains_key(&alarm), "the price recovered");
+}
+
+#[test]
+fn an_exit_that_became_too_small_is_not_sent_again_so_that_its_absence_can_be_proven() {
+    for (least, again) in [("1", 1), ("1000000", 0)] {
+        let mut w = holding(BTC, "0.5", "50000");
+        w.exchange.replies = Some(Replies::RequestLost);
+        w.exchange.failing.push("lookup");
+        w.tick(BTC, "48000");
+        let order = w.state().last_order;
+        w.exchange.replies = None;
+        with_minimum(&mut w, least);
+        // Inside the window first; then its absence is proven.
+        w.give(Input::LookedUp(order, Lookup::AbsentTooEarly { unchanged: true }));
+        w.pump();
+        assert_eq!(w.count(|f| matches!(f, Fact::OrderResent(_))), again, "least {least}");
+        if again == 0 {
+            w.give(Input::LookedUp(order, Lookup::Absent));
+            w.pump();
+            assert_eq!(w.count(|f| matches!(f, Fact::OrderResent(_))), 0);
+            let ended =
+                |f: &Fact| matches!(f, Fact::OrderEnded(e) if e.order == order && e.end == OrderEnd::NotSent);
+            assert_eq!(w.count(ended), 1, "it is closed, not unknown for ever");
+            // Once the exchange takes it again, the holding leaves.
+            w.exchange.failing.clear();
+            with_minimum(&mut w, "1");
+            w.tick(BTC, "47900");
+            w.wait(5);
+            assert_eq!(w.held(BTC), quantity("0"));
+        }
+        assert_replays(&w);
+    }
 }

@@ -9,8 +9,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -36,6 +39,12 @@ pub(crate) struct Stage {
     venue: Option<Child>,
     engine: Option<Child>,
     starts: u32,
+    /// The address that the exchange listens on.
+    host: String,
+    /// The network namespace of the engine, where it is not the test's.
+    engine_net: Option<Arc<OwnedFd>>,
+    /// More of the engine's environment.
+    pub(crate) engine_env: Vec<(&'static str, String)>,
     /// The exchange's addresses.
     pub(crate) exchange: Exchange,
 }
@@ -106,6 +115,9 @@ impl Stage {
             venue: None,
             engine: None,
             starts: 0,
+            host: "127.0.0.1".to_owned(),
+            engine_net: None,
+            engine_env: Vec::new(),
             exchange: Exchange::default(),
         };
         let config = format!(
@@ -114,6 +126,15 @@ impl Stage {
              [instruments.ETH_USDT]\nminimum_notional = \"0\"\n[instruments.SOL_USDT]\nminimum_notional = \"0\"\n"
         );
         std::fs::write(stage.path("venue.toml"), config).expect("a file of the test");
+        stage
+    }
+
+    /// The same on an address of the test's own network; the engine, and whoever speaks to it, lives in another one.
+    pub(crate) fn apart(fund: &str, engine: &str, host: &str, engine_net: Arc<OwnedFd>) -> Stage {
+        let mut stage = Stage::unstarted(fund, engine, "0");
+        (stage.host, stage.engine_net) = (host.to_owned(), Some(engine_net));
+        stage.start_venue();
+        stage.still();
         stage
     }
 
@@ -144,7 +165,7 @@ impl Stage {
     /// Starts the exchange's process, on the same addresses if it ran before.
     pub(crate) fn start_venue(&mut self) {
         let (listen, control) = match &self.exchange.rest {
-            rest if rest.is_empty() => ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()),
+            rest if rest.is_empty() => (format!("{}:0", self.host), "127.0.0.1:0".to_owned()),
             rest => (rest.clone(), self.exchange.control.clone()),
         };
         let ready = format!("venue-{}.out", self.starts);
@@ -160,6 +181,7 @@ impl Stage {
             .args(&self.words)
             .stdout(self.output(&ready))
             .stderr(self.output("venue.err"));
+        ends_with_us(&mut command);
         self.venue = Some(command.spawn().expect("the program starts"));
         let path = self.path(&ready);
         let mut line = String::new();
@@ -204,6 +226,11 @@ impl Stage {
         let mut command = aegis();
         command.args(words).arg("--data").arg(self.path("data")).arg("--config").arg(self.config());
         command.env("TEST_KEY", KEY).env("TEST_SECRET", SECRET).env("AEGIS_LOG", "info");
+        if let Some(net) = self.engine_net.clone() {
+            // SAFETY: one system call between fork and exec, with a handle that `net` keeps open.
+            unsafe { command.pre_exec(move || enter(&net)) };
+        }
+        ends_with_us(&mut command);
         command
     }
 
@@ -231,6 +258,7 @@ impl Stage {
     /// Starts the engine, with more words, and waits for nothing.
     pub(crate) fn start_with(&mut self, more: &[&str]) {
         let mut command = self.command(&["run", "--live"]);
+        command.envs(self.engine_env.iter().map(|(name, value)| (name, value)));
         command.args(more).stdout(self.output("engine.out")).stderr(self.output("engine.err"));
         self.engine = Some(command.spawn().expect("the program starts"));
     }
@@ -293,11 +321,21 @@ impl Stage {
         dead
     }
 
-    /// Waits for the engine to end by itself.
-    pub(crate) fn wait_dead(&mut self) {
+    /// Waits for the engine to end by itself; its exit code.
+    pub(crate) fn wait_dead(&mut self) -> Option<i32> {
         let child = self.engine.as_mut().expect("an engine was started");
-        until("the engine ends", || child.try_wait().expect("its state").is_some());
+        let mut code = None;
+        until("the engine ends", || {
+            code = child.try_wait().expect("its state").map(|status| status.code());
+            code.is_some()
+        });
         self.engine = None;
+        code.flatten()
+    }
+
+    /// What the engine's processes said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("engine.err")).expect("a file for output")
     }
 
     /// SIGTERM, and its exit code.
@@ -404,6 +442,24 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// What is started ends with the thread that started it, whatever ends that.
+fn ends_with_us(command: &mut Command) {
+    // SAFETY: one system call between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        })
+    };
+}
+
+/// Moves the calling thread into a network namespace.
+pub(crate) fn enter(net: &OwnedFd) -> std::io::Result<()> {
+    // SAFETY: the call takes no pointers.
+    let result = unsafe { libc::setns(net.as_raw_fd(), libc::CLONE_NEWNET) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 fn end(child: Option<Child>, signal: Signal) {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const HOURS_A_SECOND: u64 = 1;
 /// No holding is ever longer without a stop at the exchange than this, ns, however much goes wrong: the engine's own
 /// guard stands in meanwhile. Protocol times are a hundredth, so this is minutes of the real ones.
-const BARE_MAX: i64 = 15_000_000_000;
+pub(crate) const BARE_MAX: i64 = 15_000_000_000;
 const BTC: &str = "BTC_USDT";
 
 fn days() -> u64 {
@@ -137,7 +137,7 @@ fn go_wrong(stage: &Stage, wrong: &Wrong) -> bool {
 
 /// The longest time that something was held without a stop at the exchange, ns, and the longest of that without a fresh
 /// price for the engine's own guard.
-fn longest_bare(events: &[Event]) -> (i64, i64) {
+pub(crate) fn longest_bare(events: &[Event]) -> (i64, i64) {
     let mut state = State::default();
     let (mut bare, mut naked) = (0, 0);
     for event in events {

@@ -109,6 +109,8 @@ fn snapshot(state: &State, requested: Timestamp, listing: &Listing) -> VenueSnap
         requested,
         balances: listing.balances.clone(),
         open_orders: listing.open_orders.each(rows),
+        // One moment shows all of it.
+        orders_at: listing.trades_through.after(1),
         ended_orders: listing.ended_orders.each(rows),
         trades: listing.trades.each(trades),
         flows: listing.flows.each(flows),

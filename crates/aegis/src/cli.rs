@@ -42,6 +42,12 @@ pub(crate) enum What {
     /// The records in words
     #[cfg(feature = "forensics")]
     Log(Log),
+    /// Why something is as it is: the chain of causes of a position, stop, order, trade, signal, asset or record
+    #[cfg(feature = "forensics")]
+    Explain(Explain),
+    /// What two journals, two points of one, or a journal and a venue snapshot differ in; exit code 1 if they do
+    #[cfg(feature = "forensics")]
+    Diff(Diff),
     /// How things stand: from the running process, or from the journals
     Status(Status),
     /// Refuse new entries; protection goes on
@@ -187,9 +193,61 @@ pub(crate) struct Run {
 pub(crate) struct Replay {
     /// An engine's journal; all acts of the data directory when left out
     pub(crate) journal: Option<PathBuf>,
-    /// Stop at this record or time (2019-01-01T00:00:00Z); only whole batches count
+    /// Stop at this record, "before N", or time (2019-01-01T00:00:00Z); only whole batches count. It begins at the
+    /// nearest checkpoint before that, if there is one
     #[arg(long, value_name = "LSN|TIME")]
     pub(crate) until: Option<aegis_forensics::Until>,
+    /// Fold from the first record in any case
+    #[arg(long)]
+    pub(crate) no_checkpoints: bool,
+    /// Step through it on the terminal like a film, from the first record or from --until on
+    #[arg(long, conflicts_with = "no_checkpoints")]
+    pub(crate) watch: bool,
+}
+
+/// `aegis diff`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+pub(crate) struct Diff {
+    /// Two journals, each as DIR or DIR@LSN; or a journal and files with the exchange's answers (balances, open orders,
+    /// trades)
+    #[arg(required = true, value_name = "JOURNAL|FILE", num_args = 1..)]
+    pub(crate) sides: Vec<String>,
+    /// The first point of one journal
+    #[arg(long, value_name = "LSN|TIME", requires = "and")]
+    pub(crate) at: Option<aegis_forensics::Until>,
+    /// The second point of one journal
+    #[arg(long, value_name = "LSN|TIME", requires = "at")]
+    pub(crate) and: Option<aegis_forensics::Until>,
+}
+
+/// `aegis explain`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+#[command(after_help = "\
+What can be asked about (one word does where only one thing has that name):
+  BTC_USDT            the last position: who opened each lot, its stop, its exit, what it earned
+  BTC_USDT 3          the third position
+  stop BTC_USDT       why the stop is where it is
+  order 7             an order, by its number, its client order id or the venue's id
+  trade ID            an execution
+  signal BTC_USDT     the last signal about it, or of a SOURCE, or the one in a RECORD
+  asset BTC           where it came from and went: movements that add up to what is held
+  0.00000925 BTC      the movements of exactly that size
+  record 52           what led to a record and what came of it")]
+pub(crate) struct Explain {
+    /// What: see below
+    #[arg(required = true, value_name = "WHAT")]
+    pub(crate) what: Vec<String>,
+    /// An engine's journal; all acts of the data directory when left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Levels of the tree that are shown
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) depth: u16,
+    /// Show every adjustment, refusal and movement instead of folding long runs
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// `aegis verify`
@@ -197,6 +255,16 @@ pub(crate) struct Replay {
 pub(crate) struct Journals {
     /// Journals; all of the data directory when left out
     pub(crate) journals: Vec<PathBuf>,
+    /// Fold the records as well: every checkpoint must be the state at its record, and the laws must hold
+    #[cfg(feature = "forensics")]
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Print the head of each journal, LSN:HEX, to be kept elsewhere: it finds a rewritten history out
+    #[arg(long, conflicts_with = "head")]
+    pub(crate) print_head: bool,
+    /// A head that was printed earlier: whether the records up to it are still those; may be given several times
+    #[arg(long, value_name = "LSN:HEX")]
+    pub(crate) head: Vec<aegis_journal::Head>,
 }
 
 /// `aegis log`

@@ -3,7 +3,7 @@
 
 mod engine;
 mod layers;
-mod live;
+pub(crate) mod live;
 #[cfg(test)]
 mod tests;
 mod values;

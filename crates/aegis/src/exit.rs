@@ -26,6 +26,13 @@ pub(crate) enum Exit {
     Config = 78,
 }
 
+impl Exit {
+    /// The graver of two ends.
+    pub(crate) fn worse(self, other: Exit) -> Exit {
+        if self as u8 >= other as u8 { self } else { other }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)

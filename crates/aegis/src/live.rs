@@ -37,6 +37,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use translate::{Told, Wish};
 
 mod clock;
+pub(crate) mod disk;
 pub(crate) mod translate;
 
 /// The live run's name, and that of its directory.
@@ -55,6 +56,10 @@ const INSTRUMENTS_RETRY: Duration = Duration::from_secs(5);
 const STOP_NS: i64 = 10 * SECOND;
 /// Rounds of answers that the program itself gives within a turn.
 const ROUNDS_MAX: usize = 100;
+/// How often it is looked whether somebody has replaced, cut or deleted the journal's file.
+const PLACE_EVERY: Duration = Duration::from_secs(60);
+/// The number of a message that no record has.
+const UNRECORDED: u64 = 0;
 
 /// What reaches the engine's thread.
 #[expect(clippy::large_enum_variant, reason = "the queue is made of the large ones")]
@@ -87,6 +92,7 @@ struct Run<'a> {
     live: &'a Live,
     node: Node<Engine, DirStorage>,
     clock: LiveClock,
+    disk: disk::Watch,
     /// What the monotonic clock is counted from.
     began: Instant,
     wire: Option<Wire>,
@@ -96,6 +102,8 @@ struct Run<'a> {
     cursor: u64,
     /// The newest prices of what is not listed in the journal yet: sockets are faster than listings.
     early: BTreeMap<Label, Quote>,
+    /// When it is looked next whether the journal's file is still the one of its name.
+    placed_next: Instant,
     /// When the instruments are asked for next.
     instruments: Instant,
     /// How often they are read anyway.
@@ -131,6 +139,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
     let (sender, queue) = channel(QUEUE);
     let ours = translate::ours(node.machine().state());
     let sink = live.notify.as_ref().map(|url| sink(url, &node, sender.clone())).transpose()?;
+    let disk = watch_disk(live.disk, sink.as_ref())?;
     let wire = Wire::start_here(live.wire.clone(), signer, &ours, wire::outlet_here(sender.clone()))?;
     desk(config, sender)?;
     let cursor = node.machine().state().feeds.get(&FEED).map_or(0, |seen| seen.cursor);
@@ -139,6 +148,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
         live,
         node,
         clock,
+        disk,
         began: Instant::now(),
         wire: Some(wire),
         sink,
@@ -146,6 +156,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
         signals: Signals::open(&live.signals, crate::config::Pace::Factor(1000))?,
         cursor,
         early: BTreeMap::new(),
+        placed_next: Instant::now() + PLACE_EVERY,
         instruments: Instant::now(),
         instruments_every: live.wire.instruments_every,
         older,
@@ -166,8 +177,22 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
 fn sink(url: &str, node: &Node<Engine, DirStorage>, sender: Sender<Item>) -> Result<Sink, Failure> {
     let installation = node.machine().state().journal.installation;
     let about = format!("aegis {installation:010x}");
-    let taken = move |number| sender.try_send(Item::Delivered(number)).is_ok();
+    let taken = move |number| number == UNRECORDED || sender.try_send(Item::Delivered(number)).is_ok();
     Sink::start(notify::Settings::to(url.to_owned(), about), Box::new(taken))
+}
+
+/// What hangs is told to the log, and to the service for messages, although no record can be made of it now.
+fn watch_disk(bounds: crate::config::live::DiskBounds, sink: Option<&Sink>) -> Result<disk::Watch, Failure> {
+    let door = sink.map(Sink::door);
+    let tell = move |words: &str| {
+        tracing::error!("{words}");
+        if let Some(door) = &door {
+            // One that finds no room stands in the log.
+            let _ = door.deliver(UNRECORDED, Text::new(words));
+        }
+    };
+    disk::Watch::start(bounds, Box::new(tell))
+        .map_err(|e| Failure::io("the thread that watches the disk", &e))
 }
 
 /// The control socket and the system's signals, forwarded into the one queue.
@@ -251,7 +276,7 @@ impl Run<'_> {
                     if due {
                         self.tell(vec![Input::Clock])?;
                     } else if !marked {
-                        self.node.mark()?;
+                        self.disk.over(|| self.node.mark()).0?;
                         crate::world::warn_of(self.node.compression_trouble());
                         marked = true;
                     }
@@ -396,7 +421,8 @@ impl Run<'_> {
                 pending.iter().any(|input| matches!(input, Input::Report(_) | Input::LookedUp(..)));
             let now = self.now();
             let before = self.node.machine().state().lsn;
-            let effects = self.node.step(now, &pending)?;
+            let (effects, took) = self.disk.over(|| self.node.step(now, &pending));
+            let effects = effects?;
             if self.node.machine().state().lsn != before {
                 self.recorded += 1;
                 self.kill_when(KillAt::Recorded);
@@ -412,26 +438,39 @@ impl Run<'_> {
             // Orders are with the system before anything else is begun.
             let (writes, others): (Vec<&Effect>, Vec<&Effect>) =
                 effects.iter().partition(|e| matches!(e, Effect::Place(_) | Effect::Cancel { .. }));
-            pending = writes.iter().filter_map(|effect| self.carry_out(effect)).collect();
+            pending = writes.iter().filter_map(|effect| self.carry_out(effect, took)).collect();
             if !writes.is_empty()
                 && let Some(here) = self.wire.as_ref().and_then(Wire::here)
             {
                 here.let_go();
             }
-            pending.extend(others.into_iter().filter_map(|effect| self.carry_out(effect)));
+            pending.extend(others.into_iter().filter_map(|effect| self.carry_out(effect, took)));
+            pending.extend(self.disk.judge(took).map(|told| Input::DiskSlow {
+                milliseconds: match told {
+                    disk::Told::Slow(took) => u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1),
+                    disk::Told::Well => 0,
+                },
+            }));
         }
         Err(Failure::bug("the engine keeps asking for what has no room"))
     }
 
-    /// Hands an effect over; the answer when it could not be.
-    fn carry_out(&mut self, effect: &Effect) -> Option<Input> {
+    /// Hands an effect over whose record took so long to become durable; the answer when it is not sent.
+    fn carry_out(&mut self, effect: &Effect, took: Duration) -> Option<Input> {
         match translate::wish(self.node.machine().state(), effect) {
+            Wish::Ask(ask) if self.disk.is_late(took) && is_entry(self.node.machine().state(), effect) => {
+                let why = format!(
+                    "the disk took {:.1} s: too late for an entry; nothing was sent",
+                    took.as_secs_f64()
+                );
+                unsent(effect, &ask, self.now(), Text::new(&why))
+            }
             Wish::Ask(mut ask) => {
                 if let Ask::LookUp(asked) = &mut *ask {
                     asked.earliest = self.clock.to_wall(asked.earliest);
                 }
                 let taken = self.wire.as_ref().is_some_and(|wire| wire.ask((*ask).clone()).is_ok());
-                if taken { None } else { unsent(effect, &ask, self.now()) }
+                if taken { None } else { unsent(effect, &ask, self.now(), Text::new(BEHIND)) }
             }
             Wish::Notify { number, text } => {
                 tracing::info!(number, "{text}");
@@ -487,6 +526,14 @@ impl Run<'_> {
 
     /// Signals that are due, rot in older records, the journal's last reserve.
     fn housekeeping(&mut self) -> Result<(), Failure> {
+        let state = self.node.machine().state();
+        let open = state.instruments.iter().filter(|i| i.is_open());
+        let guarded = open.clone().filter(|i| i.resting_stop(state).is_some()).count();
+        self.disk.about(open.count(), guarded);
+        if self.placed_next <= Instant::now() {
+            self.placed_next = Instant::now() + PLACE_EVERY;
+            self.node.check_place()?;
+        }
         loop {
             let now = self.now();
             let Some((_, input)) = self.signals.due(now, now) else { break };
@@ -560,9 +607,17 @@ impl Run<'_> {
     }
 }
 
-/// What the engine hears of something that found no room and was never sent.
-fn unsent(effect: &Effect, ask: &Ask, now: Timestamp) -> Option<Input> {
-    let why = Text::new("the connection to the exchange is too far behind; nothing was sent");
+/// Why something found no room.
+const BEHIND: &str = "the connection to the exchange is too far behind; nothing was sent";
+
+/// Whether an effect begins a new exposure.
+fn is_entry(state: &aegis_projection::State, effect: &Effect) -> bool {
+    let Effect::Place(place) = effect else { return false };
+    state.orders.values().any(|order| order.client == place.client && order.purpose == Purpose::Entry)
+}
+
+/// What the engine hears of something that was never sent.
+fn unsent(effect: &Effect, ask: &Ask, now: Timestamp, why: Text) -> Option<Input> {
     match (effect, ask) {
         (Effect::Place(place), _) => {
             let what = Reported::Rejected { class: RejectClass::Later, code: 0, text: why };
@@ -574,6 +629,7 @@ fn unsent(effect: &Effect, ask: &Ask, now: Timestamp) -> Option<Input> {
             requested: now,
             balances: Answer::Failed(why.clone()),
             open_orders: Answer::Failed(why.clone()),
+            orders_at: *trades_from,
             ended_orders: Answer::Failed(why.clone()),
             trades: Answer::Failed(why.clone()),
             flows: Answer::Failed(why),

@@ -12,6 +12,8 @@ mod demo;
 mod doctor;
 mod exit;
 mod feed;
+#[cfg(feature = "forensics")]
+mod forensics;
 mod ids;
 #[cfg(feature = "forensics")]
 mod legacy;
@@ -119,6 +121,10 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Verify(asked) => verify::verify(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]
         What::Log(asked) => offline::log(&plain()?, asked, cli.json),
+        #[cfg(feature = "forensics")]
+        What::Explain(asked) => forensics::explain::explain(&plain()?, asked, cli.json),
+        #[cfg(feature = "forensics")]
+        What::Diff(asked) => forensics::diff::diff(&plain()?, asked, cli.json),
         What::Status(asked) => status::status(&plain()?, asked.quiet, cli.json),
         What::Halt { reason } => command(cli, Ask::Halt { reason: reason.clone() }),
         What::Resume => command(cli, Ask::Enable {}),

@@ -67,6 +67,30 @@ impl Outbox {
     fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Text>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn take(&self, number: u64, text: Text) -> Result<(), Full> {
+        let mut waiting = self.waiting();
+        if waiting.len() >= WAITING_MAX && !waiting.contains_key(&number) {
+            return Err(Full);
+        }
+        waiting.entry(number).or_insert(text);
+        drop(waiting);
+        self.news.notify_one();
+        Ok(())
+    }
+}
+
+/// A way in to the sink for a thread that does not own it.
+pub(crate) struct Door(Arc<Outbox>);
+
+impl Door {
+    /// As [`Sink::deliver`].
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub(crate) fn deliver(&self, number: u64, text: Text) -> Result<(), Full> {
+        self.0.take(number, text)
+    }
 }
 
 /// The sink, on a thread of its own.
@@ -111,14 +135,12 @@ impl Sink {
     /// # Errors
     /// [`Full`]; the message stays in the journal's outbox.
     pub(crate) fn deliver(&self, number: u64, text: Text) -> Result<(), Full> {
-        let mut waiting = self.outbox.waiting();
-        if waiting.len() >= WAITING_MAX && !waiting.contains_key(&number) {
-            return Err(Full);
-        }
-        waiting.entry(number).or_insert(text);
-        drop(waiting);
-        self.outbox.news.notify_one();
-        Ok(())
+        self.outbox.take(number, text)
+    }
+
+    /// A way in for another thread.
+    pub(crate) fn door(&self) -> Door {
+        Door(Arc::clone(&self.outbox))
     }
 
     /// Ends at once; what is under way may have arrived without being told, and comes again after a restart.

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::place;
 use crate::text::size;
-use aegis_journal::{Finding, VerifyReport};
+use aegis_journal::{Finding, Head, VerifyReport};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -21,20 +21,105 @@ pub(crate) fn verify(config: &Config, asked: &cli::Journals, json: bool) -> Resu
     } else {
         asked.journals.clone()
     };
-    let mut worst = Verdict::Whole;
-    for path in &paths {
-        let report = aegis_journal::verify_dir(path, |_| {}).map_err(|e| {
-            let failure = Failure::from(e);
-            Failure { text: format!("{}: {}", path.display(), failure.text), ..failure }
-        })?;
-        crate::print(&if json { in_json(path, &report) } else { words(path, &report) })?;
-        worst = worst.max(judge(&report));
+    if asked.print_head {
+        return print_heads(&paths, json);
     }
-    Ok(match worst {
-        Verdict::Whole => Exit::Ok,
-        Verdict::Findings => Exit::Finding,
-        Verdict::Damaged => Exit::Corrupt,
-    })
+    let mut exit = Exit::Ok;
+    for path in &paths {
+        let report = aegis_journal::verify_dir(path, |_| {}).map_err(|e| named(path, e))?;
+        crate::print(&if json { in_json(path, &report) } else { words(path, &report) })?;
+        exit = exit.worse(judge(&report).exit());
+        #[cfg(feature = "forensics")]
+        if asked.deep {
+            exit = exit.worse(crate::forensics::deep::verify(path, json)?);
+        }
+    }
+    if !asked.head.is_empty() {
+        let [path] = &paths[..] else {
+            return Err(Failure::usage("a head is of one journal: name it"));
+        };
+        exit = exit.worse(check_heads(path, &asked.head, json)?);
+    }
+    Ok(exit)
+}
+
+fn named(path: &Path, error: aegis_journal::OpenError) -> Failure {
+    let failure = Failure::from(error);
+    Failure { text: format!("{}: {}", path.display(), failure.text), ..failure }
+}
+
+/// One line for each journal; nothing else, so that it can be kept as it is.
+fn print_heads(paths: &[PathBuf], json: bool) -> Result<Exit, Failure> {
+    let mut exit = Exit::Ok;
+    for path in paths {
+        let found = aegis_journal::heads_dir(path, &[], |_| {}).map_err(|e| named(path, e))?;
+        let name = path.display().to_string();
+        let head = found.last.map(|head| head.to_string());
+        crate::print(&match (json, &head) {
+            (true, _) => json!({ "journal": name, "head": head, "holes": found.holes }).to_string(),
+            (false, Some(head)) if paths.len() == 1 => head.clone(),
+            (false, Some(head)) => format!("{head}  {name}"),
+            (false, None) => format!("{name}: no record yet, and so no head"),
+        })?;
+        if !found.holes.is_empty() {
+            exit = Exit::Corrupt;
+        }
+    }
+    Ok(exit)
+}
+
+/// Whether the records up to each head are those that were there when it was printed.
+fn check_heads(path: &Path, heads: &[Head], json: bool) -> Result<Exit, Failure> {
+    let mut heads = heads.to_vec();
+    heads.sort_by_key(|head| head.lsn);
+    let wanted: Vec<u64> = heads.iter().map(|head| head.lsn).collect();
+    let found = aegis_journal::heads_dir(path, &wanted, |_| {}).map_err(|e| named(path, e))?;
+    let end = found.last.map_or(0, |last| last.lsn);
+    let mut exit = Exit::Ok;
+    let mut right_until = 0;
+    for head in &heads {
+        let here = found.asked.iter().find(|h| h.lsn == head.lsn);
+        let lost = found.holes.iter().find(|hole| **hole <= head.lsn);
+        let (verdict, says) = if here == Some(head) {
+            right_until = head.lsn;
+            (
+                "right",
+                format!(
+                    "head {}: right, the records up to it are those that were there when it was printed",
+                    head.lsn
+                ),
+            )
+        } else if head.lsn > end {
+            let says = format!(
+                "head {}: MISSING: the journal ends at record {end}, records were taken away",
+                head.lsn
+            );
+            ("missing", says)
+        } else if let Some(hole) = lost {
+            let says = format!("head {}: it cannot be told, records from {hole} on are damaged", head.lsn);
+            ("damaged", says)
+        } else {
+            let says = format!(
+                "head {}: REWRITTEN: a record from {} to {} is not the one that was there when it was printed, \
+                 though every checksum is right",
+                head.lsn,
+                right_until + 1,
+                head.lsn
+            );
+            ("rewritten", says)
+        };
+        if verdict != "right" {
+            exit = Exit::Corrupt;
+        }
+        crate::print(&if json {
+            let name = path.display().to_string();
+            json!({ "journal": name, "head": head.lsn, "verdict": verdict, "right_until": right_until })
+                .to_string()
+        } else {
+            format!("  {says}")
+        })?;
+    }
+    Ok(exit)
 }
 
 /// Rot is damage; what loses no record, and a gap that was declared before, is a finding; a torn tail is what any crash
@@ -49,12 +134,22 @@ fn judge(report: &VerifyReport) -> Verdict {
     }
 }
 
-/// What verification says, the worse the later.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What verification says.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Whole,
     Findings,
     Damaged,
+}
+
+impl Verdict {
+    const fn exit(self) -> Exit {
+        match self {
+            Verdict::Whole => Exit::Ok,
+            Verdict::Findings => Exit::Finding,
+            Verdict::Damaged => Exit::Corrupt,
+        }
+    }
 }
 
 fn words(path: &Path, report: &VerifyReport) -> String {

@@ -245,6 +245,114 @@ fn a_flipped_bit_is_65_with_file_offset_and_record() {
     assert_eq!(code(&stage.on("data", &["replay"])), 65);
 }
 
+/// A plain copy of a directory of files.
+fn copied(from: &Path, to: &Path) -> PathBuf {
+    std::fs::create_dir(to).expect("a new directory");
+    for file in std::fs::read_dir(from).expect("a directory").map(|f| f.expect("a file").path()) {
+        std::fs::copy(&file, to.join(file.file_name().expect("a name"))).expect("copied");
+    }
+    to.to_path_buf()
+}
+
+#[cfg(feature = "forensics")]
+#[test]
+fn explain_answers_on_a_copy_and_says_what_it_could_have_been_asked() {
+    let stage = Stage::new();
+    assert_eq!(code(&stage.run("data", &[])), 0);
+    let copy = copied(&stage.engine("data"), &stage.path("copy"));
+    let copy = copy.to_str().expect("a name");
+    let ask = |words: &[&str]| {
+        let mut command = aegis(&["explain", "--journal", copy]);
+        command.args(words).output().expect("it starts")
+    };
+    for words in
+        [&["BTC_USDT"][..], &["stop", "BTC_USDT"], &["signal", "BTC_USDT"], &["asset", "BTC"], &["#1"]]
+    {
+        let out = ask(words);
+        assert_eq!(code(&out), 0, "{words:?}: {}", text(&out));
+    }
+    let out = ask(&["BTC_USDT", "--json"]);
+    let lines: Vec<serde_json::Value> = out
+        .stdout
+        .lines()
+        .map_while(Result::ok)
+        .map(|l| serde_json::from_str(&l).expect("an object"))
+        .collect();
+    assert!(lines[0]["answer"].is_array() && lines[0]["subject"] == "position BTC_USDT 1", "{}", lines[0]);
+    assert!(lines.iter().any(|l| l["kind"] == "StopArmed" && l["depth"].as_u64() > Some(1)), "a tree");
+    let unknown = ask(&["DOGE_USDT"]);
+    assert_eq!(code(&unknown), 2);
+    assert!(text(&unknown).contains("BTC_USDT"), "{}", text(&unknown));
+    let watched = aegis(&["replay", copy, "--watch"]).stdin(Stdio::null()).output().expect("it starts");
+    assert_eq!(code(&watched), 2, "there is no terminal");
+    assert!(text(&watched).contains("terminal"), "{}", text(&watched));
+}
+
+#[cfg(feature = "forensics")]
+#[test]
+fn diff_ends_with_1_where_something_differs() {
+    let stage = Stage::new();
+    assert_eq!(code(&stage.run("data", &[])), 0);
+    let journal = stage.engine("data");
+    let journal = journal.to_str().expect("a name");
+    let copy = copied(Path::new(journal), &stage.path("copy"));
+    let diff = |words: &[&str]| aegis(&["diff"]).args(words).output().expect("it starts");
+    assert_eq!(code(&diff(&[journal, copy.to_str().expect("a name")])), 0);
+    let last = stage.summary("data")["lsn"].as_u64().expect("a number").to_string();
+    let out = diff(&[journal, "--at", "70", "--and", &last]);
+    assert_eq!(code(&out), 1);
+    assert!(text(&out).contains("total fills"), "{}", text(&out));
+    assert_eq!(code(&diff(&[&format!("{journal}@{last}"), &format!("{journal}@{last}")])), 0);
+    let file = stage.path("balance.json");
+    let balance = r#"{"method":"private/user-balance","code":0,"result":{"data":[{"position_balances":[
+        {"instrument_name":"BTC","quantity":"7","reserved_qty":"0"}]}]}}"#;
+    std::fs::write(&file, balance).expect("written");
+    let out = diff(&[journal, file.to_str().expect("a name"), "--json"]);
+    assert_eq!(code(&out), 1);
+    assert!(text(&out).contains("balance BTC"), "{}", text(&out));
+    assert_eq!(code(&diff(&[journal])), 2);
+}
+
+#[test]
+fn a_head_that_was_kept_finds_a_journal_that_is_not_the_same() {
+    let stage = Stage::new();
+    assert_eq!(code(&stage.run("data", &["--stop-after", "40"])), 0);
+    let engine = stage.engine("data");
+    let journal = engine.to_str().expect("a name");
+    let printed = aegis(&["verify", journal, "--print-head"]).output().expect("it starts");
+    let head = String::from_utf8_lossy(&printed.stdout).trim().to_owned();
+    let verify = |head: &str| aegis(&["verify", journal, "--head", head]).output().expect("it starts");
+    assert_eq!(code(&verify(&head)), 0, "{head}: {}", text(&verify(&head)));
+    assert_eq!(code(&stage.run("data", &[])), 0);
+    assert_eq!(code(&verify(&head)), 0, "it stays right while the journal goes on");
+    // Another journal of the same length with all its checksums: one whose ids were drawn from another seed.
+    let mut other = aegis(&["run", "--seed", "6", "--stop-after", "40"]);
+    other.arg("--data").arg(stage.path("other")).arg("--config").arg(stage.path("my.toml"));
+    other.arg("--market").arg(stage.path("market.csv")).arg("--signals").arg(stage.path("signals.ndjson"));
+    assert_eq!(code(&other.output().expect("it starts")), 0);
+    let other = stage.engine("other");
+    let out = aegis(&["verify"]).arg(&other).args(["--head", &head]).output().expect("it starts");
+    assert_eq!(code(&out), 65, "{}", text(&out));
+    assert!(text(&out).contains("REWRITTEN"), "{}", text(&out));
+    assert_eq!(code(&verify("7:00")), 2);
+}
+
+#[cfg(feature = "forensics")]
+#[test]
+fn verify_deep_compares_with_checkpoints() {
+    let stage = Stage::new();
+    assert_eq!(code(&stage.run("data", &[])), 0);
+    let out = stage.on("data", &["verify", "--deep", "--json"]);
+    assert_eq!(code(&out), 0, "{}", text(&out));
+    let deep = out.stdout.lines().map_while(Result::ok).find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line).expect("an object");
+        line.get("deep").cloned()
+    });
+    let deep = deep.expect("a deep report");
+    assert!(deep["checkpoints_equal"].as_array().is_some_and(|c| !c.is_empty()), "{deep}");
+    assert_eq!(deep["findings"].as_array().map(Vec::len), Some(0), "{deep}");
+}
+
 fn segments(dir: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(dir).expect("a directory").map(|f| f.expect("a file").path());
     let mut files: Vec<PathBuf> = files.filter(|f| f.extension().is_some_and(|e| e == "seg")).collect();

@@ -134,6 +134,19 @@ impl Engine {
         price.is_some_and(|price| !instrument.spec.sellable(self.coverable(id), price))
     }
 
+    /// Whether the venue would take this exit as it was intended: its ticks and its minimum may have changed since. One
+    /// that it refuses again and again would never be proven absent.
+    pub(crate) fn is_taken(&self, order: OrderId) -> bool {
+        let Some(known) = self.state.order(order) else { return false };
+        let Some(instrument) = self.state.instrument(known.instrument) else { return false };
+        let (spec, trigger) = (&instrument.spec, known.kind.trigger());
+        let on_tick = known.quantity.to_tick(spec.quantity_tick, Rounding::Floor) == Ok(known.quantity)
+            && trigger.is_none_or(|price| price.to_tick(spec.price_tick, Rounding::Floor) == Ok(price));
+        let price =
+            trigger.or_else(|| self.market.reference(known.instrument, self.turn.now, &self.settings));
+        on_tick && price.is_none_or(|price| spec.sellable(known.quantity, price))
+    }
+
     /// Records an intent and asks for it to be sent.
     pub(crate) fn send(&mut self, intended: OrderIntended) {
         let place = Place {

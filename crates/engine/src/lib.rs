@@ -198,6 +198,7 @@ impl Engine {
             Input::Command { by, command } => self.command(*by, command),
             Input::Import(file) => self.import(file),
             Input::Delivered(number) => self.delivered(*number),
+            Input::DiskSlow { milliseconds } => self.disk_slow(*milliseconds),
             Input::JournalSpace { reserve_only } => self.journal_space(*reserve_only),
             Input::Stopping(why) => self.stopping(*why),
             Input::Stopped(why) => {
@@ -342,6 +343,12 @@ impl Machine for Engine {
 
     fn save(&self) -> Vec<u8> {
         self.state.save()
+    }
+
+    fn save_with_digest(&self) -> (Vec<u8>, [u8; 32]) {
+        let saved = self.state.save();
+        let digest = State::digest_of(&saved);
+        (saved, digest)
     }
 
     fn load(&mut self, state: &[u8]) -> Result<(), DecodeError> {

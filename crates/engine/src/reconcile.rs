@@ -153,10 +153,12 @@ fn execution(state: &State, snapshot: &VenueSnapshot, trade: &Trade) -> Option<F
 }
 
 /// A sell under an id that nobody knows may be what a stop of ours released, unless this very listing shows that stop
-/// still waiting: then it is looked up before the sell is taken for somebody else's.
+/// still waiting after the sell: then it is looked up before the sell is taken for somebody else's. Open orders are
+/// listed before trades, and a stop may fire in between.
 fn may_be_of_stop(state: &State, snapshot: &VenueSnapshot, trade: &Trade) -> Option<OrderId> {
     let (order, stop) = state.instrument(trade.instrument)?.resting_stop(state)?;
-    (trade.side == Side::Sell && !waits(snapshot, stop.client)).then_some(order)
+    let waited = trade.executed < snapshot.orders_at && waits(snapshot, stop.client);
+    (trade.side == Side::Sell && !waited).then_some(order)
 }
 
 /// Whether a client order id is one that this journal intended and has forgotten since, as it may after its bounded
@@ -511,3 +513,6 @@ pub(crate) fn kept_out_id(leg: &str, trade: &Trade) -> TradeId {
 pub fn kept_out(settings: &Settings, asset: &Label, side: Side) -> bool {
     side == Side::Buy && settings.policy_for(asset) != HoldingPolicy::Adopt
 }
+
+#[cfg(test)]
+mod tests;

@@ -574,7 +574,13 @@ impl Engine {
         // A stop that is being cancelled goes out as well: only an order that exists can be proven cancelled soon.
         let wanted = known.cancel.is_none() || known.is_resting_stop();
         let due = self.turn.now.since(known.changed_at) >= self.resend_pause(order);
-        if exit && never_seen && wanted && due && self.coverable(instrument) >= quantity {
+        if exit
+            && never_seen
+            && wanted
+            && due
+            && self.coverable(instrument) >= quantity
+            && self.is_taken(order)
+        {
             self.resend(order);
         }
     }
@@ -620,7 +626,9 @@ impl Engine {
             }
             Purpose::Exit { .. } => {
                 let open = self.state.instrument(instrument).is_some_and(|i| i.is_open());
-                open && known.cancel.is_none() && self.coverable(instrument) >= known.quantity
+                open && known.cancel.is_none()
+                    && self.coverable(instrument) >= known.quantity
+                    && self.is_taken(order)
             }
         };
         if still_wanted && self.turn.now.since(known.changed_at) < self.resend_pause(order) {

@@ -160,6 +160,20 @@ impl Engine {
         }
     }
 
+    /// One alarm for as long as it lasts: each record about a slow disk is one more that the disk has to take.
+    pub(crate) fn disk_slow(&mut self, milliseconds: u64) {
+        self.turn.actor = Some(Actor::Process);
+        let standing = self.state.alarms.contains_key(&(AlarmKind::DiskSlow, None));
+        if milliseconds == 0 {
+            self.clear(AlarmKind::DiskSlow, None);
+        } else if !standing {
+            let reason = alloc::format!(
+                "the disk took {milliseconds} ms to make records durable: nothing was sent meanwhile; exits and stops go on"
+            );
+            self.raise(AlarmKind::DiskSlow, None, Blocks::AllEntries, &reason);
+        }
+    }
+
     /// No new entries; working ones are cancelled; stops stay as they are.
     pub(crate) fn stopping(&mut self, _why: Label) {
         self.turn.actor = Some(Actor::Process);

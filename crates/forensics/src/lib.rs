@@ -1,10 +1,24 @@
-//! Reading a journal without an exchange: records in words, and the state at any point.
+//! Reading a journal without an exchange: records in words, the state at any point, why something is as it is, what two
+//! journals or a journal and the venue differ in, whether records and checkpoints keep the laws, and the film of it all.
 //!
-//! It never writes, never needs a configuration or a network, and the trading build does without it.
+//! Pure functions over a journal's reader that return plain values. It never writes, never needs a configuration or a
+//! network, keeps no index between two questions, and the trading build does without it. A journal that is damaged, or
+//! was copied while it was written, is read up to its last whole batch before the hole, and the hole is told.
 #![forbid(unsafe_code)]
 
+mod about;
+pub mod deep;
+pub mod diff;
+pub mod explain;
 pub mod replay;
+pub mod snapshot;
+mod sweep;
+#[cfg(test)]
+mod testing;
+pub mod watch;
 pub mod words;
 
+pub use diff::{Difference, Parting};
+pub use explain::{ExplainError, Explanation};
 pub use replay::{Point, ReadError, Reading, Until};
 pub use words::{clock, words};

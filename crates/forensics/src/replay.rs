@@ -3,7 +3,7 @@
 //! It stops only at batch ends, shows what lies before a gap, and says so when something lies behind it.
 
 use crate::words;
-use aegis_journal::{DirReader, JournalReader};
+use aegis_journal::{Checkpoint, Damage, DirReader, JournalReader, Record, StorageRead};
 use aegis_model::event::ENGINE_SCHEMA;
 use aegis_model::wire::DecodeError;
 use aegis_model::{Event, Lsn, RecordHead, Timestamp};
@@ -57,8 +57,6 @@ pub enum ReadError {
         /// The schema found.
         found: u16,
     },
-    /// Rot, with where.
-    Damage(aegis_journal::Damage),
     /// A record that this version does not know or that is not spelled as documented.
     Decode {
         /// Its number.
@@ -85,7 +83,6 @@ impl fmt::Display for ReadError {
                     "this is a journal of schema {found} and not an engine's: name the folder `engine` of an act"
                 )
             }
-            ReadError::Damage(e) => e.fmt(f),
             ReadError::Decode { lsn, cause } => write!(f, "record {lsn}: {cause}"),
             ReadError::Lost { first, last } => write!(
                 f,
@@ -100,7 +97,7 @@ impl fmt::Display for ReadError {
 impl std::error::Error for ReadError {}
 
 /// One folded record with where it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Point {
     /// Its number.
     pub lsn: Lsn,
@@ -110,30 +107,125 @@ pub struct Point {
     pub batch_end: bool,
 }
 
-/// A journal being folded record by record.
-pub struct Reading {
-    reader: JournalReader<DirReader>,
+/// A journal being folded record by record: up to its end, or up to the first hole that nobody declared, of which it
+/// then tells.
+pub struct Reading<R: StorageRead = DirReader> {
+    reader: JournalReader<R>,
     /// The state after the last record given.
     pub state: State,
-    /// Whether intact records lie behind a gap: they are not folded.
+    /// Intact records that lie behind a gap: they are not folded.
     pub behind_gap: u64,
+    /// The first damaged place. A journal that was copied while it was written looks like that, too.
+    pub hole: Option<Damage>,
+    /// The checkpoint that the state comes from; none when it was folded from the first record.
+    pub checkpoint: Option<Lsn>,
+    /// A batch that was read and not folded yet.
+    batch: Vec<Point>,
 }
 
-impl Reading {
+/// How many damaged places are passed; behind more of them nothing is looked for.
+const HOLES_MAX: u32 = 1_000;
+/// A checkpoint's state begins with the time of its last record (`journal-format.md`).
+const CHECKPOINT_TIME_BYTES: usize = 8;
+/// Records between two calls about the progress.
+const PROGRESS_RECORDS: u64 = 1 << 16;
+
+impl Reading<DirReader> {
     /// Opens an engine's journal for reading, also beside its writer.
     ///
     /// # Errors
     /// [`ReadError`].
     pub fn open(dir: &Path) -> Result<Reading, ReadError> {
-        let reader = JournalReader::open_dir(dir).map_err(ReadError::Open)?;
-        let found = reader.identity().schema;
-        if found != ENGINE_SCHEMA {
-            return Err(ReadError::Schema { found });
-        }
-        Ok(Reading { reader, state: State::default(), behind_gap: 0 })
+        Reading::new(open_dir(dir)?)
     }
 
-    /// The next record, folded; none at the end (call again to follow a live writer).
+    /// As [`Reading::open`], but begins at the newest checkpoint that lies at or before a point.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn open_near(dir: &Path, until: Until) -> Result<Reading, ReadError> {
+        Reading::near(|| open_dir(dir), until)
+    }
+}
+
+/// A directory as a source of records.
+///
+/// # Errors
+/// [`ReadError::Open`].
+pub fn open_dir(dir: &Path) -> Result<DirReader, ReadError> {
+    DirReader::at(dir).map_err(ReadError::Open)
+}
+
+/// The reader of an engine's journal.
+pub(crate) fn engine_reader<R: StorageRead>(read: R) -> Result<JournalReader<R>, ReadError> {
+    let reader = JournalReader::open(read).map_err(ReadError::Open)?;
+    let found = reader.identity().schema;
+    if found == ENGINE_SCHEMA { Ok(reader) } else { Err(ReadError::Schema { found }) }
+}
+
+/// What a record says beside its payload.
+pub(crate) fn head_of(record: &Record<'_>) -> RecordHead {
+    RecordHead {
+        kind: record.kind,
+        version: record.version,
+        actor: record.actor,
+        time: Timestamp(record.time_ns),
+        cause: Lsn(record.cause),
+    }
+}
+
+impl<R: StorageRead> Reading<R> {
+    /// Reads a journal from its first record.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn new(read: R) -> Result<Reading<R>, ReadError> {
+        let reader = engine_reader(read)?;
+        let state = State::default();
+        Ok(Reading { reader, state, behind_gap: 0, hole: None, checkpoint: None, batch: Vec::new() })
+    }
+
+    /// Reads a journal from the newest checkpoint at or before a point, or from its first record when there is none.
+    /// A checkpoint is believed when its state has its digest and the record that it names ends a batch there; what
+    /// lies before it is then not read. `open` makes a handle on the journal.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn near(open: impl Fn() -> Result<R, ReadError>, until: Until) -> Result<Reading<R>, ReadError> {
+        for checkpoint in aegis_journal::checkpoints(&open()?).map_err(ReadError::Open)? {
+            let lsn = Lsn(checkpoint.lsn);
+            let too_late = match until {
+                Until::End | Until::Time(_) => false,
+                Until::Lsn(wanted) => lsn > wanted,
+                Until::Before(wanted) => lsn >= wanted,
+            };
+            let Some(state) = loaded(&checkpoint).filter(|_| !too_late) else { continue };
+            let mut reading = Reading::new(open()?)?;
+            if matches!(until, Until::Time(at) if state.time > at) || !reading.begin_behind(lsn)? {
+                continue;
+            }
+            (reading.state, reading.checkpoint) = (state, Some(lsn));
+            return Ok(reading);
+        }
+        Reading::new(open()?)
+    }
+
+    /// Moves behind a record that ends a batch. A checkpoint whose record is lost still counts where a declared gap
+    /// rests on it.
+    fn begin_behind(&mut self, lsn: Lsn) -> Result<bool, ReadError> {
+        let rests = self.reader.gaps().iter().any(|gap| gap.by_checkpoint && gap.through_lsn <= lsn.0);
+        self.reader.seek(lsn.0).map_err(ReadError::Open)?;
+        let there = match self.reader.next() {
+            Ok(record) => record.is_some_and(|r| r.lsn == lsn.0 && r.batch_end),
+            Err(_) => false,
+        };
+        if !there && rests {
+            self.reader.seek(lsn.next().0).map_err(ReadError::Open)?;
+        }
+        Ok(there || rests)
+    }
+
+    /// The next record, folded; none at the end or at a hole (call again to follow a live writer).
     ///
     /// # Errors
     /// [`ReadError`].
@@ -156,56 +248,104 @@ impl Reading {
     }
 
     /// The next record, decoded and not folded.
-    fn read(&mut self) -> Result<Option<Point>, ReadError> {
+    pub(crate) fn read(&mut self) -> Result<Option<Point>, ReadError> {
+        let mut holes = 0;
         loop {
-            let Some(record) = self.reader.next().map_err(ReadError::Damage)? else { return Ok(None) };
+            let record = match self.reader.next() {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(None),
+                Err(damage) => {
+                    holes += 1;
+                    self.hole.get_or_insert(damage);
+                    if holes == HOLES_MAX {
+                        return Ok(None);
+                    }
+                    continue;
+                }
+            };
             if record.after_gap {
                 self.behind_gap += 1;
                 continue;
             }
-            let head = RecordHead {
-                kind: record.kind,
-                version: record.version,
-                actor: record.actor,
-                time: Timestamp(record.time_ns),
-                cause: Lsn(record.cause),
-            };
             let (lsn, batch_end) = (Lsn(record.lsn), record.batch_end);
-            let event =
-                Event::decode(head, record.payload).map_err(|cause| ReadError::Decode { lsn, cause })?;
+            let event = Event::decode(head_of(&record), record.payload)
+                .map_err(|cause| ReadError::Decode { lsn, cause })?;
             return Ok(Some(Point { lsn, event, batch_end }));
         }
+    }
+
+    /// Goes on behind a state that this very journal's records made.
+    pub(crate) fn resume(&mut self, state: State) -> Result<(), ReadError> {
+        self.reader.seek(state.lsn.next().0).map_err(ReadError::Open)?;
+        self.state = state;
+        Ok(())
     }
 
     /// Folds up to a point; only whole batches count.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn run(mut self, until: Until) -> Result<Reading, ReadError> {
-        // The records of the batch that is being read; the fold never stands inside a batch.
-        let mut batch: Vec<Point> = Vec::new();
-        loop {
-            if matches!(until, Until::Lsn(lsn) if self.state.lsn >= lsn && batch.is_empty()) {
-                return Ok(self);
-            }
-            let Some(point) = self.read()? else { return Ok(self) };
-            let beyond = match until {
-                Until::Before(lsn) => point.lsn >= lsn,
-                Until::Time(at) => point.event.at > at,
-                Until::End | Until::Lsn(_) => false,
-            };
-            if beyond {
-                return Ok(self);
-            }
-            let end = point.batch_end;
-            batch.push(point);
-            if end {
-                for point in batch.drain(..) {
-                    self.fold(point.lsn, &point.event)?;
-                }
+    pub fn run(self, until: Until) -> Result<Reading<R>, ReadError> {
+        self.run_telling(until, &mut |_| ())
+    }
+
+    /// As [`Reading::run`], with the number of the last record told now and then.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn run_telling(
+        mut self,
+        until: Until,
+        progress: &mut dyn FnMut(Lsn),
+    ) -> Result<Reading<R>, ReadError> {
+        while self.step_batch(until, &mut |_, _| ())? {
+            if self.state.lsn.0 % PROGRESS_RECORDS < 8 {
+                progress(self.state.lsn);
             }
         }
+        Ok(self)
     }
+
+    /// Folds the next batch, if it still belongs before the point; `each` sees every record with the state after it.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn step_batch(
+        &mut self,
+        until: Until,
+        each: &mut dyn FnMut(&Point, &State),
+    ) -> Result<bool, ReadError> {
+        if matches!(until, Until::Lsn(lsn) if self.state.lsn >= lsn) {
+            return Ok(false);
+        }
+        // The fold never stands inside a batch, so all of it is read first.
+        while self.batch.last().is_none_or(|last| !last.batch_end) {
+            let Some(point) = self.read()? else { return Ok(false) };
+            self.batch.push(point);
+        }
+        let beyond = |point: &Point| match until {
+            Until::Before(lsn) => point.lsn >= lsn,
+            Until::Time(at) => point.event.at > at,
+            Until::End | Until::Lsn(_) => false,
+        };
+        if self.batch.iter().any(beyond) {
+            return Ok(false);
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        for point in &batch {
+            self.fold(point.lsn, &point.event)?;
+            each(point, &self.state);
+        }
+        batch.clear();
+        self.batch = batch;
+        Ok(true)
+    }
+}
+
+/// The state in a checkpoint, if it is one of this version and has its own digest.
+pub(crate) fn loaded(checkpoint: &Checkpoint) -> Option<State> {
+    let state = State::load(checkpoint.bytes.get(CHECKPOINT_TIME_BYTES..)?).ok()?;
+    (state.lsn.0 == checkpoint.lsn && state.digest() == checkpoint.digest).then_some(state)
 }
 
 impl Point {
@@ -224,24 +364,4 @@ impl Point {
 }
 
 #[cfg(test)]
-mod tests {
-    //! Where a replay may be asked to stop.
-
-    use super::*;
-
-    #[test]
-    fn until_is_a_record_or_a_time() {
-        let at = "2025-01-01T00:00:00Z".parse::<Until>();
-        for (text, expected) in [
-            ("7", Ok(Until::Lsn(Lsn(7)))),
-            ("before 7", Ok(Until::Before(Lsn(7)))),
-            ("1970-01-01T00:00:01Z", Ok(Until::Time(Timestamp(1_000_000_000)))),
-        ] {
-            assert_eq!(text.parse::<Until>(), expected, "{text}");
-        }
-        assert!(matches!(at, Ok(Until::Time(_))));
-        for text in ["", "-1", "before", "yesterday", "2025-01-01"] {
-            assert!(text.parse::<Until>().is_err(), "{text}");
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,9 @@
 //! One exhaustive switch: a new kind stops the build here.
 
 use aegis_model::claim::Claim;
-use aegis_model::{AssetId, Event, Fact, InstrumentId, Label, OrderId, OrderKind, Purpose, Timestamp};
+use aegis_model::{
+    AssetId, Command, Event, Fact, InstrumentId, Label, OrderId, OrderKind, Purpose, Timestamp,
+};
 use aegis_projection::State;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -220,7 +222,7 @@ pub fn words(event: &Event, state: &State) -> String {
         Fact::InstrumentBlocked(f) => format!("{} blocked: {}", name(f.instrument), f.reason),
         Fact::InstrumentReleased(f) => format!("{} released by {}", name(f.instrument), f.by),
         Fact::Reconciled(f) => format!("compared with the venue (snapshot {})", f.snapshot),
-        Fact::CommandReceived(f) => format!("{} ordered {:?}", f.by, f.command),
+        Fact::CommandReceived(f) => format!("{} orders: {}", f.by, command(&f.command)),
         Fact::CommandRefused(f) => format!("command of {} refused: {}", f.by, f.reason),
         Fact::TradingHalted(f) => format!("trading halted by {}: {}", f.by, f.reason),
         Fact::TradingEnabled(f) => format!("trading enabled by {}", f.by),
@@ -273,6 +275,39 @@ fn claim(claim: &Claim) -> String {
         }
         Claim::TradingDisabled => "the old bot was told not to trade".to_owned(),
         Claim::Note { what } => what.to_string(),
+    }
+}
+
+/// A person's wish as it could be typed.
+fn command(command: &Command) -> String {
+    match command {
+        Command::Enable => "resume".to_owned(),
+        Command::Halt { reason } => format!("halt ({reason})"),
+        Command::Flatten => "flatten".to_owned(),
+        Command::Close { instrument } => format!("close {instrument}"),
+        Command::Open { instrument, quantity, stop } => {
+            format!(
+                "open {instrument} {quantity}{}",
+                stop.map_or(String::new(), |s| format!(" with a stop at {s}"))
+            )
+        }
+        Command::AdjustStop { instrument, stop, loosen } => {
+            format!("move the stop of {instrument} to {stop}{}", if *loosen { ", down too" } else { "" })
+        }
+        Command::SetLimits { max_positions, daily_loss, budget } => {
+            let limits = [
+                max_positions.map(|n| format!("{n} positions")),
+                daily_loss.map(|loss| format!("loss of a day {loss}")),
+                budget.map(|budget| format!("budget {budget}")),
+            ];
+            format!("limits: {}", limits.into_iter().flatten().collect::<Vec<_>>().join(", "))
+        }
+        Command::Adopt { instrument, average, quantity } => {
+            format!("adopt {instrument}: {quantity} in all, at {average}")
+        }
+        Command::Release { instrument } => format!("release {instrument}"),
+        Command::AcceptGap => "accept the gap".to_owned(),
+        Command::ReturnDust { instrument } => format!("return the dust of {instrument}"),
     }
 }
 

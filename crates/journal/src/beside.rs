@@ -47,8 +47,9 @@ pub(crate) fn hash<F: Source>(
     header: &Header,
     end: u64,
 ) -> Option<Beside<Option<blake3::Hasher>>> {
-    let mut hasher = header.root_hasher();
+    let header = header.clone();
     Beside::start(end.saturating_sub(PAGE_BYTES), move || {
+        let mut hasher = header.root_hasher();
         portions(&source, PAGE_BYTES, end, PORTION_BYTES, |bytes| {
             hasher.update(bytes);
             true

@@ -7,7 +7,8 @@ use std::io;
 
 use crate::layout::{CHECKPOINT_VERSION, Place, u16_at, u32_at, u64_at};
 use crate::storage::{Source, Storage, StorageFile, StorageRead, TEMP};
-use crate::{Identity, IoFacts, Lsn};
+use crate::survey::Listing;
+use crate::{Identity, IoFacts, Lsn, OpenError};
 
 const MAGIC: &[u8; 8] = b"AEGISCKP";
 /// Bytes before the state: what version 1 had, and the place that version 2 put behind it.
@@ -140,6 +141,18 @@ pub(crate) struct Named {
     pub(crate) identity: Identity,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) place: Option<Place>,
+}
+
+/// The whole checkpoints of the journal in a directory, newest first, for tools that read without opening. A writer
+/// keeps the two newest, and those that a declared gap depends on.
+///
+/// # Errors
+/// When the directory cannot be read or holds no journal. A damaged checkpoint is not there.
+pub fn checkpoints<R: StorageRead>(read: &R) -> Result<Vec<Checkpoint>, OpenError> {
+    let listing = Listing::read(read)?;
+    let identity = listing.identity(None).ok_or(OpenError::Unidentified)?;
+    let ours = listing.checkpoints.into_iter().filter(|named| named.identity == identity);
+    Ok(ours.map(|named| named.checkpoint).collect())
 }
 
 /// All checkpoint files of a directory: the whole ones newest first, and the names of the others.

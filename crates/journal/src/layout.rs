@@ -3,6 +3,7 @@
 //! Everything here is a pure translation between structs and little-endian bytes as `journal-format.md`
 //! specifies them. This file never reads or writes a file and never decides what damage means.
 
+use crate::scan::first_not_zero;
 use crate::{Identity, Lsn};
 
 /// Size of the header page at the start of every segment, and of a disk page in every calculation here.
@@ -206,8 +207,9 @@ impl Header {
 
     /// Whether the reserved bytes between the checksum and the mark slots are zero, as they must be.
     pub(crate) fn reserved_is_zero(page: &[u8]) -> bool {
-        page[CHECKED_BYTES + 4..IMMUTABLE_BYTES].iter().all(|b| *b == 0)
-            && MARK_OFFSETS.iter().all(|at| page[at + MARK_BYTES..at + 512].iter().all(|b| *b == 0))
+        let zero = |bytes: &[u8]| first_not_zero(bytes).is_none();
+        zero(&page[CHECKED_BYTES + 4..IMMUTABLE_BYTES])
+            && MARK_OFFSETS.iter().all(|at| zero(&page[at + MARK_BYTES..at + 512]))
     }
 
     /// The salt of this segment.

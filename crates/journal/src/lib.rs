@@ -20,6 +20,7 @@ mod checkpoint;
 mod decide;
 mod error;
 mod frame;
+mod head;
 mod layout;
 pub mod mutants;
 mod opening;
@@ -34,10 +35,11 @@ mod survey;
 mod verify;
 mod writer;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, checkpoints};
 pub use decide::{Entrance, Evidence, Place, Refused, Row, Seen, Version, admit, decide};
 pub use error::{Damage, Fault, IoFacts, Newer, OpenError, Refusal};
 pub use frame::Flaw;
+pub use head::{Head, Heads, heads, heads_dir};
 pub use layout::{
     BATCH_BYTES_MAX, DeclaredGap, FIRST_BYTES, FORMAT_VERSION, FRAME_BYTES, GAPS_MAX, PAGE_BYTES, SEAL_BYTES,
 };

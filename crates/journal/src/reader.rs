@@ -45,9 +45,7 @@ impl JournalReader<DirReader> {
     /// # Errors
     /// As [`JournalReader::open`].
     pub fn open_dir(path: &Path) -> Result<Self, OpenError> {
-        let read =
-            DirReader::new(path).map_err(|e| OpenError::io("open", &path.display().to_string(), &e))?;
-        JournalReader::open(read)
+        JournalReader::open(DirReader::at(path)?)
     }
 }
 
@@ -57,7 +55,7 @@ impl<R: StorageRead> JournalReader<R> {
     /// # Errors
     /// When there is no journal, no first segment can be read, or a newer program wrote it.
     pub fn open(read: R) -> Result<Self, OpenError> {
-        let listing = Listing::read(&read)?;
+        let listing = Listing::headers(&read)?;
         if let Some((file, version)) = listing.newer() {
             return Err(OpenError::Newer { file, what: Newer::Format { version } });
         }
@@ -112,6 +110,17 @@ impl<R: StorageRead> JournalReader<R> {
         self.gaps.iter().map(|(_, gap)| *gap).collect()
     }
 
+    /// The segments whose headers are whole: number and LSN of the first record, oldest first. Two readers that each
+    /// [`JournalReader::seek`] to one of them can share the work of a long read.
+    ///
+    /// # Errors
+    /// When the directory can no longer be read.
+    pub fn segments(&self) -> Result<Vec<(u64, Lsn)>, OpenError> {
+        let listing = Listing::headers(&self.read)?;
+        let header = |number: &u64| header_of(&listing, *number, &self.identity);
+        Ok(listing.files.keys().filter_map(header).map(|h| (h.number, h.first_lsn)).collect())
+    }
+
     /// The LSN of the last record handed out, or the one before the first.
     pub fn position(&self) -> Lsn {
         self.last_lsn
@@ -122,7 +131,7 @@ impl<R: StorageRead> JournalReader<R> {
     /// # Errors
     /// When the directory or a header can no longer be read. Damage on the way is reported by `next`.
     pub fn seek(&mut self, lsn: Lsn) -> Result<(), OpenError> {
-        let listing = Listing::read(&self.read)?;
+        let listing = Listing::headers(&self.read)?;
         let headers: Vec<Header> =
             listing.files.keys().filter_map(|n| header_of(&listing, *n, &self.identity)).collect();
         let at = headers.iter().rposition(|h| h.first_lsn <= lsn).unwrap_or(0);
@@ -294,7 +303,7 @@ impl<R: StorageRead> JournalReader<R> {
 
     /// Whether the next segment's header continues exactly where the scan stands: then nothing is missing.
     fn next_continues_here(&self) -> Result<bool, Damage> {
-        let listing = Listing::read(&self.read).map_err(|_| self.damage(Flaw::Unreadable))?;
+        let listing = Listing::headers(&self.read).map_err(|_| self.damage(Flaw::Unreadable))?;
         let next = header_of(&listing, self.scan.number + 1, &self.identity);
         Ok(next.is_some_and(|h| h.first_lsn == self.scan.link.lsn && h.chain == self.scan.link.chain))
     }
@@ -305,7 +314,7 @@ impl<R: StorageRead> JournalReader<R> {
         if self.reported == Some(place) {
             return Ok(After::End);
         }
-        if let Ok(listing) = Listing::read(&self.read) {
+        if let Ok(listing) = Listing::headers(&self.read) {
             self.gaps = listing.declared();
         }
         let damage = self.damage(flaw);
@@ -336,7 +345,7 @@ impl<R: StorageRead> JournalReader<R> {
         if self.durable_only && live.is_some_and(|live| live.segment <= self.scan.number) {
             return Ok(false);
         }
-        let listing = Listing::read(&self.read).map_err(|_| self.damage(Flaw::Unreadable))?;
+        let listing = Listing::headers(&self.read).map_err(|_| self.damage(Flaw::Unreadable))?;
         self.gaps = listing.declared();
         let after = self.scan.number + 1;
         let found = (after..=newest).find_map(|n| header_of(&listing, n, &self.identity));

@@ -122,7 +122,8 @@ impl<S: Storage> Roots<S> {
                 let _ = commands.send(command);
             }
             Roots::Thread { commands: None, .. } => {}
-            Roots::Here { work, .. } => work.prepare(command),
+            // The backlog is worked off when a root is wanted: few simulated disks live so long.
+            Roots::Here { work, .. } => work.carry_out(command),
         }
     }
 
@@ -200,11 +201,20 @@ struct Hashing<F> {
     header: Header,
     /// Opened when it is first read.
     source: Option<F>,
-    hasher: blake3::Hasher,
+    /// It begins with the header when the first portion is read.
+    hasher: Option<blake3::Hasher>,
     /// Everything before this offset is in the hasher.
     taken: u64,
     ahead: Option<TouchAhead>,
     touched: u64,
+}
+
+impl<F> Hashing<F> {
+    /// The root of all that was taken in, upon the one before.
+    fn root(self, before: &Root) -> Root {
+        let hasher = self.hasher.unwrap_or_else(|| self.header.root_hasher());
+        self.header.root(hasher, before)
+    }
 }
 
 type HashingOf<S> = Hashing<SegmentFile<<<S as Storage>::Read as StorageRead>::Source>>;
@@ -251,12 +261,6 @@ impl<S: Storage> Work<S> {
         }
     }
 
-    /// As the thread, but nothing is put off: a simulated disk is the same each time.
-    fn prepare(&mut self, command: Command<S::File>) {
-        self.carry_out(command);
-        while self.work_off() {}
-    }
-
     fn carry_out(&mut self, command: Command<S::File>) {
         match command {
             Command::Backlog(Before { root, unhashed }) => {
@@ -275,8 +279,7 @@ impl<S: Storage> Work<S> {
     }
 
     fn hashing(&self, header: Header, ahead: Option<TouchAhead>) -> HashingOf<S> {
-        let hasher = header.root_hasher();
-        Hashing { header, source: None, hasher, taken: PAGE_BYTES, ahead, touched: 0 }
+        Hashing { header, source: None, hasher: None, taken: PAGE_BYTES, ahead, touched: 0 }
     }
 
     /// Hashes a portion of the backlog; `false` when there is none that could be hashed now. Rot in it is not this file's to judge: the root
@@ -295,7 +298,7 @@ impl<S: Storage> Work<S> {
                 self.backlog.push_front((hashing, end));
                 return opened;
             }
-            Ok(()) => self.before = self.before.map(|before| hashing.header.root(hashing.hasher, &before)),
+            Ok(()) => self.before = self.before.map(|before| hashing.root(&before)),
         }
         true
     }
@@ -332,7 +335,7 @@ impl<S: Storage> Work<S> {
             self.backlog.push_back((hashing, end));
             return Ok(None);
         } else {
-            self.before = self.before.map(|before| hashing.header.root(hashing.hasher, &before));
+            self.before = self.before.map(|before| hashing.root(&before));
         }
         Ok(self.before)
     }
@@ -386,7 +389,7 @@ impl<S: Storage> Work<S> {
                 let e = io::Error::other("the file is shorter than what was stored in it");
                 return Err(IoFacts::new("read back", name, &e));
             }
-            hashing.hasher.update(target);
+            hashing.hasher.get_or_insert_with(|| hashing.header.root_hasher()).update(target);
             hashing.taken += wanted as u64;
         }
         Ok(())

@@ -455,9 +455,7 @@ impl<F: Source> SegmentScan<F> {
                 break;
             }
             let length = bytes.len() as u64;
-            if first_not_zero(bytes).is_some()
-                && let Some(n) = bytes.iter().rposition(|b| *b != 0)
-            {
+            if let Some(n) = last_not_zero(bytes) {
                 last = at + n as u64 + 1;
             }
             at += length;
@@ -547,6 +545,13 @@ pub(crate) fn first_not_zero(bytes: &[u8]) -> Option<usize> {
     let zero_blocks = bytes.chunks_exact(BLOCK).take_while(|block| **block == [0; BLOCK]).count();
     let from = zero_blocks * BLOCK;
     bytes[from..].iter().position(|b| *b != 0).map(|n| from + n)
+}
+
+/// Index of the last byte that is not zero; whole blocks are compared at once.
+pub(crate) fn last_not_zero(bytes: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 256;
+    let zero_blocks = bytes.rchunks_exact(BLOCK).take_while(|block| **block == [0; BLOCK]).count();
+    bytes[..bytes.len() - zero_blocks * BLOCK].iter().rposition(|b| *b != 0)
 }
 
 /// Iterator over the records of one verified batch.

@@ -138,6 +138,11 @@ pub trait Storage: Send + 'static {
     fn remove(&mut self, name: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.
     fn sync_dir(&mut self) -> io::Result<()>;
+    /// What has become of an open file's place: none while its name still leads to it, in a directory that still lies
+    /// where it was opened, and it has at least so many bytes. A simulated disk has nobody who could change that.
+    fn displaced(&self, _name: &str, _file: &Self::File, _bytes: u64) -> io::Result<Option<&'static str>> {
+        Ok(None)
+    }
     /// Begins to make a file of `bytes` ready and mapped as the next segment, on a thread where there are any. One
     /// that is still being made when this value is dropped is given up and removed.
     fn spare_begin(&mut self, bytes: u64);

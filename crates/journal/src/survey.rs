@@ -288,6 +288,26 @@ impl Listed {
 impl Listing {
     /// Reads the directory. Every header page that cannot be read counts as empty.
     pub(crate) fn read<R: StorageRead>(read: &R) -> Result<Listing, OpenError> {
+        let files = Listing::read_files(read)?;
+        let (checkpoints, damaged_checkpoints) =
+            checkpoint::load(read).map_err(|e| OpenError::io("list", ".", &e))?;
+        if files.is_empty() && checkpoints.is_empty() {
+            return Err(OpenError::NoJournal);
+        }
+        Ok(Listing { files, checkpoints, damaged_checkpoints })
+    }
+
+    /// As `read`, for those who only follow records: checkpoints are left alone unless there is nothing else, since
+    /// reading and hashing them at every change of segment would cost more than the records.
+    pub(crate) fn headers<R: StorageRead>(read: &R) -> Result<Listing, OpenError> {
+        let files = Listing::read_files(read)?;
+        if files.is_empty() {
+            return Listing::read(read);
+        }
+        Ok(Listing { files, checkpoints: Vec::new(), damaged_checkpoints: Vec::new() })
+    }
+
+    fn read_files<R: StorageRead>(read: &R) -> Result<BTreeMap<u64, Listed>, OpenError> {
         let entries = read.list().map_err(|e| OpenError::io("list", ".", &e))?;
         let numbers: BTreeSet<u64> =
             entries.iter().filter_map(|entry| segment_file(&entry.name)).map(|(number, _)| number).collect();
@@ -305,12 +325,7 @@ impl Listing {
             }
             before = number;
         }
-        let (checkpoints, damaged_checkpoints) =
-            checkpoint::load(read).map_err(|e| OpenError::io("list", ".", &e))?;
-        if files.is_empty() && checkpoints.is_empty() {
-            return Err(OpenError::NoJournal);
-        }
-        Ok(Listing { files, checkpoints, damaged_checkpoints })
+        Ok(files)
     }
 
     /// The newest format version any whole header names, when it is newer than this program's.

@@ -112,8 +112,7 @@ pub fn verify<R: StorageRead>(
 /// # Errors
 /// As [`verify`].
 pub fn verify_dir(path: &Path, progress: impl FnMut(Progress)) -> Result<VerifyReport, OpenError> {
-    let read = DirReader::new(path).map_err(|e| OpenError::io("open", &path.display().to_string(), &e))?;
-    verify(&read, progress)
+    verify(&DirReader::at(path)?, progress)
 }
 
 fn report<R: StorageRead>(

@@ -401,6 +401,30 @@ impl<S: Storage> Writer<S> {
         Ok(())
     }
 
+    /// Looks whether the file that is appended to is still the one that the next opening will find: not deleted,
+    /// replaced or cut shorter by somebody else. To be asked now and then; it costs three calls of the system.
+    ///
+    /// # Errors
+    /// [`Fault::Latched`]: what would be acknowledged from now on might be lost.
+    pub fn check_place(&mut self) -> Result<(), Fault> {
+        self.check_latch()?;
+        self.poll_change(false)?;
+        if self.changing.is_some() {
+            // Its name is being given.
+            return Ok(());
+        }
+        let name = segment_name(self.header.number);
+        match self.storage.displaced(&name, &self.file, self.header.segment_bytes) {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => {
+                let error = io::Error::new(io::ErrorKind::NotFound, why);
+                Err(self.latch_with(IoFacts::new("find again", name, &error)))
+            }
+            // A look that fails says nothing of the file; one that stays impossible shows in the next sync.
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Writes into the header of a new segment that rot was found in records a checkpoint already covers,
     /// so that later openings know of it. The caller appends its own record of the gap next. A range that
     /// this writer has declared already costs nothing.

@@ -88,6 +88,8 @@ impl Venue {
             requested,
             balances: balances.map_or(Answer::NotAsked, Answer::Complete),
             open_orders: no_orders.clone().map_or(Answer::NotAsked, Answer::Complete),
+            // Nothing says when the answers were saved.
+            orders_at: Timestamp::EPOCH,
             ended_orders: no_orders.map_or(Answer::NotAsked, Answer::Complete),
             trades: trades.map_or(Answer::NotAsked, Answer::Complete),
             flows: Answer::Complete(Vec::new()),

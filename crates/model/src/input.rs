@@ -76,6 +76,11 @@ pub enum Input {
         /// True while only the reserve is left.
         reserve_only: bool,
     },
+    /// The disk took long to make records durable, or does no longer.
+    DiskSlow {
+        /// How long it took, ms; 0 once it has been well for a while.
+        milliseconds: u64,
+    },
     /// The process is asked to end: no new entries, working entries cancelled, stops left as they are.
     Stopping(Label),
     /// The last input of a clean stop, once nothing is pending.
@@ -357,6 +362,8 @@ pub struct VenueSnapshot {
     pub balances: Answer<Vec<VenueBalance>>,
     /// All open orders, ours and foreign.
     pub open_orders: Answer<Vec<OrderRow>>,
+    /// The open orders stand as they were at this time of the venue's clock or later.
+    pub orders_at: Timestamp,
     /// Orders that ended since the last complete walk.
     pub ended_orders: Answer<Vec<OrderRow>>,
     /// Trades executed since `trades_from`.

@@ -69,6 +69,11 @@ pub trait Machine {
     /// The canonical encoding of the folded state, for a checkpoint.
     fn save(&self) -> Vec<u8>;
 
+    /// [`Machine::save`] with [`Machine::digest`]; one encoding may do for both.
+    fn save_with_digest(&self) -> (Vec<u8>, [u8; 32]) {
+        (self.save(), self.digest())
+    }
+
     /// Takes over a state that [`Machine::save`] wrote.
     ///
     /// # Errors

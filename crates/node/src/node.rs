@@ -219,9 +219,9 @@ impl<M: Machine, S: Storage> Node<M, S> {
         if durable == 0 {
             return Ok(());
         }
-        let mut bytes = self.last.0.to_le_bytes().to_vec();
-        bytes.extend(self.machine.save());
-        match self.writer.checkpoint(durable, self.machine.digest(), &bytes) {
+        let (saved, digest) = self.machine.save_with_digest();
+        let bytes = [&self.last.0.to_le_bytes()[..], &saved].concat();
+        match self.writer.checkpoint(durable, digest, &bytes) {
             Ok(()) => self.stats.checkpoints += 1,
             Err(cause) if cause.is_latched() => return Err(self.latch(Fault::Upkeep(cause))),
             Err(_) => self.stats.checkpoints_failed += 1,
@@ -239,6 +239,16 @@ impl<M: Machine, S: Storage> Node<M, S> {
             Err(cause) if cause.is_latched() => Err(self.latch(Fault::Upkeep(cause))),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Looks whether the journal's file is still the one that the next opening will find, as
+    /// [`Writer::check_place`]; about once a minute.
+    ///
+    /// # Errors
+    /// As [`Node::step`].
+    pub fn check_place(&mut self) -> Result<(), Fault> {
+        self.alive()?;
+        self.writer.check_place().map_err(|cause| self.latch(Fault::Upkeep(cause)))
     }
 
     /// A clean end: everything durable, a checkpoint, the mark, the lock released.
@@ -282,6 +292,11 @@ impl<M: Machine, S: Storage> Node<M, S> {
     /// The machine, to be read.
     pub const fn machine(&self) -> &M {
         &self.machine
+    }
+
+    /// The machine by itself; the journal is let go as it is.
+    pub fn into_machine(self) -> M {
+        self.machine
     }
 
     /// The time that the next input is decided at, at the earliest.

@@ -461,6 +461,15 @@ impl Venue {
         rows
     }
 
+    /// The conditional orders that wait, and those whose order is open, in order of their number.
+    pub fn open_trigger_rows(&self) -> Vec<TriggerRow> {
+        let open = self.state.triggers.iter().filter(|(_, trigger)| {
+            let order = trigger.order.and_then(|order| self.state.orders.get(&order));
+            order.map_or(trigger.status, |order| order.status) == RowStatus::Open
+        });
+        open.filter_map(|(number, _)| self.trigger_row(*number)).collect()
+    }
+
     /// The legs of a list, in order; none when there is no such list.
     pub fn list_rows(&self, list: u64) -> Option<(Linked, Vec<TriggerRow>)> {
         let linked = *self.state.lists.get(&list)?;

@@ -12,6 +12,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Index;
 
+/// Orders that room is made for at once while a saved state is read.
+const ROOM_MAX: usize = 1024;
+
 /// How an order ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
 pub struct Ended {
@@ -70,6 +73,11 @@ impl Orders {
     /// How many are open.
     pub fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// How many there are with those that ended.
+    pub(crate) fn remembered(&self) -> usize {
+        self.slots.len()
     }
 
     /// Whether none is open.
@@ -216,7 +224,10 @@ impl<Context> bincode::Decode<Context> for Orders {
     ) -> Result<Orders, bincode::error::DecodeError> {
         let swept = i64::decode(decoder)?;
         let mut orders = Orders { swept, ..Orders::default() };
-        for _ in 0..u64::decode(decoder)? {
+        let count = u64::decode(decoder)?;
+        // A number that is only claimed gets no memory.
+        orders.slots.reserve(usize::try_from(count).unwrap_or(usize::MAX).min(ROOM_MAX));
+        for _ in 0..count {
             let slot = Slot::decode(decoder)?;
             if orders.slots.back().is_some_and(|last| last.id() >= slot.id()) {
                 return Err(wire::refused("orders are not in the order of their numbers"));

@@ -10,6 +10,10 @@ use aegis_model::{
 };
 use alloc::vec::Vec;
 
+/// Room made for a saved state at once, and for each order in it: about what they take.
+const SAVED_BYTES: usize = 4 << 10;
+const SAVED_BYTES_ORDER: usize = 256;
+
 impl InstrumentState {
     /// An instrument just listed.
     pub(crate) fn new(spec: aegis_model::Instrument, listed: Lsn) -> InstrumentState {
@@ -298,12 +302,18 @@ impl State {
 
     /// BLAKE3 of the version and the canonical encoding.
     pub fn digest(&self) -> [u8; 32] {
-        *blake3::hash(&self.save()).as_bytes()
+        State::digest_of(&self.save())
+    }
+
+    /// The digest of the state that [`State::save`] made these bytes of.
+    pub fn digest_of(saved: &[u8]) -> [u8; 32] {
+        *blake3::hash(saved).as_bytes()
     }
 
     /// The canonical encoding: the version, then every field in order, maps sorted by key.
     pub fn save(&self) -> Vec<u8> {
-        let mut out = Vec::from(STATE_VERSION.to_le_bytes());
+        let mut out = Vec::with_capacity(SAVED_BYTES + self.orders.remembered() * SAVED_BYTES_ORDER);
+        out.extend_from_slice(&STATE_VERSION.to_le_bytes());
         wire::encode(self, &mut out);
         out
     }

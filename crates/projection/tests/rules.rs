@@ -4,6 +4,8 @@
 
 #[path = "rules/corrections.rs"]
 mod corrections;
+#[path = "rules/edges.rs"]
+mod edges;
 #[path = "rules/money.rs"]
 mod money;
 #[path = "rules/orders.rs"]

@@ -55,7 +55,11 @@ pub(crate) struct Exchange {
     signer: Signer,
     /// Every fact, in order.
     pub(crate) ledger: Vec<VenueEvent>,
-    versions: VecDeque<(i64, Venue)>,
+    /// Until when a version stood, and how many facts had made it.
+    versions: VecDeque<(i64, usize)>,
+    /// The machine of the oldest version or of one before it, and the one shown last, each with the facts in it.
+    oldest: (usize, Venue),
+    shown: (usize, Venue),
     /// Frames of the user socket not yet sent.
     pub(crate) frames: Vec<String>,
     /// Whether versions are kept for readings that lag.
@@ -67,10 +71,12 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new(venue: Venue, signer: Signer) -> Exchange {
         Exchange {
-            venue,
             signer,
             ledger: Vec::new(),
             versions: VecDeque::new(),
+            oldest: (0, venue.clone()),
+            shown: (0, venue.clone()),
+            venue,
             frames: Vec::new(),
             keeps_versions: false,
             reject_in_answer: true,
@@ -85,10 +91,9 @@ impl Exchange {
     /// Gives the machine one input; its frames wait in `frames`.
     pub(crate) fn step(&mut self, now: i64, input: &VenueInput) -> Vec<VenueEffect> {
         let quiet = matches!(input, VenueInput::Tick { .. });
-        let before = self.keeps_versions.then(|| self.venue.clone()).filter(|_| !quiet);
         let decision = self.venue.handle(Timestamp(now), input);
-        if let Some(before) = before.filter(|_| !decision.events.is_empty()) {
-            self.versions.push_back((now, before));
+        if self.keeps_versions && !quiet && !decision.events.is_empty() {
+            self.versions.push_back((now, self.ledger.len()));
             while self.versions.front().is_some_and(|(at, _)| *at < now - MEMORY) {
                 self.versions.pop_front();
             }
@@ -100,10 +105,24 @@ impl Exchange {
         decision.effects
     }
 
-    /// The machine as it was so long ago, as far as it is remembered: each version stood until its time.
-    fn seen(&self, now: i64, lag: i64) -> &Venue {
+    /// The machine as it was so long ago, as far as it is remembered: each version stood until its time. It is made
+    /// again from the facts, since few versions are ever looked at.
+    fn seen(&mut self, now: i64, lag: i64) -> &Venue {
         let then = now - lag;
-        self.versions.iter().find(|(until, _)| *until > then).map_or(&self.venue, |(_, venue)| venue)
+        let Some((_, facts)) = self.versions.iter().find(|(until, _)| *until > then) else {
+            return &self.venue;
+        };
+        let fold = |(folded, venue): &mut (usize, Venue), until: usize| {
+            self.ledger[*folded..until].iter().for_each(|event| venue.apply(event));
+            *folded = until;
+        };
+        let first = self.versions.front().map_or(*facts, |(_, facts)| *facts);
+        fold(&mut self.oldest, first);
+        if !(first..=*facts).contains(&self.shown.0) {
+            self.shown = self.oldest.clone();
+        }
+        fold(&mut self.shown, *facts);
+        &self.shown.1
     }
 
     fn push(&mut self, effect: &VenueEffect) {
@@ -224,9 +243,8 @@ impl Exchange {
             }
             Request::AdvancedGetOpenOrders(_) => {
                 let venue = self.seen(now, sight.lag);
-                let rows = venue.trigger_rows(Timestamp::EPOCH);
-                let open = rows.iter().filter(|row| row.status == RowStatus::Open);
-                let shown = open.filter(|row| row.created.0 + sight.hidden <= now);
+                let rows = venue.open_trigger_rows();
+                let shown = rows.iter().filter(|row| row.created.0 + sight.hidden <= now);
                 answer(id, method, &Listing::of(shown.map(|row| trigger_row(venue, row)).collect()), BARE)
             }
             Request::GetOrderHistory(page) => {

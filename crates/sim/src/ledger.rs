@@ -24,10 +24,20 @@ fn git(words: &[&str]) -> String {
     said.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned()).unwrap_or_default()
 }
 
-/// Adds a run to the ledger; all rows together, in words.
-pub(crate) fn add(stats: &Stats, seeds: u64, seconds: u64, result: &str) -> std::io::Result<String> {
+/// What is run. To be asked when a run begins: the sources go on while it lasts.
+pub(crate) fn commit() -> String {
     let changed = git(&["status", "--porcelain", "--untracked-files=no", ":/", ":!/fixtures/soak.md"]);
-    let commit = git(&["log", "-1", "--format=%h"]) + if changed.is_empty() { "" } else { "+" };
+    git(&["log", "-1", "--format=%h"]) + if changed.is_empty() { "" } else { "+" }
+}
+
+/// Adds a run of this commit to the ledger; all rows together, in words.
+pub(crate) fn add(
+    commit: &str,
+    stats: &Stats,
+    seeds: u64,
+    seconds: u64,
+    result: &str,
+) -> std::io::Result<String> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--ledger").collect();
     if !Path::new(FILE).exists() {
         std::fs::write(FILE, HEAD)?;

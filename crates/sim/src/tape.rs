@@ -42,19 +42,21 @@ pub(crate) struct Tail {
     pub(crate) lsn: u64,
 }
 
-/// Bytes that are read at once.
-const PORTION: usize = 8 << 10;
+/// Bytes that are read at once: few at first, since mostly little is new.
+const PORTION_MIN: usize = 1 << 10;
+const PORTION_MAX: usize = 16 << 10;
 
 /// A file, read a portion at a time.
 struct Window<S> {
     source: S,
     from: u64,
     bytes: Vec<u8>,
+    portion: usize,
 }
 
 impl<S: Source> Window<S> {
     fn new(source: S) -> Window<S> {
-        Window { source, from: 0, bytes: Vec::new() }
+        Window { source, from: 0, bytes: Vec::new(), portion: PORTION_MIN }
     }
 
     /// So many bytes at this place, if there are.
@@ -67,7 +69,8 @@ impl<S: Source> Window<S> {
             Some(at) => at,
             None => {
                 self.from = offset;
-                self.bytes.resize(PORTION.max(bytes), 0);
+                self.bytes.resize(self.portion.max(bytes), 0);
+                self.portion = (self.portion * 2).min(PORTION_MAX);
                 let got = self.source.read_at(offset, &mut self.bytes).unwrap_or(0);
                 self.bytes.truncate(got);
                 within(self.from, got)?

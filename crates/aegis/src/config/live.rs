@@ -15,6 +15,17 @@ use std::time::Duration;
 /// The key of the address for messages; its value may carry a secret.
 pub(super) const NOTIFY: &str = "live.notify";
 
+/// How long the journal may wait for the disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DiskBounds {
+    /// A wait this long raises an alarm.
+    pub(crate) slow: Duration,
+    /// An entry whose record took this long to become durable is not sent: what it was decided upon is old.
+    pub(crate) late: Duration,
+    /// A wait this long ends the process.
+    pub(crate) limit: Duration,
+}
+
 /// The live run.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
@@ -26,6 +37,8 @@ pub(crate) struct Live {
     pub(crate) keys: KeySource,
     /// Addresses and times.
     pub(crate) wire: wire::Settings,
+    /// How long the journal may wait for the disk.
+    pub(crate) disk: DiskBounds,
     /// Where messages for a person are posted to; none: they stand in the log only.
     pub(crate) notify: Option<String>,
     /// Nobody guards while the engine is down, and the operator said that this is accepted.
@@ -53,7 +66,11 @@ fn time(layers: &mut Layers, key: &str) -> Option<Duration> {
 
 /// A time of at least so many ms.
 fn time_from(layers: &mut Layers, key: &str, least_ms: i64) -> Option<Duration> {
-    layers.one(&format!("live.protocol.{key}"), |text| {
+    span(layers, &format!("live.protocol.{key}"), least_ms)
+}
+
+fn span(layers: &mut Layers, key: &str, least_ms: i64) -> Option<Duration> {
+    layers.one(key, |text| {
         let ns = values::span_from(least_ms)(text)?;
         u64::try_from(ns).map(Duration::from_nanos).map_err(|_| format!("{text:?} is below zero"))
     })
@@ -135,6 +152,9 @@ pub(super) fn live(layers: &mut Layers) -> Option<Live> {
         "last" => Ok(RefPriceType::LastPrice),
         _ => Err(format!("{text:?} is not mark, index or last")),
     });
+    let slow = span(layers, "live.disk.slow", 10);
+    let late = span(layers, "live.disk.late", 10);
+    let limit = span(layers, "live.disk.limit", 100);
     let engine = engine::settings(layers, "live");
     let connect = time_from(layers, "connect", 10);
     let deadline = time_from(layers, "deadline", 10);
@@ -209,6 +229,7 @@ pub(super) fn live(layers: &mut Layers) -> Option<Live> {
         signals: signals?,
         keys: KeySource { key_env: key_env?, secret },
         wire,
+        disk: DiskBounds { slow: slow?, late: late?, limit: limit? },
         notify: notify?,
         accept_unguarded_downtime: accept?,
         engine,

@@ -244,6 +244,7 @@ pub(crate) fn snapshot(state: &State, listing: Snapshot) -> VenueSnapshot {
         number: listing.number,
         requested: listing.requested,
         open_orders: listing.open_orders.each(rows),
+        orders_at: listing.orders_at,
         ended_orders: listing.ended_orders.each(rows),
         trades: listing.trades.each(trades),
         balances: listing.balances,

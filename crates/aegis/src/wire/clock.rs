@@ -118,9 +118,10 @@ impl Clock {
         ours.min(self.at_venue(ours))
     }
 
-    /// A moment of the exchange's clock by ours.
+    /// A moment of the exchange's clock, told by something just received, by ours. Never later than now: if our clock was
+    /// set since the difference was measured, a price would be fresh for as long as the clock moved.
     pub(crate) fn ours(&self, venue: Timestamp) -> Timestamp {
-        venue.after(-self.bounds().used)
+        venue.after(-self.bounds().used).min(now())
     }
 
     /// A moment of our clock by the exchange's.

@@ -67,6 +67,7 @@ impl Rest {
             requested,
             balances: answer(self.balances().await),
             open_orders: Answer::NotAsked,
+            orders_at: Timestamp::EPOCH,
             ended_orders: Answer::NotAsked,
             trades: Answer::NotAsked,
             flows: Answer::NotAsked,
@@ -83,6 +84,7 @@ impl Rest {
         } else {
             trades_from.after(-ns(shared.settings.trades_overlap))
         };
+        let orders_at = shared.clock.venue_now_at_least();
         let (open_orders, ended_orders) = self.orders(ours).await;
         let money = self.money(from).await;
         Snapshot {
@@ -90,6 +92,7 @@ impl Rest {
             requested: money.requested,
             balances: money.balances,
             open_orders,
+            orders_at,
             ended_orders,
             trades: money.trades,
             flows: money.flows,

@@ -353,6 +353,8 @@ pub(crate) struct Snapshot {
     pub(crate) balances: Answer<Vec<VenueBalance>>,
     /// All open orders, ours and foreign, of both namespaces.
     pub(crate) open_orders: Answer<Vec<NamedRow>>,
+    /// When they were asked for, at the earliest, by the exchange's clock.
+    pub(crate) orders_at: Timestamp,
     /// The journal's orders that are not open there any more.
     pub(crate) ended_orders: Answer<Vec<NamedRow>>,
     /// Trades.

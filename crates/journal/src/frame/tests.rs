@@ -55,6 +55,21 @@ fn a_first_frame_checks_out_alone_under_its_own_salt_only() {
     assert_eq!(RawRecord(&bytes).verify_alone(LINK.salt, 1, 100), Some((LINK, 8)));
     assert_eq!(RawRecord(&bytes).verify_alone(LINK.salt ^ 1, 1, 100), None);
     assert_eq!(RawRecord(&bytes).verify_alone(LINK.salt, 10, 100), None);
+    for (first, last, fits) in [(9, 9, true), (1, 8, false), (10, 10, false)] {
+        assert_eq!(
+            RawRecord(&bytes).verify_alone(LINK.salt, first, last).is_some(),
+            fits,
+            "{first} to {last}"
+        );
+    }
+    let mut empty = Vec::new();
+    append(&mut empty, &record(&[]), &LINK, Some(8), true);
+    assert_eq!(
+        RawRecord(&empty).verify_alone(LINK.salt, 1, 100),
+        Some((LINK, 8)),
+        "no byte more than it needs"
+    );
+    assert_eq!(RawRecord(&empty[..39]).verify_alone(LINK.salt, 1, 100), None);
     let mut later = Vec::new();
     append(&mut later, &record(b"x"), &LINK, None, true);
     assert_eq!(RawRecord(&later).verify_alone(LINK.salt, 1, 100), None, "only a first frame says its link");

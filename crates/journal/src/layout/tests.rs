@@ -44,6 +44,26 @@ fn a_newer_version_is_told_from_damage() {
 }
 
 #[test]
+fn a_header_with_a_right_checksum_and_a_reserved_field_in_use_is_damaged() {
+    for (at, value) in [(13, GAPS_MAX as u8 + 1), (15, 1), (68, 1), (71, 1)] {
+        let mut page = header().encode();
+        page[at] = value;
+        let crc = crc32(0, &page[..232]);
+        page[232..236].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(Header::decode(&page), Err(HeaderFlaw::Damaged), "byte {at}");
+    }
+    let most = Header { gaps: vec![header().gaps[0]; GAPS_MAX], ..header() };
+    assert_eq!(Header::decode(&most.encode()), Ok(most));
+}
+
+#[test]
+fn two_roots_agree_if_they_are_equal_or_one_is_not_known() {
+    let (a, b) = ([1; 32], [2; 32]);
+    assert!(roots_agree(&a, &a) && roots_agree(&a, &NO_ROOT) && roots_agree(&NO_ROOT, &b));
+    assert!(!roots_agree(&a, &b));
+}
+
+#[test]
 fn marks_alternate_and_a_torn_one_leaves_the_other() {
     let mut page = header().encode();
     let salt = header().salt();

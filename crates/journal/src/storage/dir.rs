@@ -127,6 +127,14 @@ impl DirStorage {
 }
 
 impl DirReader {
+    /// As [`DirReader::new`], with what failed in words.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`](crate::OpenError::Io) when the directory cannot be opened.
+    pub fn at(path: &std::path::Path) -> Result<DirReader, crate::OpenError> {
+        DirReader::new(path).map_err(|e| crate::OpenError::io("open", &path.display().to_string(), &e))
+    }
+
     /// Opens an existing journal directory for reading.
     ///
     /// # Errors
@@ -393,6 +401,30 @@ impl Storage for DirStorage {
 
     fn sync_dir(&mut self) -> io::Result<()> {
         self.reader.sync_dir()
+    }
+
+    fn displaced(&self, name: &str, file: &DirFile, bytes: u64) -> io::Result<Option<&'static str>> {
+        let same = |a: &rfs::Stat, b: &rfs::Stat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
+        let gone = |stat: rustix::io::Result<rfs::Stat>| match stat {
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            other => other.map(Some),
+        };
+        match gone(rfs::stat(&self.reader.path))? {
+            None => return Ok(Some("its directory is gone from where it was opened")),
+            Some(there) if !same(&there, &rfs::fstat(&self.reader.dir)?) => {
+                return Ok(Some("its directory is another than the one that was opened"));
+            }
+            Some(_) => {}
+        }
+        let ours = rfs::fstat(&file.file)?;
+        Ok(match gone(rfs::statat(&self.reader.dir, name, rfs::AtFlags::SYMLINK_NOFOLLOW))? {
+            None => Some("it was deleted or renamed by somebody else"),
+            Some(there) if !same(&there, &ours) => Some("another file has taken its name"),
+            Some(_) if u64::try_from(ours.st_size).unwrap_or(0) < bytes => {
+                Some("somebody else cut it shorter")
+            }
+            Some(_) => None,
+        })
     }
 
     fn spare_begin(&mut self, bytes: u64) {

@@ -10,7 +10,7 @@ use crate::layout::{
     FORMAT_VERSION, FRAME_BYTES, Header, Mark, NO_ROOT, PAGE_BYTES, Place as BatchPlace, Root, SEAL_BYTES,
     Seal, roots_agree,
 };
-use crate::scan::{Batch, Behind, Found, SegmentScan, Step};
+use crate::scan::{Batch, Behind, Found, SegmentScan, Step, last_not_zero};
 use crate::segment::{SegmentFile, open_past_cache, open_segment};
 use crate::storage::{Source, StorageRead};
 use crate::{Config, Identity, Lsn};
@@ -573,12 +573,12 @@ fn seal_proves(segment: &Segment) -> bool {
 /// Offset behind the last byte of a file that is not zero; `None` when it cannot be read.
 pub(crate) fn content_end<F: Source>(source: &F, file_bytes: u64) -> Option<u64> {
     const PORTION: u64 = 64 << 10;
-    let mut bytes = vec![0; PORTION as usize];
+    let mut bytes = vec![0; PORTION.min(file_bytes) as usize];
     let mut end = file_bytes;
     while end > 0 {
         let start = (end - 1) / PORTION * PORTION;
         let read = source.read_at(start, &mut bytes[..(end - start) as usize]).ok()?;
-        if let Some(last) = bytes[..read].iter().rposition(|b| *b != 0) {
+        if let Some(last) = last_not_zero(&bytes[..read]) {
             return Some(start + last as u64 + 1);
         }
         end = start;

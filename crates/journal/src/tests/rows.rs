@@ -152,3 +152,34 @@ fn a_journal_that_lost_its_only_header_is_opened_on_the_callers_word() {
     assert_eq!(kept, records);
     assert_eq!(report.notes.len(), 1);
 }
+
+#[test]
+fn row_h_a_flag_of_a_newer_program_is_refused_with_its_batch() {
+    use crate::layout::{crc32, u32_at};
+    let (disk, records) = specimen(20);
+    let mut reader = crate::JournalReader::open(crate::Storage::reader(&disk)).unwrap();
+    let mut offsets = Vec::new();
+    while let Ok(Some(record)) = reader.next() {
+        offsets.push(record.offset as usize);
+    }
+    // The last record of a batch of four, so that no other checksum continues its own.
+    let (before, last) = (offsets[offsets.len() - 2], offsets[offsets.len() - 1]);
+    let file = disk.file(SEGMENT).unwrap();
+    let size = crate::frame::frame_bytes(records.last().unwrap().payload.len(), false);
+    let mut frame = file[last..last + size].to_vec();
+    let sum = |frame: &[u8]| crc32(crc32(u32_at(&file, before + 4), &frame[..4]), &frame[8..]);
+    assert_eq!(sum(&frame), u32_at(&frame, 4), "its checksum as it was");
+    frame[3] |= 1 << 3;
+    let crc = sum(&frame);
+    frame[4..8].copy_from_slice(&crc.to_le_bytes());
+    disk.patch(SEGMENT, last as u64, &frame);
+    let refused = recover(&disk).err().unwrap();
+    // A batch is taken whole or not at all: it is named by its first record.
+    let first = records.last().unwrap().lsn - 3;
+    assert!(
+        matches!(refused, OpenError::Newer { what: Newer::Flags { lsn }, .. } if lsn == first),
+        "{refused}"
+    );
+    let after = disk.file(SEGMENT).unwrap();
+    assert_eq!(after[last..last + size], frame[..], "and nothing is cut");
+}

@@ -237,3 +237,58 @@ fn a_change_of_segment_needs_no_new_handle() {
     let (_, kept, _) = recover(&disk).unwrap();
     assert_eq!(kept, records);
 }
+
+#[test]
+fn a_file_that_somebody_else_deleted_replaced_or_cut_is_noticed_and_latches() {
+    let copied = |from: &std::path::Path, to: &std::path::Path| {
+        std::fs::create_dir(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    };
+    type Mischief<'a> = (&'a str, &'a dyn Fn(&std::path::Path, &std::path::Path));
+    let cases: [Mischief<'_>; 5] = [
+        ("it was deleted or renamed by somebody else", &|_, file| std::fs::remove_file(file).unwrap()),
+        ("another file has taken its name", &|dir, file| {
+            std::fs::copy(file, dir.join("copy")).unwrap();
+            std::fs::rename(dir.join("copy"), file).unwrap();
+        }),
+        ("somebody else cut it shorter", &|_, file| {
+            std::fs::File::options().write(true).open(file).unwrap().set_len(PAGE_BYTES).unwrap();
+        }),
+        ("its directory is gone from where it was opened", &|dir, _| {
+            std::fs::rename(dir, dir.with_extension("aside")).unwrap();
+        }),
+        ("its directory is another than the one that was opened", &|dir, _| {
+            let aside = dir.with_extension("aside");
+            std::fs::rename(dir, &aside).unwrap();
+            copied(&aside, dir);
+        }),
+    ];
+    for (words, mischief) in cases {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("journal");
+        let mut writer = create(DirStorage::new(&dir).unwrap(), ID, SMALL).unwrap();
+        append(&mut writer, 1, 5).unwrap();
+        writer.sync().unwrap();
+        writer.check_place().unwrap();
+        mischief(&dir, &dir.join(crate::segment::segment_name(writer.header.number)));
+        let told = writer.check_place().unwrap_err();
+        assert!(told.is_latched() && told.to_string().contains(words), "{told}");
+        assert!(append(&mut writer, 1, 5).is_err(), "nothing is taken any more: {words}");
+    }
+}
+
+#[test]
+fn a_journal_that_nobody_touches_stays_in_its_place_through_changes_of_segment() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("journal");
+    let mut writer = create(DirStorage::new(&dir).unwrap(), ID, SMALL).unwrap();
+    while writer.stats().rotations < 3 {
+        append(&mut writer, 1, 200).unwrap();
+        writer.check_place().unwrap();
+    }
+    writer.sync().unwrap();
+    writer.check_place().unwrap();
+}

@@ -149,6 +149,8 @@ byte_enum! {
         FeeUnknown = 15,
         /// No stop rests at the venue where one should: only the engine guards the position.
         VenueStopMissing = 16,
+        /// Records take too long to become durable.
+        DiskSlow = 17,
     }
 }
 

@@ -216,6 +216,37 @@ fn refused_texts() {
 }
 
 #[test]
+fn everything_is_a_multiple_of_zero_and_the_rest_by_its_remainder() {
+    let multiple = |of: &str, step: &str| {
+        let number = |text: &str| text.parse::<Fixed>().expect("a number");
+        number(of).is_multiple_of(number(step))
+    };
+    assert!(multiple("0.3", "0") && multiple("0", "0") && multiple("0", "7"));
+    assert!(
+        multiple("0.3", "0.1") && multiple("-0.3", "0.1") && multiple("0.3", "-0.1") && multiple("5", "5")
+    );
+    assert!(!multiple("0.3", "0.2") && !multiple("0.1", "0.3"));
+}
+
+#[test]
+fn numbers_are_read_from_strings_and_integers_and_never_from_floats() {
+    use serde::Deserialize;
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, F64Deserializer, I64Deserializer, StrDeserializer, U64Deserializer};
+    let text = |text: &'static str| {
+        let from: StrDeserializer<'_, Error> = text.into_deserializer();
+        Fixed::deserialize(from)
+    };
+    assert_eq!((text("-0.25"), text("1e5").is_err()), (Ok(Fixed::new(-25, 2)), true));
+    let signed = |n: i64| -> Result<Fixed, Error> { Fixed::deserialize(I64Deserializer::new(n)) };
+    assert_eq!(signed(-3), Ok(Fixed::from_int(-3)));
+    let unsigned = |n: u64| -> Result<Fixed, Error> { Fixed::deserialize(U64Deserializer::new(n)) };
+    assert_eq!((unsigned(7), unsigned(u64::MAX).is_err()), (Ok(Fixed::from_int(7)), true));
+    let float: Result<Fixed, Error> = Fixed::deserialize(F64Deserializer::new(0.5));
+    assert!(float.is_err());
+}
+
+#[test]
 fn tables_are_padded_and_cut() {
     let value = Fixed::new(-12_345_678, 6);
     assert_eq!(

@@ -204,6 +204,24 @@ fn numbers_of_small_enums_are_frozen() {
     assert_eq!(lines, include_str!("small_enums.txt"), "add the new numbers to wire/small_enums.txt");
 }
 
+#[test]
+fn a_state_may_claim_some_hundred_times_its_bytes_and_is_refused_before_more_is_asked_for() {
+    for (bytes, limit) in
+        [(0x1000, 1u64 << 20), (0x1001, 1 << 28), (0x10_0000, 1 << 28), (0x10_0001, 1 << 34)]
+    {
+        let mut forged = vec![0; bytes];
+        forged[..8].copy_from_slice(&(limit / 8 + 1).to_le_bytes());
+        let refused = decode_state::<Vec<u64>>(&forged);
+        let expected = DecodeError::Body { kind: 0, what: "LimitExceeded".to_string() };
+        assert_eq!(refused, Err(expected), "{bytes} bytes");
+    }
+    // As many as are there are never too many.
+    for numbers in [511, 512, 131_071, 131_072] {
+        let state = vec![7u64; numbers];
+        assert_eq!(decode_state(&encode_state(&state)), Ok(state));
+    }
+}
+
 proptest! {
     #[test]
     fn equal_numbers_are_equal_bytes(a in any_fixed(), b in any_fixed()) {

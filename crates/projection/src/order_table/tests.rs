@@ -126,6 +126,22 @@ fn what_ended_is_bounded_by_number_and_what_is_open_stays() {
 }
 
 #[test]
+fn exactly_as_many_as_are_remembered_are_remembered_whatever_else_is_open() {
+    let mut orders = Orders::default();
+    orders.intend(order(1));
+    for n in 2..=MEMORY_ORDERS as u64 + 1 {
+        orders.intend(order(n));
+        orders.end(OrderId(n), ended(Timestamp(1)));
+    }
+    orders.forget(Timestamp(1));
+    assert_eq!(orders.all_ended().count(), MEMORY_ORDERS);
+    orders.intend(order(MEMORY_ORDERS as u64 + 2));
+    orders.end(OrderId(MEMORY_ORDERS as u64 + 2), ended(Timestamp(1)));
+    orders.forget(Timestamp(1));
+    assert_eq!(orders.all_ended().count(), MEMORY_ORDERS - MEMORY_ORDERS / 16, "a sixteenth goes at once");
+}
+
+#[test]
 fn numbers_out_of_order_are_no_table() {
     let mut orders = Orders::default();
     orders.intend(order(1));

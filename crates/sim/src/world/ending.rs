@@ -28,6 +28,12 @@ impl World<'_> {
         self.disk.disk_full(false);
         self.disk.fail_sync(0);
         self.exchange.reject_in_answer = true;
+        // One of them that fills between the last comparison and the end would be found by the next comparison only.
+        let strangers: Vec<_> = self.exchange.venue.open_rows();
+        for row in strangers.iter().filter(|row| row.client.is_none()) {
+            let venue_order = row.venue_order;
+            self.exchange.step(self.now, &VenueInput::ManualCancel { venue_order });
+        }
         if let Some(dying) = &mut self.dying {
             dying.nested.clear();
         }

@@ -258,7 +258,8 @@ impl World<'_> {
         let mut tail = if everything { Tail::default() } else { self.oracle.rung(durable) };
         let before = tail.lsn;
         match self.opens(disk) {
-            Ok((lsn, row, digest)) => {
+            Ok((engine, row)) => {
+                let lsn = engine.state().lsn.0;
                 self.stats.torn += u64::from(row == Some(Row::C));
                 self.stats.holes += u64::from(row == Some(Row::D));
                 let records = tail.follow(&disk.reader(), false);
@@ -268,8 +269,7 @@ impl World<'_> {
                 }
                 let held = self.oracle.prefix(before, &records, durable);
                 self.check(held);
-                let folded = self.oracle.digest(there as usize, durable);
-                if folded.is_some_and(|folded| folded != digest) {
+                if self.oracle.is_fold(there as usize, durable, engine.state()) == Some(false) {
                     self.break_rule("S6", format!("after {there} records"));
                 }
             }
@@ -325,18 +325,14 @@ impl World<'_> {
         self.break_rule("S21", words);
     }
 
-    /// Opens a disk as the engine does: the last record, the row of the end, the digest of what is there.
-    pub(super) fn opens(&self, disk: &MemStorage) -> Result<(u64, Option<Row>, [u8; 32]), String> {
+    /// Opens a disk as the engine does: what it then is, and the row of the end.
+    pub(super) fn opens(&self, disk: &MemStorage) -> Result<(Engine, Option<Row>), String> {
         let (config, limits) = self.config();
         let engine = || Engine::new(self.settings.clone());
         match Node::open(engine(), disk.clone(), EXPECT, config, limits) {
             Ok((node, _)) if node.lost().is_some() => Err("it says that records are lost".to_owned()),
-            Ok((node, report)) => {
-                Ok((node.machine().state().lsn.0, Some(report.recovery.row), node.machine().digest()))
-            }
-            Err(aegis_node::OpenError::Journal(aegis_journal::OpenError::NoJournal)) => {
-                Ok((0, None, engine().digest()))
-            }
+            Ok((node, report)) => Ok((node.into_machine(), Some(report.recovery.row))),
+            Err(aegis_node::OpenError::Journal(aegis_journal::OpenError::NoJournal)) => Ok((engine(), None)),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -359,8 +355,9 @@ impl World<'_> {
         disk.patch(&name, at, &[byte ^ 1 << draw.below(8)]);
         let disk = disk.power_cut(PowerCut { seed: draw.bits(), torn: false });
         self.stats.rotted += 1;
-        let Ok((lsn, _, digest)) = self.opens(&disk) else { return };
-        if lsn < proven || self.oracle.digest(lsn as usize, 0) != Some(digest) {
+        let Ok((engine, _)) = self.opens(&disk) else { return };
+        let lsn = engine.state().lsn.0;
+        if lsn < proven || self.oracle.digest(lsn as usize, 0) != Some(engine.digest()) {
             let words = format!(
                 "a bit of record {} turned in {name} at {at}; {proven} are proven durable, {lsn} are believed, nothing is said",
                 raw.lsn

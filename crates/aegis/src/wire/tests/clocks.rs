@@ -49,6 +49,19 @@ fn dates_narrow_each_other_and_the_newest_wins_a_contradiction() {
 }
 
 #[test]
+fn what_was_just_heard_is_never_of_the_future() {
+    // Ours was an hour ahead and is set right: until the difference is measured anew it is an hour too large.
+    let clock = Clock::default();
+    let t = now();
+    clock.date(t, t, t.after(-3600 * SECOND));
+    let heard = clock.ours(t.after(-SECOND));
+    assert!(heard <= now(), "a price of {} s ahead", heard.since(now()) / SECOND);
+    // What lies behind is left there: it is not fresh, and the next price will be.
+    clock.date(t, t, t.after(3600 * SECOND));
+    assert!(clock.ours(t) < t.after(-3000 * SECOND));
+}
+
+#[test]
 fn headers_that_allowed_a_refused_nonce_are_not_believed_again() {
     let clock = Clock::default();
     let t = now();

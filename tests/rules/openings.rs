@@ -1,0 +1,204 @@
+//! What an opening, a connection and a settled holding bring about, each by an example and by what must not follow.
+
+use aegis_engine::Settings;
+use aegis_model::event::{AlarmKind, PauseRule, Refusal};
+use aegis_model::ids::SECOND;
+use aegis_model::input::Opened;
+use aegis_model::protection::Distance;
+use aegis_model::{Command, Fact, Input, Side, Text};
+use aegis_tests::exchange::{Fills, Replies};
+use aegis_tests::world::{id, story_settings};
+use aegis_tests::{World, label, money, price, quantity, rate};
+
+const BTC: &str = "BTC_USDT";
+const HOUR: i64 = 3600 * SECOND;
+
+fn open_with(world: &mut World, settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let before = world.events().len();
+    world.give(Input::Opened(Opened {
+        created: None,
+        run: 9,
+        version: label("test"),
+        config_digest: [0; 32],
+        seed: None,
+        settings: settings.iter().map(|(key, value)| (Text::new(key), Text::new(value))).collect(),
+        gap: None,
+    }));
+    world.pump();
+    let recorded = world.events()[before..].to_vec().into_iter().filter_map(|e| match e.fact {
+        Fact::SettingRecorded(s) => Some((s.key.as_str().to_owned(), s.value.as_str().to_owned())),
+        _ => None,
+    });
+    recorded.collect()
+}
+
+fn pairs(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn an_opening_records_the_settings_that_changed_and_those_that_are_gone() {
+    let mut world = World::new();
+    let first = [("a", "1"), ("b", "2")];
+    assert_eq!(open_with(&mut world, &first), pairs(&first));
+    assert_eq!(open_with(&mut world, &first), []);
+    assert_eq!(open_with(&mut world, &[("b", "3"), ("c", "4")]), pairs(&[("b", "3"), ("c", "4"), ("a", "")]));
+    assert_eq!(open_with(&mut world, &[("b", "3"), ("c", "4")]), []);
+    assert_eq!(world.state().settings.len(), 2);
+}
+
+#[test]
+fn a_connection_is_told_when_it_is_lost_and_when_it_is_back_each_once() {
+    let mut world = World::new();
+    let link = label("user");
+    let told = |world: &World| {
+        let lost = world.count(|f| matches!(f, Fact::LinkLost(_)));
+        let back: Vec<i64> = world
+            .events()
+            .into_iter()
+            .filter_map(|e| match e.fact {
+                Fact::LinkRestored(r) => Some(r.lasted_ns),
+                _ => None,
+            })
+            .collect();
+        (lost, back)
+    };
+    let link_is = |world: &mut World, lost: Option<&str>| {
+        world.give(Input::Link { link, lost: lost.map(Text::new) });
+        world.pump();
+    };
+    link_is(&mut world, None);
+    assert_eq!(told(&world), (0, vec![]), "it was never lost");
+    link_is(&mut world, Some("closed"));
+    world.wait(3);
+    link_is(&mut world, Some("refused"));
+    world.wait(4);
+    assert_eq!((told(&world), world.state().links.len()), ((1, vec![]), 1));
+    link_is(&mut world, None);
+    link_is(&mut world, None);
+    assert_eq!((told(&world), world.state().links.len()), ((1, vec![7 * SECOND]), 0));
+}
+
+#[test]
+fn an_exit_that_never_arrives_goes_out_again_soon_and_then_slowly() {
+    let mut world = World::new();
+    world.tick(BTC, "50000");
+    world.buy(BTC, "0.002");
+    world.exchange.replies = Some(Replies::RequestLost);
+    world.command(Command::Close { instrument: label(BTC) });
+    let resent = |world: &World| world.count(|f| matches!(f, Fact::OrderResent(_)));
+    world.wait(30);
+    let soon = resent(&world);
+    assert!((3..=5).contains(&soon), "{soon} in half a minute");
+    world.wait(3600);
+    let later = resent(&world) - soon;
+    assert!((50..=61).contains(&later), "{later} in an hour");
+}
+
+#[test]
+fn a_stop_at_the_entry_price_itself_is_armed_if_the_plan_says_so() {
+    let mut settings = story_settings();
+    settings.plan.plan.initial = Distance::Relative(rate("0"));
+    let mut world = World::with(settings);
+    world.tick(BTC, "50000");
+    world.buy(BTC, "0.002");
+    assert_eq!(world.stop(BTC), Some(price("50000")));
+    assert!(!world.state().alarms.contains_key(&(AlarmKind::Unprotected, Some(id(BTC)))));
+}
+
+#[test]
+fn a_balance_that_lacks_what_was_just_bought_is_no_balance_to_size_an_entry_on() {
+    let settings = Settings { balance_lag_ns: 60 * SECOND, balance_age_ns: SECOND, ..story_settings() };
+    for (total, refused) in [("100000", 1), ("99900", 0)] {
+        let mut world = World::with(settings.clone());
+        world.tick(BTC, "50000");
+        world.tick("ETH_USDT", "3000");
+        world.buy(BTC, "0.002");
+        let usdt = world.state().find_asset(&label("USDT")).expect("named");
+        let expected = |world: &World| {
+            let asset = world.state().asset(usdt).expect("named");
+            asset.balance.and_then(|b| b.total.plus(asset.since).ok())
+        };
+        assert_eq!(expected(&world), Some(quantity("99900")));
+        world.exchange.set_total("USDT", total);
+        world.wait(2);
+        world.tick("ETH_USDT", "3000");
+        world.signal("ETH_USDT", aegis_model::event::Direction::Up, "0.9");
+        let stale = world.count(|f| matches!(f, Fact::EntryRefused(r) if r.reason == Refusal::BalanceStale));
+        assert_eq!(stale, refused, "{total}");
+        let left = if refused == 1 { "99900" } else { "0" };
+        assert_eq!(expected(&world), Some(quantity(left)), "the old figure is not recorded");
+        assert_eq!(world.held("ETH_USDT").is_positive(), refused == 0);
+    }
+}
+
+#[test]
+fn stop_outs_within_the_window_pause_entries_from_the_one_that_reaches_the_number() {
+    let rule = aegis_engine::settings::StopOutPause { count: 2, window_ns: HOUR, pause_ns: 2 * HOUR };
+    let mut world = World::with(Settings { stop_outs: Some(rule), ..story_settings() });
+    let stop_out = |world: &mut World| {
+        world.tick(BTC, "50000");
+        world.buy(BTC, "0.002");
+        assert!(world.held(BTC).is_positive());
+        world.tick(BTC, "48000");
+        assert!(!world.held(BTC).is_positive());
+    };
+    let until = |world: &World| world.state().trading.pauses.get(&PauseRule::StopOuts).copied();
+    stop_out(&mut world);
+    world.wait(3598);
+    stop_out(&mut world);
+    let times = &world.state().stop_outs;
+    assert_eq!(times[1].since(times[0]), HOUR);
+    assert_eq!(until(&world), None, "the first lies the whole window back");
+    stop_out(&mut world);
+    let last = *world.state().stop_outs.last().expect("three of them");
+    assert_eq!(until(&world), Some(last.after(2 * HOUR)));
+    assert_eq!(world.count(|f| matches!(f, Fact::PauseStarted(_))), 1);
+}
+
+#[test]
+fn the_days_loss_pauses_entries_from_the_limit_on_until_the_next_day() {
+    for (limit, paused) in [("4.01", 0), ("4", 1)] {
+        let mut world = World::with(Settings { daily_loss: Some(money(limit)), ..story_settings() });
+        world.tick(BTC, "50000");
+        world.buy(BTC, "0.002");
+        world.tick(BTC, "48000");
+        world.wait(60);
+        assert_eq!(world.state().totals.realised, money("-4"));
+        let until = world.state().trading.pauses.get(&PauseRule::DailyLoss).copied();
+        assert_eq!(world.count(|f| matches!(f, Fact::PauseStarted(_))), paused, "a limit of {limit}");
+        let next_day = aegis_model::Timestamp((world.now.utc_day() + 1) * aegis_model::ids::DAY);
+        assert_eq!(until, (paused == 1).then_some(next_day));
+    }
+}
+
+#[test]
+fn a_position_is_resized_by_what_fills_and_its_stop_only_rises_while_it_does() {
+    let mut world = World::new();
+    world.exchange.fills = Some(Fills::Part(quantity("0.001")));
+    world.tick(BTC, "50000");
+    world.buy(BTC, "0.003");
+    let cover =
+        |world: &World| world.instrument(BTC).protection.as_ref().map(|p| (p.quantity, p.stop, p.mark));
+    assert_eq!(cover(&world), Some((quantity("0.001"), price("49000"), price("50000"))));
+    let order = world.exchange.orders.len() - 1;
+    let client = world.exchange.orders[order].client.expect("ours");
+    let fill = |world: &mut World, at: &str| {
+        let trade = world.exchange.execute(order, quantity("0.001"), price(at), world.now);
+        let what = aegis_model::input::Reported::Filled(trade);
+        world.give(Input::Report(aegis_model::Report { client, venue_order: None, what }));
+        world.pump();
+    };
+    fill(&mut world, "49000");
+    assert_eq!(
+        cover(&world),
+        Some((quantity("0.002"), price("49000"), price("50000"))),
+        "49500 x 0.98 is below"
+    );
+    fill(&mut world, "54000");
+    assert_eq!(cover(&world), Some((quantity("0.003"), price("49980"), price("51000"))), "51000 x 0.98");
+    let moves = world.state().totals.stop_moves;
+    world.wait(60);
+    assert_eq!(world.state().totals.stop_moves, moves, "nothing changed");
+    assert_eq!(world.exchange.sides(Side::Sell).len(), 0);
+}
