@@ -46,7 +46,7 @@ const ONLY_IN_AEGIS: &[&str] =
     &["axum", "clap", "crossterm", "reqwest", "rustls", "tokio", "tokio-tungstenite", "tracing-subscriber"];
 
 /// Crates that the trading build may link at most, our own rooms among them. Six more only run while it is
-/// compiled, for the C and assembly in zstd, blake3 and ring, and are in no program.
+/// compiled, mostly for the C and assembly in zstd, blake3 and ring, and are in no program.
 const TRADING_CRATES_MAX: usize = 150;
 const TRADING_CRATES_TO_BUILD_MAX: usize = 156;
 /// What an analyst or a guest needs, and no trader.
