@@ -45,6 +45,27 @@ const PURE: &[&str] = &["model", "projection", "cryptocom", "signal", "engine", 
 const ONLY_IN_AEGIS: &[&str] =
     &["axum", "clap", "crossterm", "reqwest", "rustls", "tokio", "tokio-tungstenite", "tracing-subscriber"];
 
+/// Crates that the trading build may link at most, our own rooms among them. Six more only run while it is
+/// compiled, mostly for the C and assembly in zstd, blake3 and ring, and are in no program.
+const TRADING_CRATES_MAX: usize = 150;
+const TRADING_CRATES_TO_BUILD_MAX: usize = 156;
+/// What an analyst or a guest needs, and no trader.
+const NOT_TO_TRADE: &[&str] = &[
+    "aegis-forensics",
+    "aegis-legacy",
+    "arrow",
+    "axum",
+    "clap_complete",
+    "crossterm",
+    "indicatif",
+    "jiff",
+    "parquet",
+    "plotters",
+    "rusqlite",
+];
+/// What a library for reading journals brings nobody.
+const NOT_TO_READ: &[&str] = &["hyper", "mio", "reqwest", "rustls", "tokio", "tracing"];
+
 /// The one file of the product that may contain unsafe code.
 const UNSAFE_FILE: &str = "crates/journal/src/storage/mmap.rs";
 
@@ -112,6 +133,58 @@ fn arrows_point_one_way() {
             let only = ONLY_IN_AEGIS.contains(&name.as_str()) && room != "aegis";
             assert!(!only, "crates/{room} depends on {name}, which lives only in the program");
         }
+    }
+}
+
+/// Names and versions of what a package is linked with on this machine, itself among it.
+fn tree(options: &[&str]) -> BTreeSet<String> {
+    let out = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--prefix", "none", "--format", "{p}"])
+        .args(options)
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(out.status.success(), "cargo tree {options:?}: {}", String::from_utf8_lossy(&out.stderr));
+    let lines = String::from_utf8(out.stdout).expect("names are text");
+    // Name and version; whether a line repeats an earlier one and where a package lies does not count.
+    lines.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Which of some crates are among those of a tree.
+fn present<'a>(tree: &BTreeSet<String>, names: &[&'a str]) -> Vec<&'a str> {
+    let is_there = |name: &&str| tree.iter().any(|package| package.split(' ').next() == Some(*name));
+    names.iter().copied().filter(is_there).collect()
+}
+
+#[test]
+fn the_trading_build_stays_small() {
+    let bare = ["--package", "aegis", "--no-default-features", "--edges"];
+    let linked = tree(&[&bare[..], &["normal"]].concat());
+    let built = tree(&[&bare[..], &["normal,build"]].concat());
+    let counts = (linked.len(), built.len());
+    assert!(counts.0 <= TRADING_CRATES_MAX, "{} crates: {linked:#?}", counts.0);
+    assert!(counts.1 <= TRADING_CRATES_TO_BUILD_MAX, "{} crates to build: {built:#?}", counts.1);
+    assert_eq!(present(&built, NOT_TO_TRADE), [""; 0], "the trading build needs none of these");
+    let whole = tree(&["--package", "aegis", "--edges", "normal"]);
+    let must = ["aegis-forensics", "aegis-legacy", "axum", "crossterm", "rusqlite"];
+    assert_eq!(
+        present(&whole, &must),
+        must,
+        "the whole program has them, so that their absence says something"
+    );
+}
+
+#[test]
+fn the_libraries_bring_no_runtime_and_no_client() {
+    for room in ["aegis-model", "aegis-journal", "aegis-projection"] {
+        let tree = tree(&["--package", room, "--all-features", "--edges", "normal,build"]);
+        assert!(tree.iter().any(|package| package.starts_with(room)), "{room} is in its own tree");
+        assert_eq!(present(&tree, NOT_TO_READ), [""; 0], "{room}");
+    }
+    // Examples and tests of the two are compiled by whoever works on them.
+    for room in ["aegis-journal", "aegis-projection"] {
+        let tree = tree(&["--package", room, "--edges", "all"]);
+        assert_eq!(present(&tree, &["reqwest", "tokio"]), [""; 0], "{room} with what its tests need");
     }
 }
 

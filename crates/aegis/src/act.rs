@@ -14,6 +14,7 @@ use crate::control::{Desk, Heard, Request};
 use crate::exit::Failure;
 use crate::ids::Draw;
 use crate::market::{FEED, Market, Next, Point, Stream};
+use crate::progress::Bar;
 use crate::run::VenueSummary;
 use crate::signals::Signals;
 use crate::world::{Kill, World};
@@ -23,7 +24,6 @@ use aegis_model::input::{Opened, SignalIn};
 use aegis_model::{Candle, Input, InstrumentId, Label, Mode, Price, Tick, Timestamp};
 use aegis_paper::{Created, VenueInput};
 use aegis_signal::Strategy;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -146,9 +146,10 @@ pub(crate) fn play(script: &Script<'_>, market: Market, desk: &mut Option<Desk>)
         last: None,
     };
     let mut stream = play.begin(market, begins, gap)?;
-    let bar = progress(script, length);
+    let shown = script.progress && script.config.pace == Pace::Fast;
+    let bar = if shown { Bar::new(&script.act.name, length) } else { Bar::hidden() };
     let ended = play.walk(&mut stream, desk, &bar);
-    bar.finish_and_clear();
+    drop(bar);
     let ended = ended?;
     let why = match ended {
         Ended::Complete => "end of data",
@@ -291,7 +292,7 @@ impl Play<'_> {
     }
 
     /// The market, point by point.
-    fn walk(&mut self, stream: &mut Stream, desk: &Desk, bar: &ProgressBar) -> Result<Ended, Failure> {
+    fn walk(&mut self, stream: &mut Stream, desk: &Desk, bar: &Bar) -> Result<Ended, Failure> {
         let pace = self.script.config.pace;
         let (clock, origin) = (Instant::now(), self.world.now);
         loop {
@@ -427,19 +428,19 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn show_progress(&self, stream: &Stream, point: &Point, bar: &ProgressBar) {
+    fn show_progress(&self, stream: &Stream, point: &Point, bar: &Bar) {
         if bar.is_hidden() {
             return;
         }
         let state = self.world.engine.machine().state();
         let open = state.instruments.iter().filter(|i| i.is_open()).count();
-        bar.set_position(stream.place(point.tick.cursor));
-        bar.set_message(format!(
+        let said = format!(
             "{} open {open} closed {} profit {:.2}",
             crate::text::clock(point.now).chars().take(16).collect::<String>(),
             state.totals.closed,
             state.totals.realised
-        ));
+        );
+        bar.reached(stream.place(point.tick.cursor), said);
     }
 }
 
@@ -454,18 +455,6 @@ fn window(strategies: &[Strategy], interval_ns: i64) -> usize {
         .max()
         .unwrap_or(0);
     usize::try_from(longest.clamp(WINDOW_MIN, WINDOW_MAX)).unwrap_or(usize::MAX)
-}
-
-fn progress(script: &Script<'_>, length: u64) -> ProgressBar {
-    if !script.progress || script.config.pace != Pace::Fast {
-        return ProgressBar::hidden();
-    }
-    // It draws on standard error, and only when that is a terminal.
-    let bar = ProgressBar::new(length);
-    let style = ProgressStyle::with_template("{prefix} {bar:24} {percent:>3}% {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_prefix(script.act.name.clone());
-    bar
 }
 
 /// Whether a stopped act has nothing left to play.

@@ -148,6 +148,7 @@ pub(crate) enum What {
         #[command(subcommand)]
         which: Demo,
     },
+    #[cfg(feature = "terminal")]
     /// Completions for a shell
     Completions {
         /// Which shell

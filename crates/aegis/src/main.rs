@@ -39,7 +39,9 @@ mod verify;
 mod wire;
 mod world;
 
-use clap::{CommandFactory, Parser};
+#[cfg(feature = "terminal")]
+use clap::CommandFactory;
+use clap::Parser;
 #[cfg(feature = "forensics")]
 use cli::Demo;
 use cli::{Cli, ConfigWhat, What};
@@ -65,22 +67,29 @@ fn main() -> ExitCode {
 
 /// Logs go to stderr: warnings, more with -v, or what AEGIS_LOG says.
 fn logs(verbose: u8) {
-    use tracing_subscriber::EnvFilter;
-    let level = match verbose {
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("AEGIS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    // At its lowest level this library writes whole frames, and the login frame carries key and signature.
-    let filter = ["tungstenite=info", "tokio_tungstenite=info"]
-        .iter()
-        .filter_map(|quiet| quiet.parse().ok())
-        .fold(filter, EnvFilter::add_directive);
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let filter = filter(verbose, std::env::var("AEGIS_LOG").ok().as_deref());
     // A second subscriber cannot be set; there is only this one.
-    let _ = logs.try_init();
+    let _ = tracing_subscriber::registry().with(logs).with(filter).try_init();
+}
+
+/// What is logged: `asked` (`warn`, or `info,aegis::wire=trace`), else as often as -v was said.
+fn filter(verbose: u8, asked: Option<&str>) -> tracing_subscriber::filter::Targets {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    asked
+        .and_then(|asked| asked.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(level))
+        // At its lowest level this library writes whole frames, and the login frame carries key and signature.
+        .with_target("tungstenite", LevelFilter::INFO)
+        .with_target("tokio_tungstenite", LevelFilter::INFO)
 }
 
 /// Prints a result; a reader who went away ends the program quietly.
@@ -177,6 +186,7 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         }
         #[cfg(feature = "forensics")]
         What::Demo { which: Demo::Amnesia } => demo::amnesia(),
+        #[cfg(feature = "terminal")]
         What::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "aegis", &mut script);
@@ -207,3 +217,6 @@ fn command(cli: &Cli, ask: Ask) -> Result<Exit, Failure> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

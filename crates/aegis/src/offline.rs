@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure, code_of};
 use crate::forensics::watch::watch;
 use crate::place;
-use crate::progress::Bar;
+use crate::progress::Count;
 use crate::summary::Summary;
 use aegis_forensics::{Point, ReadError, Reading, Until};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result
     }
     for path in journals(config, asked.journal.as_ref())? {
         let until = asked.until.unwrap_or(Until::End);
-        let bar = Bar::new(&path, "folding");
+        let bar = Count::new(&path, "folding");
         let reading = match asked.until {
             Some(until) if !asked.no_checkpoints => Reading::open_near(&path, until),
             Some(_) | None => Reading::open(&path),

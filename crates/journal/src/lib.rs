@@ -14,6 +14,37 @@
 //!
 //! This crate never interprets a payload, never reads a clock, and never repairs by guessing. The bytes are
 //! specified in `journal-format.md`.
+//!
+//! ```
+//! use aegis_journal::{Config, DirStorage, Identity, JournalReader, NewRecord, Room, create};
+//!
+//! let dir = tempfile::tempdir()?;
+//! let identity = Identity { journal_id: *b"drawn at random.", schema: 900, mode: 1 };
+//! let mut writer = create(DirStorage::new(dir.path())?, identity, Config::default())?;
+//! let hello = NewRecord { kind: 1, version: 1, actor: 0, time_ns: 0, cause: 0, payload: b"hello" };
+//! let first = writer.append(&[hello], Room::Normal)?;
+//!
+//! // Anybody may read while it is written, and sees what is durable.
+//! let mut reader = JournalReader::open_dir(dir.path())?;
+//! assert!(reader.next()?.is_none());
+//! assert_eq!(writer.sync()?, first);
+//! assert_eq!(reader.next()?.map(|record| record.payload.to_vec()), Some(b"hello".to_vec()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/tail.rs` follows a journal that another process writes. Records of `aegis` itself become typed events by
+//! `Event::decode` of `aegis-model`; see the examples of `aegis-projection`.
+//!
+//! # What may change when
+//!
+//! - *The files* have a version of their own, [`FORMAT_VERSION`], which is in each segment and does not follow this
+//!   crate's. Every version of this crate reads every older format, and refuses a newer one by name
+//!   ([`OpenError::Newer`]). A new format comes with a new minor version at least, and specimens in
+//!   `fixtures/journals/` hold what each looked like.
+//! - *Names and signatures* follow semantic versioning, below 1.0 by the minor number. Errors that are
+//!   `non_exhaustive` may gain variants with any version.
+//! - *Not promised*: the words of messages, when a segment is full, what lies in the directory beside segments and
+//!   checkpoints, and the storages in memory, which are for tests.
 
 mod beside;
 mod checkpoint;
