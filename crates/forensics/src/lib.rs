@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod about;
+pub mod audit;
 pub mod deep;
 pub mod diff;
 pub mod explain;
@@ -18,6 +19,7 @@ mod testing;
 pub mod watch;
 pub mod words;
 
+pub use audit::{Audit, audit};
 pub use diff::{Difference, Parting};
 pub use explain::{ExplainError, Explanation};
 pub use replay::{Point, ReadError, Reading, Until};
