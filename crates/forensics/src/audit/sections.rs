@@ -51,7 +51,7 @@ fn time_or_dash(ns: i64) -> String {
 
 /// A time as it is shown in a table: to the second.
 fn short(at: Moment) -> String {
-    let second = at.0.0.div_euclid(SECOND) * SECOND;
+    let second = at.0.0.saturating_sub(at.0.0.rem_euclid(SECOND));
     Moment(aegis_model::Timestamp(second)).to_string().replace('T', " ").trim_end_matches('Z').to_owned()
 }
 
