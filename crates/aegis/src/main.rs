@@ -24,6 +24,7 @@ mod notify;
 mod offline;
 mod place;
 mod port;
+mod progress;
 mod reconcile;
 mod run;
 mod runtime;

@@ -1,5 +1,6 @@
 //! Reading a journal without an exchange: records in words, the state at any point, why something is as it is, what two
-//! journals or a journal and the venue differ in, whether records and checkpoints keep the laws, and the film of it all.
+//! journals or a journal and the venue differ in, whether records and checkpoints keep the laws, what it all came to, and the
+//! film of it.
 //!
 //! Pure functions over a journal's reader that return plain values. It never writes, never needs a configuration or a
 //! network, keeps no index between two questions, and the trading build does without it. A journal that is damaged, or

@@ -1,11 +1,11 @@
 //! `aegis audit`: the report on a journal, as Markdown, HTML or JSON. It goes to standard output or to a file, which must not
 //! be there yet.
 
-use super::progress::Bar;
 use crate::cli::{self, AuditFormat};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::offline::{failure, incomplete, journals, one_of};
+use crate::progress::Bar;
 use aegis_forensics::{Reading, Until, audit};
 use std::fs::File;
 use std::io::Write;
