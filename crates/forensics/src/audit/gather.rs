@@ -164,6 +164,9 @@ impl Gather {
         let at = point.event.at;
         if self.counting && self.from.is_none() {
             self.from = Some(at);
+            if self.curve.last.is_none() {
+                self.curve.push(at, Money::ZERO);
+            }
         }
         self.followed.resize(state.instruments.len(), Followed::default());
         match &point.event.fact {
@@ -341,6 +344,9 @@ impl Gather {
             && self.counting
             && !self.watched.get(&order).is_some_and(|row| self.unknown.rows[*row].resolved.is_none())
         {
+            if let Some(row) = self.watched.remove(&order) {
+                self.unknown.rows[row].end = Some(format!("unknown again, record {}", point.lsn));
+            }
             let known = state.any_order(order);
             let what = known.map_or_else(String::new, |o| {
                 let name =

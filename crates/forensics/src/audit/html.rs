@@ -1,6 +1,6 @@
 //! The audit as one HTML file that needs nothing else: its style and pictures are inside, and it runs no script.
 
-use super::sections::{Table, head, sections};
+use super::sections::{Table, head, sections, short};
 use super::{Audit, chart};
 
 /// The report.
@@ -62,7 +62,15 @@ fn charts(out: &mut String, audit: &Audit) {
             (Some(_), Some(reason)) => format!("left by {reason}"),
             (Some(_), None) => "closed".to_owned(),
         };
-        let name = format!("{} {}, {reason}, profit {}, {}", p.instrument, p.cycle, p.profit, p.source);
+        let name = format!(
+            "{} {}, {} to {}: {reason}, profit {}, {}",
+            p.instrument,
+            p.cycle,
+            short(p.opened),
+            short(p.closed.unwrap_or(audit.until)),
+            p.profit,
+            p.source
+        );
         figure(out, &name, chart::position(c));
     }
 }

@@ -193,6 +193,14 @@ impl Ledger {
             return false;
         }
         let began = self.now.insert(id, cycle) != Some(cycle);
+        if began {
+            // Late news can make one cycle of two: what was begun as the second is none.
+            let later = self.rows.range((id, cycle.saturating_add(1))..=(id, u32::MAX));
+            let gone: Vec<_> = later.filter(|(_, row)| row.closed.is_none()).map(|(key, _)| *key).collect();
+            for key in gone.into_iter().filter(|key| key.1 > cycle) {
+                self.rows.remove(&key);
+            }
+        }
         if began && !self.rows.contains_key(&(id, cycle)) {
             let row = Position {
                 instrument: instrument.spec.name.to_string(),

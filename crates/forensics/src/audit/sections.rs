@@ -50,7 +50,7 @@ fn time_or_dash(ns: i64) -> String {
 }
 
 /// A time as it is shown in a table: to the second.
-fn short(at: Moment) -> String {
+pub(super) fn short(at: Moment) -> String {
     let second = at.0.0.saturating_sub(at.0.0.rem_euclid(SECOND));
     Moment(aegis_model::Timestamp(second)).to_string().replace('T', " ").trim_end_matches('Z').to_owned()
 }
@@ -60,7 +60,7 @@ fn list<T: Display>(value: Option<T>) -> String {
 }
 
 fn more(count: u64, what: &str) -> Option<String> {
-    (count > 0).then(|| format!("{count} {what} more are counted and not listed."))
+    (count > 0).then(|| format!("Counted and not listed: {count} {what}."))
 }
 
 /// Title and head of the report.

@@ -324,6 +324,9 @@ fn a_window_leaves_out_what_was_earned_before_it() {
     let early = over(hand.read(), None, Until::Time(BEGIN.after(25 * SECOND)));
     assert_eq!((early.sums.realised, early.sums.open), (Money::new(-1, 0), Money::new(40, 0)));
     assert_eq!(early.by_reason[0].name, "still open");
+    // The fee alone is a fall below the nothing that it began with.
+    let fall = early.equity.drawdown.expect("the entry's fee");
+    assert_eq!((fall.amount, fall.peak_at), (Money::new(1, 0), Moment(BEGIN)));
     let nothing = over(hand.read(), Some(Until::Lsn(Lsn(10_000))), Until::End);
     assert_eq!((nothing.from, nothing.positions.len()), (None, 0));
 }
