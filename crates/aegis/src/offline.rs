@@ -39,7 +39,8 @@ pub(crate) fn journals(config: &Config, named: Option<&PathBuf>) -> Result<Vec<P
     }
 }
 
-fn one_of(paths: &[PathBuf], what: &str) -> Failure {
+/// That several journals are there where one is needed.
+pub(crate) fn one_of(paths: &[PathBuf], what: &str) -> Failure {
     let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
     Failure::usage(format!("one journal can be {what}: name one of {}", names.join(", ")))
 }
