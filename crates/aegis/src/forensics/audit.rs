@@ -5,7 +5,7 @@ use crate::cli::{self, AuditFormat};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::offline::{failure, incomplete, journals, one_of};
-use crate::progress::Bar;
+use crate::progress::Count;
 use aegis_forensics::{Reading, Until, audit};
 use std::fs::File;
 use std::io::Write;
@@ -29,7 +29,7 @@ pub(crate) fn report(config: &Config, asked: &cli::Audit, json: bool) -> Result<
     };
     let paths = journals(config, asked.journal.as_ref())?;
     let [path] = &paths[..] else { return Err(one_of(&paths, "audited")) };
-    let bar = Bar::new(path, "folding");
+    let bar = Count::new(path, "folding");
     let reading = Reading::open(path).map_err(|e| failure(path, &e))?;
     let until = asked.until.unwrap_or(Until::End);
     let told = audit::audit(reading, asked.from, until, &mut |lsn| bar.reached(lsn.0));
