@@ -55,9 +55,10 @@ impl Engine {
         };
         let free = whole(self.coverable(id));
         // Too little to sell while more may still be bought: the entry's end decides, or a better price. And what others
-        // reserve cannot be sold: its release decides.
+        // reserve cannot be sold: its release decides. While no price is known the first one decides.
         let may_grow = instrument.live_entry(&self.state).is_some() || instrument.has_unknown(&self.state);
-        if (may_grow || free < whole(instrument.held())) && (free.is_zero() || self.is_too_small(id)) {
+        let unpriced = self.market.reference(id, self.turn.now, &self.settings).is_none();
+        if (unpriced || may_grow || free < whole(instrument.held())) && (free.is_zero() || self.is_too_small(id)) {
             return None;
         }
         let Some(failed) = instrument.exit_failed else { return Some(self.turn.now) };
