@@ -342,7 +342,7 @@ impl Gather {
         let event = &point.event;
         if let Fact::OrderUnknown(f) = &event.fact
             && self.counting
-            && !self.watched.get(&order).is_some_and(|row| self.unknown.rows[*row].resolved.is_none())
+            && self.watched.get(&order).is_none_or(|row| self.unknown.rows[*row].resolved.is_some())
         {
             if let Some(row) = self.watched.remove(&order) {
                 self.unknown.rows[row].end = Some(format!("unknown again, record {}", point.lsn));

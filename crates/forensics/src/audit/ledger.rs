@@ -264,11 +264,10 @@ impl Ledger {
         if self.closed.len() > POSITIONS_MAX
             && let Some(old) = self.closed.pop_front()
             && let Some(row) = self.rows.remove(&old)
+            && row.counts(self.first)
         {
-            if row.counts(self.first) {
-                self.more += 1;
-                add(&mut self.older, old.0, &row);
-            }
+            self.more += 1;
+            add(&mut self.older, old.0, &row);
         }
     }
 
