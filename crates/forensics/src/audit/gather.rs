@@ -486,6 +486,15 @@ impl Gather {
                 row.end = Some(format!("live: {}", order.status));
             }
         }
+        let links =
+            state.links.iter().map(|(link, since)| (format!("the {link} connection is still lost"), *since));
+        let blind = state.instruments.iter().filter_map(|i| {
+            i.blind.map(|since| (format!("{} is still without a fresh price", i.spec.name), since))
+        });
+        for (what, since) in links.chain(blind) {
+            let lasted_ns = Some(state.time.since(since));
+            self.gaps.push(Missing { lsn: state.lsn, what, until: Moment(state.time), lasted_ns });
+        }
         let equity = equity_of(&self.curve, state);
         let first = self.before.lsn.next();
         let (positions, positions_more, [by_instrument, by_reason, by_source]) = self.ledger.finish(state);

@@ -461,3 +461,24 @@ fn positions_beyond_the_bound_stay_in_the_shares() {
     assert!(told.equity.curve.len() <= 4 * 256, "{} points", told.equity.curve.len());
     assert!(html::html(&told).len() < 1_000_000);
 }
+
+#[test]
+fn what_is_missing_is_listed_whether_or_not_it_came_back() {
+    let mut hand = Hand::begin();
+    let (link, reason) = (Label::literal("user"), Text::new("closed"));
+    hand.at(1, LinkLost { link, reason: reason.clone() });
+    hand.at(4, LinkRestored { link, lasted_ns: 3 * SECOND });
+    hand.at(9, Started { run: 8, version: link, config_digest: [0; 32], seed: None });
+    hand.at(10, LinkLost { link, reason });
+    hand.at(12, BlindStarted { instrument: BTC, since: BEGIN.after(11 * SECOND) });
+    let told = whole(hand.read());
+    let rows: Vec<(u64, Option<i64>)> = told.gaps.rows.iter().map(|g| (g.lsn.0, g.lasted_ns)).collect();
+    let (first, last) = (told.last.0 - 4, told.last.0);
+    let seconds = |n: i64| Some(n * SECOND);
+    assert_eq!(
+        rows,
+        [(first + 1, seconds(3)), (first + 2, seconds(5)), (last, seconds(2)), (last, seconds(1))],
+        "{:#?}",
+        told.gaps
+    );
+}
