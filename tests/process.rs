@@ -6,6 +6,9 @@
 // A test says what it expects by panicking.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm)]
 
+#[path = "process/audit.rs"]
+#[cfg(feature = "forensics")]
+mod audit;
 #[path = "process/ends.rs"]
 mod ends;
 #[path = "process/import.rs"]

@@ -342,7 +342,7 @@ impl Gather {
         let event = &point.event;
         if let Fact::OrderUnknown(f) = &event.fact
             && self.counting
-            && !self.watched.get(&order).is_some_and(|row| self.unknown.rows[*row].resolved.is_none())
+            && self.watched.get(&order).is_none_or(|row| self.unknown.rows[*row].resolved.is_some())
         {
             if let Some(row) = self.watched.remove(&order) {
                 self.unknown.rows[row].end = Some(format!("unknown again, record {}", point.lsn));
@@ -485,6 +485,15 @@ impl Gather {
             if let Some(order) = row.end.is_none().then(|| state.order(OrderId(row.order))).flatten() {
                 row.end = Some(format!("live: {}", order.status));
             }
+        }
+        let links =
+            state.links.iter().map(|(link, since)| (format!("the {link} connection is still lost"), *since));
+        let blind = state.instruments.iter().filter_map(|i| {
+            i.blind.map(|since| (format!("{} is still without a fresh price", i.spec.name), since))
+        });
+        for (what, since) in links.chain(blind) {
+            let lasted_ns = Some(state.time.since(since));
+            self.gaps.push(Missing { lsn: state.lsn, what, until: Moment(state.time), lasted_ns });
         }
         let equity = equity_of(&self.curve, state);
         let first = self.before.lsn.next();

@@ -120,7 +120,8 @@ impl Part {
 }
 
 /// By instrument, reason and source.
-type Parts = BTreeMap<(String, String, String), Part>;
+type Parts = BTreeMap<Key, Part>;
+type Key = (InstrumentId, String, String);
 
 /// All positions.
 #[derive(Default)]
@@ -261,12 +262,12 @@ impl Ledger {
             row.chart = None;
         }
         if self.closed.len() > POSITIONS_MAX
-            && let Some(row) = self.closed.pop_front().and_then(|old| self.rows.remove(&old))
+            && let Some(old) = self.closed.pop_front()
+            && let Some(row) = self.rows.remove(&old)
+            && row.counts(self.first)
         {
-            if row.counts(self.first) {
-                self.more += 1;
-                add(&mut self.older, &row);
-            }
+            self.more += 1;
+            add(&mut self.older, old.0, &row);
         }
     }
 
@@ -284,38 +285,40 @@ impl Ledger {
         keys.into_iter().for_each(|key| self.refresh(state, key));
         let mut parts = self.older;
         let mut rows: Vec<Position> = Vec::new();
-        for row in self.rows.into_values() {
+        for ((id, _), row) in self.rows {
             if !row.counts(self.first) {
                 continue;
             }
-            add(&mut parts, &row);
+            add(&mut parts, id, &row);
             rows.push(row);
         }
         for (at, instrument) in state.instruments.iter().enumerate() {
-            let name = instrument.spec.name.to_string();
+            let id = InstrumentId(u32::try_from(at).unwrap_or(u32::MAX));
             let before = self.realised_before.get(at).copied().unwrap_or(Money::ZERO);
             let all = instrument.book.now.realised_total.minus(before).unwrap_or(Money::ZERO);
             let sum = parts
                 .iter()
-                .filter(|((of, ..), _)| *of == name)
+                .filter(|((of, ..), _)| *of == id)
                 .fold(Money::ZERO, |sum, (_, part)| sum.plus(part.profit).unwrap_or(sum));
             let rest = all.minus(sum).unwrap_or(Money::ZERO);
             if !rest.is_zero() {
                 let part = Part { profit: rest, ..Part::default() };
-                parts.entry((name, UNTOLD.to_owned(), UNTOLD.to_owned())).or_default().add(part);
+                parts.entry((id, UNTOLD.to_owned(), UNTOLD.to_owned())).or_default().add(part);
             }
         }
         rows.sort_by_key(|row| (row.closed.is_none(), row.closed, row.lsn));
+        // The name that it has at the end: it may have been listed anew under another.
+        let named = |id| state.instrument(id).map_or_else(String::new, |i| i.spec.name.to_string());
         let shares = [
-            shares(&parts, |(instrument, _, _)| instrument),
-            shares(&parts, |(_, reason, _)| reason),
-            shares(&parts, |(_, _, source)| source),
+            shares(&parts, |(id, _, _)| named(*id)),
+            shares(&parts, |(_, reason, _)| reason.clone()),
+            shares(&parts, |(_, _, source)| source.clone()),
         ];
         (rows, self.more, shares)
     }
 }
 
-fn add(parts: &mut Parts, row: &Position) {
+fn add(parts: &mut Parts, id: InstrumentId, row: &Position) {
     let profit = row.profit_in_window();
     let part = Part {
         positions: 1,
@@ -324,17 +327,17 @@ fn add(parts: &mut Parts, row: &Position) {
         profit,
     };
     let source = if row.source.is_empty() { "not known" } else { &row.source };
-    parts.entry((row.instrument.clone(), row.reason_name(), source.to_owned())).or_default().add(part);
+    parts.entry((id, row.reason_name(), source.to_owned())).or_default().add(part);
 }
 
-fn shares(parts: &Parts, name: impl Fn(&(String, String, String)) -> &String) -> Vec<Share> {
-    let mut sums: BTreeMap<&String, Part> = BTreeMap::new();
+fn shares(parts: &Parts, name: impl Fn(&Key) -> String) -> Vec<Share> {
+    let mut sums: BTreeMap<String, Part> = BTreeMap::new();
     for (key, part) in parts {
         sums.entry(name(key)).or_default().add(*part);
     }
     sums.into_iter()
         .map(|(name, part)| Share {
-            name: name.clone(),
+            name,
             positions: part.positions,
             won: part.won,
             lost: part.lost,

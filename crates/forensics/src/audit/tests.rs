@@ -412,3 +412,73 @@ fn times_are_told_exactly() {
         assert_eq!(sections::lasted(ns), words);
     }
 }
+
+#[test]
+fn positions_beyond_the_bound_stay_in_the_shares() {
+    let mut hand = Hand::begin();
+    const TRIPS: i64 = 10_020;
+    for n in 0..TRIPS {
+        let trade = |side: &str| TradeId(Label::lossy(&format!("{side}{n}")));
+        let fill = |second: i64, side: Side, price: i64, trade: TradeId| FillBooked {
+            instrument: BTC,
+            trade,
+            order: OrderId(0),
+            venue_order: None,
+            side,
+            price: Price::new(price, 0),
+            quantity: Quantity::new(1, 0),
+            fee: Some(Fee { asset: AssetId(0), amount: Quantity::ZERO }),
+            executed: BEGIN.after(second * SECOND),
+            source: FillSource::External,
+        };
+        hand.at(3 * n, fill(3 * n, Side::Buy, 100, trade("b")));
+        hand.at(3 * n + 1, fill(3 * n + 1, Side::Sell, 101, trade("s")));
+        let holding = &hand.state.instruments[0].book.now;
+        let closed = PositionClosed {
+            instrument: BTC,
+            cycle: holding.cycle,
+            opened: holding.opened,
+            closed: holding.last,
+            bought: holding.bought,
+            buy_value: holding.buy_value,
+            sold: holding.sold,
+            sell_value: holding.sell_value,
+            quote_fees: Money::ZERO,
+            base_fees: Quantity::ZERO,
+            realised: holding.realised,
+            rate: Rate::new(1, 2),
+            dust: Quantity::ZERO,
+            reason: None,
+        };
+        hand.at(3 * n + 1, closed);
+    }
+    let told = whole(written(&hand.events).read());
+    assert_eq!((told.positions.len(), told.positions_more), (10_000, 20));
+    assert_eq!(told.by_source.len(), 1);
+    assert_eq!((told.by_source[0].positions, told.by_source[0].won), (10_020, 10_020));
+    assert_eq!(told.by_source[0].profit, Money::new(TRIPS, 0));
+    assert_eq!(told.positions.iter().filter(|p| p.chart.is_some()).count(), 40);
+    assert!(told.equity.curve.len() <= 4 * 256, "{} points", told.equity.curve.len());
+    assert!(html::html(&told).len() < 1_000_000);
+}
+
+#[test]
+fn what_is_missing_is_listed_whether_or_not_it_came_back() {
+    let mut hand = Hand::begin();
+    let (link, reason) = (Label::literal("user"), Text::new("closed"));
+    hand.at(1, LinkLost { link, reason: reason.clone() });
+    hand.at(4, LinkRestored { link, lasted_ns: 3 * SECOND });
+    hand.at(9, Started { run: 8, version: link, config_digest: [0; 32], seed: None });
+    hand.at(10, LinkLost { link, reason });
+    hand.at(12, BlindStarted { instrument: BTC, since: BEGIN.after(11 * SECOND) });
+    let told = whole(hand.read());
+    let rows: Vec<(u64, Option<i64>)> = told.gaps.rows.iter().map(|g| (g.lsn.0, g.lasted_ns)).collect();
+    let (first, last) = (told.last.0 - 4, told.last.0);
+    let seconds = |n: i64| Some(n * SECOND);
+    assert_eq!(
+        rows,
+        [(first + 1, seconds(3)), (first + 2, seconds(5)), (last, seconds(2)), (last, seconds(1))],
+        "{:#?}",
+        told.gaps
+    );
+}
