@@ -5,7 +5,7 @@
 //! there is no index, every question scans. Peak memory is the process's own, behind each row that may raise it.
 
 use aegis_benches::report::{Report, Unit, repetitions};
-use aegis_benches::{CYCLE, INSTRUMENTS, child, fill, mixed, plan, prelude, size, timed};
+use aegis_benches::{CYCLE, INSTRUMENTS, child, clock, fill, mixed, plan, prelude, size, timed};
 use aegis_forensics::explain::{Options, explain};
 use aegis_forensics::{Reading, Until, replay};
 use aegis_journal::{Config, DirStorage, Writer};
@@ -13,8 +13,8 @@ use aegis_model::event::{PositionClosed, StopArmed};
 use aegis_model::protection::ExitReason;
 use aegis_model::{Event, Fact, InstrumentId, Lsn, Money, Price, Quantity, Rate, Timestamp};
 use aegis_projection::State;
+use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
 /// The nth event: the mix of the other benches, with each cycle's stop armed and its position closed.
 fn event(n: u64) -> Event {
@@ -103,10 +103,44 @@ fn story(path: &Path, words: &str) -> usize {
     told.flat().len()
 }
 
-fn bytes_of(path: &Path) -> u64 {
-    let files = std::fs::read_dir(path).expect("a directory").map(|f| f.expect("a file"));
-    let segments = files.filter(|f| f.path().extension().is_some_and(|e| e == "seg"));
-    segments.map(|f| f.metadata().expect("its size").len()).sum()
+/// Reads every segment and runs one CRC over it: what the machine takes for that alone.
+fn read_all(path: &Path) -> u64 {
+    let mut buffer = vec![0; 1 << 20];
+    let mut bytes = 0;
+    let mut files: Vec<_> =
+        std::fs::read_dir(path).expect("a directory").map(|f| f.expect("a file").path()).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "seg"));
+    for file in files {
+        let mut file = std::fs::File::open(file).expect("a segment");
+        let mut crc = crc32fast::Hasher::new();
+        loop {
+            let n = file.read(&mut buffer).expect("readable");
+            if n == 0 {
+                break;
+            }
+            crc.update(&buffer[..n]);
+            bytes += n as u64;
+        }
+        std::hint::black_box(crc.finalize());
+    }
+    bytes
+}
+
+/// What one kind of measurement took in each repetition, ms: by the clock, and of processors.
+#[derive(Default)]
+struct Row {
+    ms: Vec<f64>,
+    cpu_ms: Vec<f64>,
+}
+
+impl Row {
+    fn add<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        let cpu = clock::cpu();
+        let (took, value) = timed(run);
+        self.cpu_ms.push((clock::cpu() - cpu) as f64 / 1e6);
+        self.ms.push(took.as_secs_f64() * 1e3);
+        value
+    }
 }
 
 fn main() {
@@ -120,31 +154,36 @@ fn main() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("j");
     let last = write(&path, count);
-    let bytes = bytes_of(&path);
+    let bytes = read_all(&path);
     let half = last / 2;
-    let ms = |took: Duration| took.as_secs_f64() * 1e3;
     let cycles = count / CYCLE / u64::from(INSTRUMENTS);
     let one = format!("C7_USDT {}", (cycles / 2).max(1));
 
-    let mut rows: [Vec<f64>; 5] = Default::default();
+    let (mut verified, mut bare) = (Row::default(), Row::default());
+    let (mut whole, mut near, mut inside, mut newest) =
+        (Row::default(), Row::default(), Row::default(), Row::default());
     for _ in 0..repetitions() {
-        let (took, report) = timed(|| aegis_journal::verify_dir(&path, |_| {}).expect("a journal"));
+        let report = verified.add(|| aegis_journal::verify_dir(&path, |_| {}).expect("a journal"));
         assert_eq!((report.records, report.findings.len()), (last, 0));
-        rows[0].push(took.as_secs_f64() * 1e9 / bytes as f64);
-        let (took, from_first) = timed(|| middle(&path, half, false));
-        rows[1].push(ms(took));
-        let (took, near) = timed(|| middle(&path, half, true));
-        rows[2].push(ms(took));
-        assert_eq!(from_first.digest(), near.digest(), "both ways lead to one state");
-        let (took, _) = timed(|| story(&path, &one));
-        rows[3].push(ms(took));
-        let (took, _) = timed(|| story(&path, "C7_USDT"));
-        rows[4].push(ms(took));
+        bare.add(|| read_all(&path));
+        let from_first = whole.add(|| middle(&path, half, false));
+        let from_checkpoint = near.add(|| middle(&path, half, true));
+        assert_eq!(from_first.digest(), from_checkpoint.digest(), "both ways lead to one state");
+        inside.add(|| story(&path, &one));
+        newest.add(|| story(&path, "C7_USDT"));
     }
-    report.row("verify, a byte", bytes, Unit::Ns, &rows[0]);
-    report.row("replay --until the middle, no checkpoint", half, Unit::Ms, &rows[1]);
-    report.row("replay --until the middle, checkpoint 100,000 back", half, Unit::Ms, &rows[2]);
-    report.row("explain one position in the middle", last, Unit::Ms, &rows[3]);
-    report.row("explain the last position", last, Unit::Ms, &rows[4]);
+    let a_byte = |row: &[f64]| row.iter().map(|ms| ms * 1e6 / bytes as f64).collect::<Vec<_>>();
+    let what = "verify, a byte (bare: read and one CRC)";
+    report.beside(what, bytes, Unit::Ns, &a_byte(&verified.ms), &a_byte(&bare.ms));
+    report.row("  of it: CPU", bytes, Unit::Ns, &a_byte(&verified.cpu_ms));
+    for (what, n, row) in [
+        ("replay --until the middle, no checkpoint", half, &whole),
+        ("replay --until the middle, checkpoint 100,000 back", half, &near),
+        ("explain one position in the middle", last, &inside),
+        ("explain the last position", last, &newest),
+    ] {
+        report.row(what, n, Unit::Ms, &row.ms);
+        report.row("  of it: CPU, all threads", n, Unit::Ms, &row.cpu_ms);
+    }
     report.row("peak memory of all of it", last, Unit::MiB, &[child::memory_kib("VmHWM") as f64 / 1024.0]);
 }

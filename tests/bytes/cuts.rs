@@ -1,11 +1,17 @@
 //! Cuts at every byte: S36, a torn file, and S40, crash point CP4 inside the batch that books an entry's fill.
 
 use super::support::*;
-use aegis_journal::{MemStorage, Row, create};
-use aegis_model::event::{AlarmKind, Direction};
-use aegis_model::{Event, Fact};
+use aegis_journal::{MemStorage, PowerCut, Row, create};
+use aegis_model::event::{
+    AlarmKind, AssetNamed, Direction, FillBooked, FillSource, InstrumentListed, StopArmed,
+};
+use aegis_model::market::Instrument;
+use aegis_model::protection::{Distance, Plan, StopRule};
+use aegis_model::{
+    Actor, AssetId, Event, Fact, InstrumentId, Label, Lsn, Money, OrderId, Side, Timestamp, TradeId,
+};
 use aegis_tests::world::id;
-use aegis_tests::{CrashPoint, World, price, quantity};
+use aegis_tests::{CrashPoint, World, price, quantity, rate};
 
 /// A story of an entry, a trailed stop and a second entry.
 fn story() -> Vec<Batch> {
@@ -217,4 +223,99 @@ fn s40_cp4_a_journal_made_by_hand_whose_stop_is_missing() {
     assert!(alarmed || world.stop("BTC_USDT") == Some(price("49000")), "covered or alarmed");
     assert_eq!(world.exchange.engine_orders(), 1);
     assert_eq!(world.state().digest(), world.replayed_digest());
+}
+
+/// A position and its stop, in one batch with the coin that it is of.
+fn position(n: u16) -> Batch {
+    let (asset, instrument) = (AssetId(n + 1), InstrumentId(u32::from(n)));
+    let coin = format!("C{n}");
+    let spec = Instrument {
+        name: Label::lossy(&format!("{coin}_USDT")),
+        base: asset,
+        quote: AssetId(0),
+        price_tick: price("0.01"),
+        quantity_tick: quantity("0.0001"),
+        minimum_notional: Money::ZERO,
+        tradable: true,
+    };
+    let fill = FillBooked {
+        instrument,
+        trade: TradeId(Label::lossy(&format!("t{n}"))),
+        order: OrderId(0),
+        venue_order: None,
+        side: Side::Buy,
+        price: price("100"),
+        quantity: quantity("0.5"),
+        fee: None,
+        executed: Timestamp(i64::from(n) + 1),
+        source: FillSource::External,
+    };
+    let stop = StopArmed {
+        instrument,
+        cycle: 1,
+        plan: Plan {
+            initial: Distance::Relative(rate("0.02")),
+            rule: StopRule::Fixed,
+            atr: None,
+            take_profit: None,
+            hold_ns: None,
+        },
+        stop: price("98"),
+        take_profit: None,
+        time_exit: None,
+        mark: price("100"),
+        quantity: quantity("0.5"),
+    };
+    let named = |asset, name: &str| Fact::from(AssetNamed { asset, name: Label::lossy(name) });
+    let mut facts =
+        vec![named(asset, &coin), InstrumentListed { instrument, spec }.into(), fill.into(), stop.into()];
+    if n == 0 {
+        facts.insert(0, named(AssetId(0), "USDT"));
+    }
+    let stored = |fact| {
+        let mut payload = Vec::new();
+        let at = Timestamp(i64::from(n) + 1);
+        let head = Event { at, actor: Actor::Engine, cause: Lsn::NONE, fact }.encode(&mut payload);
+        (head, payload)
+    };
+    facts.into_iter().map(stored).collect()
+}
+
+#[test]
+fn s37_only_what_was_synced_survives_a_power_cut_and_all_of_it_does() {
+    let mut cuts = 0;
+    for positions in [10_u16, 100, 400] {
+        let disk = MemStorage::new();
+        let mut writer = create(disk.clone(), IDENTITY, CONFIG).expect("an empty disk");
+        let mut acknowledged = 0;
+        for n in 0..positions {
+            append(&mut writer, &position(n));
+            // Every third position waits for the next one's sync.
+            if n % 3 != 1 {
+                writer.sync().expect("a good disk");
+                acknowledged = n + 1;
+            }
+            if n % (positions / 10) != 1 && n + 1 != positions {
+                continue;
+            }
+            for seed in 0..6 {
+                let after = disk.fork().power_cut(PowerCut { seed, torn: seed % 2 == 0 });
+                let (records, report) = recover(after, true).expect("no rot");
+                assert_eq!(report.gap, None, "{positions} positions, cut {seed} behind {n}");
+                let state = fold(&records);
+                let protected = |i: &&aegis_projection::state::InstrumentState| {
+                    i.held() == quantity("0.5")
+                        && i.protection.as_ref().is_some_and(|p| p.stop == price("98"))
+                };
+                let found = state.instruments.iter().filter(protected).count();
+                assert_eq!(found, state.instruments.len(), "no position without its stop");
+                assert!(
+                    (usize::from(acknowledged)..=usize::from(n) + 1).contains(&found),
+                    "{found} of {acknowledged} acknowledged positions after cut {seed} behind {n}"
+                );
+                cuts += 1;
+            }
+        }
+    }
+    assert!(cuts >= 130, "{cuts} cuts");
 }

@@ -145,9 +145,11 @@ fn stop_outs_within_the_window_pause_entries_from_the_one_that_reaches_the_numbe
     };
     let until = |world: &World| world.state().trading.pauses.get(&PauseRule::StopOuts).copied();
     stop_out(&mut world);
-    world.wait(3600);
+    world.wait(3598);
     stop_out(&mut world);
-    assert_eq!(until(&world), None, "the first lies more than the window back");
+    let times = &world.state().stop_outs;
+    assert_eq!(times[1].since(times[0]), HOUR);
+    assert_eq!(until(&world), None, "the first lies the whole window back");
     stop_out(&mut world);
     let last = *world.state().stop_outs.last().expect("three of them");
     assert_eq!(until(&world), Some(last.after(2 * HOUR)));

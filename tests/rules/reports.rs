@@ -193,6 +193,21 @@ fn a_refusal_after_fills_contradicts_them_unless_it_is_only_for_now() {
 }
 
 #[test]
+fn a_stop_that_fired_is_told_once_for_each_order_that_it_released() {
+    let guarding = aegis_engine::settings::Guarding::Both;
+    let mut world = World::with(Settings { guarding, ..story_settings() });
+    world.tick(BTC, "50000");
+    world.buy(BTC, "0.002");
+    assert_eq!(world.exchange.resting().len(), 1);
+    let fired = |world: &World| world.count(|f| matches!(f, Fact::OrderTriggered(_)));
+    let released = |name| aegis_model::VenueOrderId(label(name));
+    for (name, told) in [("r", 1), ("r", 1), ("", 1), ("s", 2)] {
+        tell(&mut world, Reported::Triggered { released: released(name) });
+        assert_eq!(fired(&world), told, "{name:?}");
+    }
+}
+
+#[test]
 fn the_venues_two_ids_of_an_order_must_agree() {
     let mut world = resting();
     let known = world.state().any_order(order(&world)).expect("the entry").clone();

@@ -95,6 +95,16 @@ fn s29_restart_amnesia_is_explained() {
         ],
     );
     asked(&disk, "s01-the-order", "order 123", &["order #1 in BTC_USDT", "ended: filled"]);
+    for words in
+        ["order #1", "order a1b2c3d4e5-00000001-1", "a1b2c3d4e5-00000001-1", "order 123", "intent 27"]
+    {
+        assert_eq!(ask(&disk, words).subject, "order #1", "{words}");
+    }
+    assert_eq!(ask(&disk, "btc_usdt 1").subject, ask(&disk, "BTC_USDT").subject);
+    assert!(
+        explain(&|| Ok(disk.reader()), "BTC_USDT 2", Options { all: false }, &|_| ()).is_err(),
+        "one position"
+    );
     let then = folded(&disk, Until::Lsn(held.0));
     assert_eq!(
         (then.state.lsn, then.state.digest()),
@@ -146,6 +156,24 @@ fn s29_the_phantom_is_explained() {
     let then = folded(&disk, Until::Before(before_exit));
     let stop = then.state.instruments[0].protection.as_ref().map(|p| (p.stop, p.quantity));
     assert_eq!(stop, Some((price("49000"), quantity("0.0002"))));
+    let digest: String = then.state.digest().iter().map(|b| format!("{b:02x}")).collect();
+    assert!(readme().contains(&digest), "the README's incident shows the digest {digest}");
+}
+
+fn readme() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn s29_the_readme_shows_what_is_printed() {
+    for name in ["s14-the-trade", "s01-why-was-this-signal-refused"] {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/forensics").join(format!("{name}.txt"));
+        let kept = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let (_, output) = kept.split_once('\n').expect("a question and its answer");
+        assert!(readme().contains(output), "the README's incident shows {name} otherwise than it is printed");
+    }
 }
 
 #[test]

@@ -231,6 +231,7 @@ What can be asked about (one word does where only one thing has that name):
   BTC_USDT 3          the third position
   stop BTC_USDT       why the stop is where it is
   order 7             an order, by its number, its client order id or the venue's id
+  intent 83           the order that this record intended
   trade ID            an execution
   signal BTC_USDT     the last signal about it, or of a SOURCE, or the one in a RECORD
   asset BTC           where it came from and went: movements that add up to what is held

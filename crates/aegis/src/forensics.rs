@@ -4,7 +4,6 @@
 pub(crate) mod deep;
 pub(crate) mod diff;
 pub(crate) mod explain;
-pub(crate) mod progress;
 pub(crate) mod watch;
 
 /// Columns that results are laid out for: the terminal's, or a hundred where there is none.

@@ -20,6 +20,7 @@ use aegis_node::Node;
 use aegis_projection::State;
 use clap::Args;
 use files::{Found, collect};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 mod files;
@@ -115,14 +116,17 @@ pub(crate) fn import(config: &Config, asked: &Import, json: bool) -> Result<Exit
         (false, false) => record(config, &state, news)?,
     };
     let lots = venue.as_ref().and_then(|venue| lots(&state, venue));
-    tell(&report, others, lots, (recorded, asked.dry_run, &path), json)?;
+    let traded = &config.live.wire.instruments;
+    let waiting: BTreeSet<Label> =
+        report.positions.iter().map(|claim| claim.instrument).filter(|name| !traded.contains(name)).collect();
+    tell(&report, (others, &waiting), lots, (recorded, asked.dry_run, &path), json)?;
     let found = report.is_open() || report.counts.contradicted + report.counts.partly > 0;
     Ok(if found { Exit::Finding } else { Exit::Ok })
 }
 
 fn tell(
     report: &Report,
-    others: usize,
+    (others, waiting): (usize, &BTreeSet<Label>),
     lots: Option<(usize, usize)>,
     (recorded, dry_run, path): (u64, bool, &Path),
     json: bool,
@@ -132,10 +136,15 @@ fn tell(
         line["recorded"] = recorded.into();
         line["dry_run"] = dry_run.into();
         line["left_alone"] = others.into();
+        line["waiting"] = serde_json::json!(waiting);
         line["lots_known"] = serde_json::json!(lots.map(|(known, all)| [known, all]));
         return crate::print(&line.to_string());
     }
     let mut text = report.to_string();
+    for name in waiting {
+        text +=
+            &format!("waits    {name} is not in live.instruments: what is claimed of it waits until it is\n");
+    }
     if others > 0 {
         text += &format!("{others} other files were left alone; `aegis inventory` lists them\n");
     }

@@ -4,9 +4,9 @@
 use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure, code_of};
-use crate::forensics::progress::Bar;
 use crate::forensics::watch::watch;
 use crate::place;
+use crate::progress::Bar;
 use crate::summary::Summary;
 use aegis_forensics::{Point, ReadError, Reading, Until};
 use serde_json::{Value, json};

@@ -5,6 +5,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::place;
+use crate::progress::Bar;
 use crate::text::size;
 use aegis_journal::{Finding, Head, VerifyReport};
 use serde_json::json;
@@ -26,7 +27,10 @@ pub(crate) fn verify(config: &Config, asked: &cli::Journals, json: bool) -> Resu
     }
     let mut exit = Exit::Ok;
     for path in &paths {
-        let report = aegis_journal::verify_dir(path, |_| {}).map_err(|e| named(path, e))?;
+        let bar = Bar::new(path, "verifying");
+        let report =
+            aegis_journal::verify_dir(path, |p| bar.reached(p.records)).map_err(|e| named(path, e))?;
+        drop(bar);
         crate::print(&if json { in_json(path, &report) } else { words(path, &report) })?;
         exit = exit.worse(judge(&report).exit());
         #[cfg(feature = "forensics")]
@@ -52,7 +56,10 @@ fn named(path: &Path, error: aegis_journal::OpenError) -> Failure {
 fn print_heads(paths: &[PathBuf], json: bool) -> Result<Exit, Failure> {
     let mut exit = Exit::Ok;
     for path in paths {
-        let found = aegis_journal::heads_dir(path, &[], |_| {}).map_err(|e| named(path, e))?;
+        let bar = Bar::new(path, "hashing");
+        let found =
+            aegis_journal::heads_dir(path, &[], |p| bar.reached(p.records)).map_err(|e| named(path, e))?;
+        drop(bar);
         let name = path.display().to_string();
         let head = found.last.map(|head| head.to_string());
         crate::print(&match (json, &head) {
@@ -73,7 +80,10 @@ fn check_heads(path: &Path, heads: &[Head], json: bool) -> Result<Exit, Failure>
     let mut heads = heads.to_vec();
     heads.sort_by_key(|head| head.lsn);
     let wanted: Vec<u64> = heads.iter().map(|head| head.lsn).collect();
-    let found = aegis_journal::heads_dir(path, &wanted, |_| {}).map_err(|e| named(path, e))?;
+    let bar = Bar::new(path, "hashing");
+    let found =
+        aegis_journal::heads_dir(path, &wanted, |p| bar.reached(p.records)).map_err(|e| named(path, e))?;
+    drop(bar);
     let end = found.last.map_or(0, |last| last.lsn);
     let mut exit = Exit::Ok;
     let mut right_until = 0;

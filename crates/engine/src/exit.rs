@@ -127,10 +127,12 @@ impl Engine {
         self.send(intended);
     }
 
-    /// Whether all that could be sold is worth less than the venue takes, at a price that is known.
+    /// Whether all that could be sold is worth less than the venue takes, at a price that is known. While none is, as
+    /// after a start, what was too small at the best price it ever had waits for the first one.
     fn is_too_small(&self, id: InstrumentId) -> bool {
         let Some(instrument) = self.state.instrument(id) else { return false };
-        let price = self.market.reference(id, self.turn.now, &self.settings);
+        let best = || instrument.protection.as_ref().map(|p| p.mark).or_else(|| instrument.entry_price());
+        let price = self.market.reference(id, self.turn.now, &self.settings).or_else(best);
         price.is_some_and(|price| !instrument.spec.sellable(self.coverable(id), price))
     }
 

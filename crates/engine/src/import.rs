@@ -74,14 +74,14 @@ impl Engine {
         for ((name, digest), claim) in open {
             let Some(id) = self.state.find_instrument(&name) else { continue };
             let Some((base, asset)) = self.base_of(id) else { continue };
-            if !reconcile::is_settled(&self.state, base, snapshot.requested, &self.settings) {
+            let venue = balances.iter().find(|balance| balance.asset == asset);
+            let venue = venue.map_or(Quantity::ZERO, |balance| balance.total);
+            if !reconcile::is_settled(&self.state, base, venue, snapshot.requested, &self.settings) {
                 // What this comparison booked itself is in the next one; there is no other reason to hurry.
                 let booked = self.state.asset(base).is_some_and(|asset| asset.touched > snapshot.requested);
                 self.asks.recompare |= booked;
                 continue;
             }
-            let venue = balances.iter().find(|balance| balance.asset == asset);
-            let venue = venue.map_or(Quantity::ZERO, |balance| balance.total);
             self.check_claim(id, digest, &claim, venue, snapshot.number);
         }
     }

@@ -236,15 +236,23 @@ pub fn balances(state: &State, snapshot: &VenueSnapshot, settings: &Settings) ->
     findings
 }
 
-/// Whether a snapshot's figure of an asset can be judged: nothing moved since it was asked for or still may, no difference
-/// waits for its second look, and the balance does not lag.
-pub(crate) fn is_settled(state: &State, id: AssetId, requested: Timestamp, settings: &Settings) -> bool {
-    state.asset(id).is_some_and(|asset| {
-        asset.touched <= requested
-            && asset.drift.is_none()
-            && !in_flight(state, id)
-            && !lags(asset, requested, settings)
-    })
+/// Whether a snapshot's figure of an asset can be judged: it is what the fold expects; or nothing moved since it was asked
+/// for or still may, no difference waits for its second look, and the balance does not lag.
+pub(crate) fn is_settled(
+    state: &State,
+    id: AssetId,
+    venue: Quantity,
+    requested: Timestamp,
+    settings: &Settings,
+) -> bool {
+    let base_of = base_instruments(state, id);
+    let tick =
+        base_of.first().and_then(|i| state.instrument(*i)).map_or(Quantity::ZERO, |i| i.spec.quantity_tick);
+    let agrees = expectation(state, id, &base_of)
+        .is_some_and(|expected| venue.minus(expected).is_ok_and(|off| off.abs() <= tick));
+    let quiet = |asset: &AssetState| asset.touched <= requested && !lags(asset, requested, settings);
+    let ready = |asset: &AssetState| asset.drift.is_none() && (agrees || quiet(asset));
+    !in_flight(state, id) && state.asset(id).is_some_and(ready)
 }
 
 /// Whether an unknown or unanswered order could still move the asset.

@@ -35,8 +35,12 @@ use std::fmt;
 
 /// Bytes that a file may have: databases of the old bot have some megabytes.
 pub const FILE_MAX: usize = 64 << 20;
-/// Claims and disputes of one file at most: they are one batch of the journal.
+/// Claims and disputes of one file at most.
 pub const CLAIMS_MAX: usize = 5_000;
+/// Bytes that the records of one file may have: they are one batch of the journal, which holds a mebibyte with frames.
+const BATCH_MAX: usize = 960 << 10;
+/// What a record of a claim has beside its texts, its frame included; rather too much.
+const RECORD: usize = 256;
 
 /// What a file is, by its content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
@@ -128,7 +132,7 @@ impl fmt::Display for Refused {
                 f.write_str("it is empty, as after a write that was cut off; nothing can be told from it")
             }
             Why::Torn => f.write_str("it ends too early, as after a write that was cut off"),
-            Why::TooLarge(n) => write!(f, "{n} is more than is read"),
+            Why::TooLarge(n) => write!(f, "{n} bytes or rows are more than is read at once: split it"),
             Why::Syntax(what) => write!(f, "it is not spelled as its kind is: {what}"),
             Why::NotANumber(what) => write!(f, "{what} is no number"),
             Why::Impossible(what) => write!(f, "{what} cannot be"),
@@ -143,6 +147,7 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl From<JsonError> for Refused {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not exhaustive: any other is no JSON")]
     fn from(error: JsonError) -> Refused {
         Refused::whole(match error {
             JsonError::Truncated => Why::Torn,
@@ -190,6 +195,22 @@ impl Document {
         }
     }
 
+    /// Bytes that its records have at most.
+    fn weight(&self) -> usize {
+        use aegis_model::Claim;
+        let id = |claim: &Claim| match claim {
+            Claim::Position(position) => position.id.as_str().len(),
+            Claim::Trade(trade) => trade.id.as_str().len(),
+            Claim::Note { what } => what.as_str().len(),
+            Claim::Limit { .. } | Claim::TradingDisabled => 0,
+        };
+        let claims = self.claims.iter().map(|row| RECORD + row.row.as_str().len() + id(&row.claim));
+        let disputes = self.disputes.iter().map(|d| RECORD + d.row.as_str().len() + d.detail.as_str().len());
+        // A limit may become a claim or a doubt.
+        let limits = self.limits.iter().map(|stated| 2 * RECORD + stated.row.len());
+        claims.chain(disputes).chain(limits).sum()
+    }
+
     pub(crate) fn note(&mut self, row: &str, what: &str) {
         let claim = aegis_model::Claim::Note { what: Text::new(what) };
         self.claims.push(ClaimRow { row: Text::new(row), claim });
@@ -234,7 +255,10 @@ pub fn read(bytes: &[u8], zone: &Zone) -> Result<Document, Refused> {
     };
     judge::lots_twice(&mut document);
     let records = document.claims.len() + document.disputes.len() + document.limits.len();
-    if records > CLAIMS_MAX { Err(Refused::whole(Why::TooLarge(records))) } else { Ok(document) }
+    if records > CLAIMS_MAX || document.weight() > BATCH_MAX {
+        return Err(Refused::whole(Why::TooLarge(records)));
+    }
+    Ok(document)
 }
 
 #[cfg(test)]

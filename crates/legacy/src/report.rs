@@ -3,7 +3,7 @@
 use crate::judge::{Judged, Verdict, positions};
 use crate::limits::{Question, key, spelled};
 use crate::look;
-use aegis_model::claim::{Claim, ClaimVerdict};
+use aegis_model::claim::{Claim, ClaimVerdict, DisputeKind};
 use aegis_model::{Label, Price, Quantity};
 use std::fmt;
 
@@ -245,21 +245,18 @@ impl fmt::Display for Report {
             )?;
         }
         for verdict in self.verdicts.iter().flatten() {
+            let Verdict { file, instrument, lots, claimed, venue, verdict } = verdict;
             writeln!(
                 f,
-                "{:8} {} {} claimed in {} lots, {} held at the venue ({})",
-                verdict.verdict.to_string(),
-                verdict.instrument,
-                verdict.claimed,
-                verdict.lots,
-                verdict.venue,
-                verdict.file
+                "judged   {instrument} {claimed} in {lots} lots: {verdict}, the venue holds {venue} ({file})"
             )?;
         }
         for (asset, quantity) in &self.unclaimed {
-            writeln!(f, "unclaimed {asset} {quantity} is held at the venue, and no file claims it")?;
+            writeln!(f, "judged   {asset} {quantity} is held at the venue, and no file claims it")?;
         }
-        for dispute in &self.disputes {
+        // What is asked about a limit stands under the questions.
+        let contested = DisputeKind::LimitContested.to_string();
+        for dispute in self.disputes.iter().filter(|dispute| dispute.kind != contested) {
             writeln!(f, "doubt    {}, {}: {}: {}", dispute.file, dispute.row, dispute.kind, dispute.detail)?;
         }
         for (limit, value) in &self.limits {

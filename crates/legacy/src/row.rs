@@ -138,10 +138,8 @@ impl Found<'_> {
             )));
         }
         let top = highest.unwrap_or(entry).max(entry);
-        if let (Some(stop), true) = (stop, highest.is_some()) {
-            if stop > top {
-                return refuse(Why::Contradictory(format!("stop {stop} above the highest price {top}")));
-            }
+        if let Some(stop) = stop.filter(|stop| highest.is_some() && *stop > top) {
+            return refuse(Why::Contradictory(format!("stop {stop} above the highest price {top}")));
         }
         let trail = match self.trail.filter(|trail| !trail.value.is_zero()) {
             None => None,

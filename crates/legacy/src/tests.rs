@@ -29,16 +29,13 @@ fn document((bytes, name): (&[u8], &str)) -> Document {
 }
 
 fn lots(document: &Document) -> Vec<&PositionClaim> {
-    let position = |row: &'_ ClaimRow| matches!(row.claim, Claim::Position(_));
-    document
-        .claims
-        .iter()
-        .filter(|row| position(row))
-        .map(|row| match &row.claim {
-            Claim::Position(position) => position,
-            other => panic!("{other:?}"),
-        })
-        .collect()
+    let mut lots = Vec::new();
+    for row in &document.claims {
+        if let Claim::Position(position) = &row.claim {
+            lots.push(position);
+        }
+    }
+    lots
 }
 
 fn doubts(document: &Document, kind: DisputeKind) -> Vec<(String, String, String)> {
@@ -386,6 +383,20 @@ fn a_log_of_trades_with_a_torn_last_line() {
     // A line that is torn elsewhere was not the last write.
     let turned = [bytes.split(|b| *b == b'\n').nth(2).expect("a line"), b"\n", bytes].concat();
     assert!(super::read(&turned, &utc()).is_err());
+}
+
+#[test]
+fn a_file_that_makes_more_than_one_batch_is_refused() {
+    let line = |n: usize| {
+        format!(
+            "{{\"timestamp\": \"2025-10-19T19:00:29.1\", \"trade_id\": \"{n}\", \"symbol\": \"BTC/USDT\", \"side\": \"buy\", \
+             \"amount\": 0.001, \"price\": 50000, \"value\": 50}}\n"
+        )
+    };
+    let log = |lines: usize| (0..lines).map(line).collect::<String>();
+    assert_eq!(super::read(log(3_000).as_bytes(), &utc()).expect("a log").claims.len(), 3_000);
+    let refused = super::read(log(4_900).as_bytes(), &utc()).expect_err("more than a batch");
+    assert_eq!(refused.why, Why::TooLarge(4_900));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `aegis verify --deep`: what the records mean, folded from the first one and held against checkpoints and laws.
 
-use super::progress::Bar;
 use crate::exit::{Exit, Failure};
 use crate::offline::failure;
+use crate::progress::Bar;
 use aegis_forensics::deep::{self, DeepReport};
 use aegis_forensics::{ReadError, replay};
 use serde_json::json;

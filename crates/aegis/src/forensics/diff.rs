@@ -1,11 +1,11 @@
 //! `aegis diff`: what two journals, two points of one, or a journal and a venue snapshot differ in. Exit code 1 when they
 //! differ. With `--json` first an object with the verdict, then one for each difference.
 
-use super::progress::Bar;
 use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::offline::{failure, incomplete, journals};
+use crate::progress::Bar;
 use aegis_forensics::diff::{self, Difference, Parting};
 use aegis_forensics::snapshot::{self, Snapshot};
 use aegis_forensics::{ReadError, Reading, Until};

@@ -2,11 +2,11 @@
 //! one for each line of the tree or movement.
 
 use super::columns;
-use super::progress::Bar;
 use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::offline::{failure, incomplete, journals};
+use crate::progress::Bar;
 use aegis_forensics::explain::Options;
 use aegis_forensics::{ExplainError, Explanation, replay};
 use serde_json::json;

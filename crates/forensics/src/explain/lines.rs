@@ -208,7 +208,7 @@ impl Explanation {
 
 /// A time in a sentence: to the millisecond.
 pub(super) fn brief(at: Timestamp) -> String {
-    clock(Timestamp(at.0.div_euclid(1_000_000) * 1_000_000))
+    clock(Timestamp(at.0.saturating_sub(at.0.rem_euclid(1_000_000))))
 }
 
 /// How often, in words.

@@ -84,7 +84,8 @@ pub(super) fn resolve(words: &str, catalog: &Catalog) -> Result<Subject, Explain
         ["asset", name, amount] | [amount, name] if amount.parse::<Fixed>().is_ok() => {
             asset(name, amount.parse().ok().map(Quantity), catalog)
         }
-        ["order" | "intent", word] => order(word, catalog),
+        ["order", word] => order(word, catalog),
+        ["intent", word] => intent(word, catalog),
         ["trade", _] => trades(catalog),
         ["signal", word] => signal(word, catalog),
         ["record", word] => record(word, catalog),
@@ -165,6 +166,15 @@ fn order(word: &str, catalog: &Catalog) -> Vec<Subject> {
         found.extend(subject.filter(|s| !found.contains(s)));
     }
     found
+}
+
+/// An order by the record of its intent, or else as any order.
+fn intent(word: &str, catalog: &Catalog) -> Vec<Subject> {
+    let lsn = word.parse().ok().map(Lsn);
+    match catalog.orders.iter().find(|o| Some(o.lsn) == lsn) {
+        Some(o) => vec![Subject::Order { order: o.order, intent: o.lsn }],
+        None => order(word, catalog),
+    }
 }
 
 /// Those whose id is the last word of the question, which the catalog has looked for.

@@ -76,19 +76,23 @@ proptest! {
 fn rows_fit_the_width_and_depth_hides_and_says_so() {
     let events = life(900);
     let written = written(&events);
-    for (words, width) in [("BTC_USD", 80), ("BTC_USD", 120), ("asset BTC", 120), ("order 1", 60)] {
-        let told = ask(&written.read(), words, FEW).expect("something");
-        for row in told.render(width, 6) {
-            let deep = row.matches('│').count() > 6 || row.contains("  ├") || told.movements.len() > 1;
-            assert!(row.chars().count() <= width.max(110) || deep, "{width}: {row}");
+    for width in [100, 120] {
+        for words in ["BTC_USD", "stop BTC_USD", "order #1", "record 5"] {
+            let told = ask(&written.read(), words, FEW).expect("something");
+            for row in told.render(width, 6) {
+                assert!(row.chars().count() <= width, "{words} at {width}: {row}");
+            }
         }
     }
-    let told = ask(&written.read(), "order 1", FEW).expect("an order");
-    let all = told.flat().len();
-    let shallow = told.render(100, 1).join("\n");
-    if all > 1 {
-        assert!(shallow.contains("more below"), "{shallow}");
-    }
+    let busy = (1..=written.state.last_order.0)
+        .map(|n| ask(&written.read(), &format!("order #{n}"), FEW).expect("an order"))
+        .find(|told| told.flat().len() > 2)
+        .expect("some order has news");
+    let shallow = busy.render(100, 1).join("\n");
+    assert!(
+        shallow.contains("more below") && shallow.lines().count() < busy.render(100, 9).len(),
+        "{shallow}"
+    );
 }
 
 #[test]

@@ -73,7 +73,7 @@ proptest! {
             prop_assert_eq!(a.state.digest(), b.state.digest());
             prop_assert_eq!(a.checkpoint, None);
             prop_assert!(b.checkpoint.is_none_or(|c| c <= b.state.lsn));
-            prop_assert!(states.iter().any(|s| *s == a.state), "it stops at the end of a batch");
+            prop_assert!(states.contains(&a.state), "it stops at the end of a batch");
         }
         if let Some(last) = due.iter().max() {
             let used = folded(&read, Until::End, true).checkpoint;

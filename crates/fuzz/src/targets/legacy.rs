@@ -160,7 +160,6 @@ fn figures(input: &[u8]) -> Vec<f64> {
                 let Some(bytes) = input.get(at..at + len) else { continue };
                 let sign = if bytes[0] & 0x80 == 0 { 0 } else { -1i64 };
                 let whole = bytes.iter().fold(sign, |sum, byte| sum << 8 | i64::from(*byte));
-                #[expect(clippy::cast_precision_loss, reason = "as exact as a float is enough")]
                 found.push(whole as f64);
                 if len == 8 {
                     found.push(f64::from_bits(whole.cast_unsigned()));

@@ -1,3 +1,5 @@
+//! Waits that hang, and what is told of waits that ended.
+
 use super::*;
 use std::sync::mpsc;
 
