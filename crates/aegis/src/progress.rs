@@ -92,4 +92,9 @@ mod shown {
 
         pub(crate) fn say(&self, _words: String) {}
     }
+
+    // It is ended by dropping it, as the one that is seen.
+    impl Drop for Bar {
+        fn drop(&mut self) {}
+    }
 }
