@@ -1,5 +1,5 @@
 //! S29: from a journal alone, without an exchange, each question about the old system's failure (S01, S14) and about a
-//! stop, a fee and a refusal is answered by one question to `explain`.
+//! stop, a fee and a refusal is answered by one question to `explain`; and `audit` tells what each of the failures cost.
 //!
 //! The answers are kept in `fixtures/forensics/`, and what is printed must be that. After a wanted change:
 //! `AEGIS_RENEW=1 cargo test -p aegis-tests --test stories s29`, and read what it changed. With `AEGIS_STORIES=DIR` the
@@ -8,12 +8,12 @@
 use super::support::*;
 use aegis_engine::settings::HoldingPolicy;
 use aegis_forensics::explain::{Options, explain};
-use aegis_forensics::{Explanation, Reading, Until};
+use aegis_forensics::{Audit, Explanation, Reading, Until};
 use aegis_journal::{Config, Identity, MemStorage, NewRecord, Room, Storage, create};
 use aegis_model::event::{Direction, ENGINE_SCHEMA};
-use aegis_model::{Fact, Side};
+use aegis_model::{ExitReason, Fact, Money, Side};
 use aegis_tests::world::{id, story_settings};
-use aegis_tests::{World, price, quantity, rate};
+use aegis_tests::{World, money, price, quantity, rate};
 use std::path::Path;
 
 /// The world's log as a journal.
@@ -55,17 +55,36 @@ fn ask(disk: &MemStorage, words: &str) -> Explanation {
 fn asked(disk: &MemStorage, name: &str, words: &str, parts: &[&str]) {
     let told = ask(disk, words);
     let text = format!("$ aegis explain {words}\n{}\n", told.render(100, 64).join("\n"));
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/forensics").join(format!("{name}.txt"));
-    if std::env::var_os("AEGIS_RENEW").is_some() {
-        std::fs::write(&path, &text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    }
-    let kept = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    assert_eq!(text, kept, "{name} is told otherwise than it is kept in fixtures/forensics");
+    is_kept(&format!("{name}.txt"), &text);
     let flat = text.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
     for part in parts {
         assert!(flat.contains(part), "{words:?} must tell {part:?}:\n{text}");
     }
+}
+
+/// Compares with what is kept in `fixtures/forensics/`.
+fn is_kept(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/forensics").join(name);
+    if std::env::var_os("AEGIS_RENEW").is_some() {
+        std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert_eq!(text, kept, "{name} is told otherwise than it is kept in fixtures/forensics");
+}
+
+/// Audits, compares the whole report with the one that is kept, and the shares with the world's own state: nothing is
+/// left over that belongs to no position.
+fn audited(disk: &MemStorage, name: &str, world: &World) -> Audit {
+    let reading = Reading::new(disk.reader()).expect("a journal");
+    let told =
+        aegis_forensics::audit::audit(reading, None, Until::End, &mut |_| ()).expect("a whole journal");
+    is_kept(&format!("{name}.md"), &aegis_forensics::audit::markdown::markdown(&told));
+    for shares in [&told.by_instrument, &told.by_reason, &told.by_source] {
+        let profit = shares.iter().try_fold(Money::ZERO, |sum, share| sum.plus(share.profit));
+        assert_eq!(profit, Ok(world.state().totals.realised), "{shares:#?}");
+        assert!(shares.iter().all(|share| share.positions > 0), "every share has a position: {shares:#?}");
+    }
+    told
 }
 
 fn folded(disk: &MemStorage, until: Until) -> Reading<aegis_journal::MemReader> {
@@ -95,6 +114,9 @@ fn s29_restart_amnesia_is_explained() {
         ],
     );
     asked(&disk, "s01-the-order", "order 123", &["order #1 in BTC_USDT", "ended: filled"]);
+    let told = audited(&disk, "s01-audit", &world);
+    assert_eq!((told.positions.len(), told.positions[0].reason), (1, Some(ExitReason::Stop)));
+    assert_eq!((told.positions[0].source.as_str(), told.refusals[0].count), ("command of alice", 1));
     for words in
         ["order #1", "order a1b2c3d4e5-00000001-1", "a1b2c3d4e5-00000001-1", "order 123", "intent 27"]
     {
@@ -152,6 +174,9 @@ fn s29_the_phantom_is_explained() {
         "asset BTC",
         &["the movements add up to that, to the last digit"],
     );
+    let told = audited(&disk, "s14-audit", &world);
+    assert_eq!(told.by_source[0].name, "command of alice + an order that was not ours");
+    assert_eq!(told.by_reason[0].profit, money("-0.2"));
     // T=9: which stop covered the second lot.
     let then = folded(&disk, Until::Before(before_exit));
     let stop = then.state.instruments[0].protection.as_ref().map(|p| (p.stop, p.quantity));

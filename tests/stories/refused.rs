@@ -350,26 +350,3 @@ fn an_exit_that_became_too_small_is_not_sent_again_so_that_its_absence_can_be_pr
         assert_replays(&w);
     }
 }
-
-#[test]
-fn what_was_below_the_minimum_waits_after_a_start_for_the_first_price() {
-    let mut w = holding(BTC, "0.5", "50000");
-    with_minimum(&mut w, "1000000");
-    w.tick(BTC, "48000");
-    let sent = |w: &World| {
-        w.count(
-            |f| matches!(f, Fact::OrderIntended(o) if o.side == Side::Sell && o.kind == OrderKind::Market),
-        )
-    };
-    let before = sent(&w);
-    for _ in 0..3 {
-        w.restart();
-        w.wait(2);
-    }
-    assert_eq!(sent(&w), before, "nothing is sent that the exchange would refuse");
-    with_minimum(&mut w, "1");
-    w.tick(BTC, "48000");
-    w.wait(2);
-    assert_eq!(w.held(BTC), quantity("0"));
-    assert_replays(&w);
-}

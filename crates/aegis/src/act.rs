@@ -147,7 +147,7 @@ pub(crate) fn play(script: &Script<'_>, market: Market, desk: &mut Option<Desk>)
     };
     let mut stream = play.begin(market, begins, gap)?;
     let shown = script.progress && script.config.pace == Pace::Fast;
-    let bar = if shown { Bar::of(&script.act.name, length) } else { Bar::hidden() };
+    let bar = if shown { Bar::new(&script.act.name, length) } else { Bar::hidden() };
     let ended = play.walk(&mut stream, desk, &bar);
     drop(bar);
     let ended = ended?;
@@ -434,13 +434,13 @@ impl Play<'_> {
         }
         let state = self.world.engine.machine().state();
         let open = state.instruments.iter().filter(|i| i.is_open()).count();
-        bar.reached(stream.place(point.tick.cursor));
-        bar.say(format!(
+        let said = format!(
             "{} open {open} closed {} profit {:.2}",
             crate::text::clock(point.now).chars().take(16).collect::<String>(),
             state.totals.closed,
             state.totals.realised
-        ));
+        );
+        bar.reached(stream.place(point.tick.cursor), said);
     }
 }
 

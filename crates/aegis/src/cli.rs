@@ -48,6 +48,9 @@ pub(crate) enum What {
     /// What two journals, two points of one, or a journal and a venue snapshot differ in; exit code 1 if they do
     #[cfg(feature = "forensics")]
     Diff(Diff),
+    /// The report on a journal: profit, fees, drawdown, protection, unknown outcomes, corrections, commands, gaps, anomalies
+    #[cfg(feature = "forensics")]
+    Audit(Audit),
     /// How things stand: from the running process, or from the journals
     Status(Status),
     /// Refuse new entries; protection goes on
@@ -250,6 +253,39 @@ pub(crate) struct Explain {
     /// Show every adjustment, refusal and movement instead of folding long runs
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// `aegis audit`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+pub(crate) struct Audit {
+    /// An engine's journal; may be left out where the data directory has only one
+    #[arg(value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Where it begins; what lies before is folded and not counted
+    #[arg(long, value_name = "TIME|LSN")]
+    pub(crate) from: Option<aegis_forensics::Until>,
+    /// Where it ends
+    #[arg(long, value_name = "TIME|LSN")]
+    pub(crate) until: Option<aegis_forensics::Until>,
+    /// What it is written as; Markdown when left out, HTML has the charts
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<AuditFormat>,
+    /// A new file to write it to, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What an audit is written as.
+#[cfg(feature = "forensics")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum AuditFormat {
+    /// Markdown
+    Md,
+    /// One HTML file with charts that needs nothing else
+    Html,
+    /// One object
+    Json,
 }
 
 /// `aegis verify`

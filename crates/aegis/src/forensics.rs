@@ -1,6 +1,7 @@
 //! The commands that read a journal without an exchange: thin shells around `aegis-forensics`. They need no
-//! configuration and no network, and write nothing.
+//! configuration and no network, and write nothing but the file that an audit is asked for into.
 
+pub(crate) mod audit;
 pub(crate) mod deep;
 pub(crate) mod diff;
 pub(crate) mod explain;

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure, code_of};
 use crate::forensics::watch::watch;
 use crate::place;
-use crate::progress::Bar;
+use crate::progress::Count;
 use crate::summary::Summary;
 use aegis_forensics::{Point, ReadError, Reading, Until};
 use serde_json::{Value, json};
@@ -39,7 +39,8 @@ pub(crate) fn journals(config: &Config, named: Option<&PathBuf>) -> Result<Vec<P
     }
 }
 
-fn one_of(paths: &[PathBuf], what: &str) -> Failure {
+/// That several journals are there where one is needed.
+pub(crate) fn one_of(paths: &[PathBuf], what: &str) -> Failure {
     let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
     Failure::usage(format!("one journal can be {what}: name one of {}", names.join(", ")))
 }
@@ -57,7 +58,7 @@ pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result
     }
     for path in journals(config, asked.journal.as_ref())? {
         let until = asked.until.unwrap_or(Until::End);
-        let bar = Bar::new(&path, "folding");
+        let bar = Count::new(&path, "folding");
         let reading = match asked.until {
             Some(until) if !asked.no_checkpoints => Reading::open_near(&path, until),
             Some(_) | None => Reading::open(&path),

@@ -5,7 +5,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::place;
-use crate::progress::Bar;
+use crate::progress::Count;
 use crate::text::size;
 use aegis_journal::{Finding, Head, VerifyReport};
 use serde_json::json;
@@ -27,7 +27,7 @@ pub(crate) fn verify(config: &Config, asked: &cli::Journals, json: bool) -> Resu
     }
     let mut exit = Exit::Ok;
     for path in &paths {
-        let bar = Bar::new(path, "verifying");
+        let bar = Count::new(path, "verifying");
         let report =
             aegis_journal::verify_dir(path, |p| bar.reached(p.records)).map_err(|e| named(path, e))?;
         drop(bar);
@@ -56,7 +56,7 @@ fn named(path: &Path, error: aegis_journal::OpenError) -> Failure {
 fn print_heads(paths: &[PathBuf], json: bool) -> Result<Exit, Failure> {
     let mut exit = Exit::Ok;
     for path in paths {
-        let bar = Bar::new(path, "hashing");
+        let bar = Count::new(path, "hashing");
         let found =
             aegis_journal::heads_dir(path, &[], |p| bar.reached(p.records)).map_err(|e| named(path, e))?;
         drop(bar);
@@ -80,7 +80,7 @@ fn check_heads(path: &Path, heads: &[Head], json: bool) -> Result<Exit, Failure>
     let mut heads = heads.to_vec();
     heads.sort_by_key(|head| head.lsn);
     let wanted: Vec<u64> = heads.iter().map(|head| head.lsn).collect();
-    let bar = Bar::new(path, "hashing");
+    let bar = Count::new(path, "hashing");
     let found =
         aegis_journal::heads_dir(path, &wanted, |p| bar.reached(p.records)).map_err(|e| named(path, e))?;
     drop(bar);

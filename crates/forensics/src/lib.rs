@@ -1,5 +1,6 @@
 //! Reading a journal without an exchange: records in words, the state at any point, why something is as it is, what two
-//! journals or a journal and the venue differ in, whether records and checkpoints keep the laws, and the film of it all.
+//! journals or a journal and the venue differ in, whether records and checkpoints keep the laws, what it all came to, and the
+//! film of it.
 //!
 //! Pure functions over a journal's reader that return plain values. It never writes, never needs a configuration or a
 //! network, keeps no index between two questions, and the trading build does without it. A journal that is damaged, or
@@ -7,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod about;
+pub mod audit;
 pub mod deep;
 pub mod diff;
 pub mod explain;
@@ -18,6 +20,7 @@ mod testing;
 pub mod watch;
 pub mod words;
 
+pub use audit::{Audit, audit};
 pub use diff::{Difference, Parting};
 pub use explain::{ExplainError, Explanation};
 pub use replay::{Point, ReadError, Reading, Until};

@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::offline::failure;
-use crate::progress::Bar;
+use crate::progress::Count;
 use aegis_forensics::deep::{self, DeepReport};
 use aegis_forensics::{ReadError, replay};
 use serde_json::json;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// # Errors
 /// [`Failure`] when the journal cannot be read.
 pub(crate) fn verify(path: &Path, json: bool) -> Result<Exit, Failure> {
-    let bar = Bar::new(path, "folding");
+    let bar = Count::new(path, "folding");
     let report = deep::deep(|| replay::open_dir(path), &mut |n| bar.reached(n));
     drop(bar);
     let report = match report {

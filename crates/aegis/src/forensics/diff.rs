@@ -5,7 +5,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::offline::{failure, incomplete, journals};
-use crate::progress::Bar;
+use crate::progress::Count;
 use aegis_forensics::diff::{self, Difference, Parting};
 use aegis_forensics::snapshot::{self, Snapshot};
 use aegis_forensics::{ReadError, Reading, Until};
@@ -42,7 +42,7 @@ impl Side {
 
     /// The state at its point.
     fn folded(&self) -> Result<Reading, Failure> {
-        let bar = Bar::new(&self.path, "folding");
+        let bar = Count::new(&self.path, "folding");
         let until = self.until.unwrap_or(Until::End);
         Reading::open_near(&self.path, until)
             .and_then(|r| r.run_telling(until, &mut |lsn| bar.reached(lsn.0)))

@@ -6,7 +6,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::offline::{failure, incomplete, journals};
-use crate::progress::Bar;
+use crate::progress::Count;
 use aegis_forensics::explain::Options;
 use aegis_forensics::{ExplainError, Explanation, replay};
 use serde_json::json;
@@ -22,7 +22,7 @@ pub(crate) fn explain(config: &Config, asked: &cli::Explain, json: bool) -> Resu
     let mut told: Vec<(PathBuf, Explanation)> = Vec::new();
     let mut unknown = Vec::new();
     for path in journals(config, asked.journal.as_ref())? {
-        let bar = Bar::new(&path, "looking");
+        let bar = Count::new(&path, "looking");
         let open = || replay::open_dir(&path);
         let found = aegis_forensics::explain::explain(&open, &words, options, &|n| bar.reached(n));
         drop(bar);
