@@ -70,6 +70,12 @@ impl Bar {
     pub(crate) fn reached(&self, _steps: u64, _said: String) {}
 }
 
+// It is ended by dropping it, as the one that is seen.
+#[cfg(not(feature = "terminal"))]
+impl Drop for Bar {
+    fn drop(&mut self) {}
+}
+
 /// Nothing is shown of what is done sooner.
 #[cfg(feature = "terminal")]
 const REFRESH: std::time::Duration = std::time::Duration::from_millis(100);
@@ -117,4 +123,10 @@ impl Count {
 
     /// Nobody sees it.
     pub(crate) const fn reached(&self, _records: u64) {}
+}
+
+// It is ended by dropping it, as the one that is seen.
+#[cfg(not(feature = "terminal"))]
+impl Drop for Count {
+    fn drop(&mut self) {}
 }
