@@ -58,7 +58,9 @@ impl Engine {
         // reserve cannot be sold: its release decides. While no price is known the first one decides.
         let may_grow = instrument.live_entry(&self.state).is_some() || instrument.has_unknown(&self.state);
         let unpriced = self.market.reference(id, self.turn.now, &self.settings).is_none();
-        if (unpriced || may_grow || free < whole(instrument.held())) && (free.is_zero() || self.is_too_small(id)) {
+        if (unpriced || may_grow || free < whole(instrument.held()))
+            && (free.is_zero() || self.is_too_small(id))
+        {
             return None;
         }
         let Some(failed) = instrument.exit_failed else { return Some(self.turn.now) };

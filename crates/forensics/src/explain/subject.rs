@@ -140,9 +140,13 @@ fn stop(name: &str, cycle: Option<u32>, catalog: &Catalog) -> Vec<Subject> {
     found.map(|(instrument, cycle)| Subject::Stop { instrument, cycle }).into_iter().collect()
 }
 
+/// As it is written, or else in capitals.
 fn asset(name: &str, amount: Option<Quantity>, catalog: &Catalog) -> Vec<Subject> {
-    let label = Label::from_bytes(name.to_ascii_uppercase().as_bytes()).ok();
-    let found = label.and_then(|label| catalog.names.find_asset(&label));
+    let find = |name: &str| {
+        let label = Label::from_bytes(name.as_bytes()).ok()?;
+        catalog.names.find_asset(&label)
+    };
+    let found = find(name).or_else(|| find(&name.to_ascii_uppercase()));
     found.map(|asset| Subject::Asset { asset, amount }).into_iter().collect()
 }
 
