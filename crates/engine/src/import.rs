@@ -22,6 +22,7 @@ const IMPORT: Label = Label::literal("import");
 impl Engine {
     /// One file is one batch. What was recorded before is not recorded again: a file by its content, a row that waited for
     /// an answer by its place.
+    #[cold]
     pub(crate) fn import(&mut self, file: &ClaimFile) {
         self.turn.actor = Some(Actor::Import);
         let known = self.state.claims.files.get(&file.digest).cloned();

@@ -161,6 +161,7 @@ impl Engine {
     }
 
     /// One alarm for as long as it lasts: each record about a slow disk is one more that the disk has to take.
+    #[cold]
     pub(crate) fn disk_slow(&mut self, milliseconds: u64) {
         self.turn.actor = Some(Actor::Process);
         let standing = self.state.alarms.contains_key(&(AlarmKind::DiskSlow, None));

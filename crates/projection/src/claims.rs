@@ -6,6 +6,8 @@ use aegis_model::claim::{Claim, DisputeKind, PositionClaim};
 use aegis_model::event::{AnomalyKind, ClaimChecked, ClaimDisputed, ClaimImported, FileImported};
 
 impl State {
+    #[cold]
+    #[inline(never)]
     pub(crate) fn file_imported(&mut self, f: &FileImported) {
         let lsn = self.lsn;
         if self.claims.files.contains_key(&f.digest) {
@@ -16,6 +18,8 @@ impl State {
         self.claims.files.insert(f.digest, file);
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn claim_imported(&mut self, f: &ClaimImported) {
         let Some(file) = self.claims.files.get_mut(&f.digest) else {
             self.anomaly(AnomalyKind::OutOfOrder);
@@ -49,6 +53,8 @@ impl State {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn claim_disputed(&mut self, f: &ClaimDisputed) {
         self.claims.disputed += 1;
         match self.claims.files.get_mut(&f.digest) {
@@ -60,6 +66,8 @@ impl State {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn claim_checked(&mut self, f: &ClaimChecked) {
         let name = self.instrument(f.instrument).map(|instrument| instrument.spec.name);
         match name.and_then(|name| self.claims.open.remove(&(name, f.digest))) {
