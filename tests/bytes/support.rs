@@ -1,8 +1,8 @@
 //! What the byte tests share: where specimens lie, journals made of stored batches, and what opening one finds.
 
 use aegis_journal::{
-    Config, Expect, GapEvidence, Identity, JournalReader, MemStorage, NewRecord, OpenError, Record,
-    RecoveryReport, Room, Storage, Writer, create, open,
+    Config, Expect, GapEvidence, Identity, JournalReader, MemStorage, OpenError, Record, RecoveryReport,
+    Storage, create, open,
 };
 use aegis_model::event::{ENGINE_SCHEMA, GapFound};
 use aegis_model::{Actor, Event, Lsn, RecordHead, Text, Timestamp};
@@ -19,8 +19,7 @@ pub(super) const IDENTITY: Identity =
 pub(super) const EXPECT: Expect = Expect { journal_id: None, schema: ENGINE_SCHEMA, mode: 1 };
 pub(super) const SEGMENT: &str = "0000000001.seg";
 
-/// A batch as it is stored.
-pub(super) type Batch = Vec<(RecordHead, Vec<u8>)>;
+pub(super) use aegis_tests::journal::{Batch, append};
 
 /// A record that outlives its reader.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -95,21 +94,6 @@ pub(super) fn disk(files: &[(String, Vec<u8>)]) -> MemStorage {
         disk.set_file(name, bytes);
     }
     disk
-}
-
-pub(super) fn append<S: Storage>(writer: &mut Writer<S>, batch: &Batch) {
-    let records: Vec<NewRecord<'_>> = batch
-        .iter()
-        .map(|(head, payload)| NewRecord {
-            kind: head.kind,
-            version: head.version,
-            actor: head.actor,
-            time_ns: head.time.0,
-            cause: head.cause.0,
-            payload,
-        })
-        .collect();
-    writer.append(&records, Room::Normal).expect("room in the segment");
 }
 
 /// A journal of these batches, each synced but the last `unsynced`; killed, not closed.

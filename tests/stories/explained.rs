@@ -9,9 +9,10 @@ use super::support::*;
 use aegis_engine::settings::HoldingPolicy;
 use aegis_forensics::explain::{Options, explain};
 use aegis_forensics::{Audit, Explanation, Reading, Until};
-use aegis_journal::{Config, Identity, MemStorage, NewRecord, Room, Storage, create};
+use aegis_journal::{Config, Identity, MemStorage, Storage, create};
 use aegis_model::event::{Direction, ENGINE_SCHEMA};
 use aegis_model::{ExitReason, Fact, Money, Side};
+use aegis_tests::journal::append;
 use aegis_tests::world::{id, story_settings};
 use aegis_tests::{World, money, price, quantity, rate};
 use std::path::Path;
@@ -22,18 +23,7 @@ fn journal(world: &World, name: &str) -> MemStorage {
     let disk = MemStorage::new();
     let mut writer = create(disk.clone(), identity, Config::default()).expect("an empty disk");
     for batch in &world.log {
-        let records: Vec<NewRecord<'_>> = batch
-            .iter()
-            .map(|(head, payload)| NewRecord {
-                kind: head.kind,
-                version: head.version,
-                actor: head.actor,
-                time_ns: head.time.0,
-                cause: head.cause.0,
-                payload,
-            })
-            .collect();
-        writer.append(&records, Room::Normal).expect("room");
+        append(&mut writer, batch);
     }
     writer.close().expect("a good disk");
     if let Some(stories) = std::env::var_os("AEGIS_STORIES") {

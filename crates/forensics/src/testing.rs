@@ -10,6 +10,29 @@ pub(crate) const ID: Identity = Identity { journal_id: *b"forensic-journal", sch
 pub(crate) const SMALL: Config =
     Config { segment_bytes: Config::SEGMENT_BYTES_MIN, knows: |_, _| true, compress: false };
 
+/// Stores events as one batch; nothing is durable yet.
+pub(crate) fn append<S: Storage>(writer: &mut Writer<S>, events: &[Event]) {
+    let encoded: Vec<(RecordHead, Vec<u8>)> = events
+        .iter()
+        .map(|event| {
+            let mut payload = Vec::new();
+            (event.encode(&mut payload), payload)
+        })
+        .collect();
+    let records: Vec<NewRecord<'_>> = encoded
+        .iter()
+        .map(|(head, payload)| NewRecord {
+            kind: head.kind,
+            version: head.version,
+            actor: head.actor,
+            time_ns: head.time.0,
+            cause: head.cause.0,
+            payload,
+        })
+        .collect();
+    writer.append(&records, Room::Normal).expect("room");
+}
+
 /// A journal being written, and the state that it folds to.
 pub(crate) struct Written {
     pub(crate) disk: MemStorage,
@@ -33,25 +56,7 @@ impl Written {
     }
 
     pub(crate) fn batch(&mut self, events: &[Event]) {
-        let encoded: Vec<(RecordHead, Vec<u8>)> = events
-            .iter()
-            .map(|event| {
-                let mut payload = Vec::new();
-                (event.encode(&mut payload), payload)
-            })
-            .collect();
-        let records: Vec<NewRecord<'_>> = encoded
-            .iter()
-            .map(|(head, payload)| NewRecord {
-                kind: head.kind,
-                version: head.version,
-                actor: head.actor,
-                time_ns: head.time.0,
-                cause: head.cause.0,
-                payload,
-            })
-            .collect();
-        self.writer.append(&records, Room::Normal).expect("room");
+        append(&mut self.writer, events);
         self.writer.sync().expect("a good disk");
         events.iter().for_each(|event| self.state.apply(event));
     }

@@ -183,7 +183,7 @@ fn copied(from: &std::path::Path, to: &std::path::Path) {
 
 #[test]
 fn s39_a_plain_copy_under_load_shows_a_prefix_of_whole_batches() {
-    use aegis_journal::{DirStorage, NewRecord, Room, create};
+    use aegis_journal::{DirStorage, create};
     let batches = life(12_000);
     let events: Vec<Event> = batches.iter().flatten().cloned().collect();
     let dir = tempfile::tempdir().expect("a directory");
@@ -200,25 +200,7 @@ fn s39_a_plain_copy_under_load_shows_a_prefix_of_whole_batches() {
         .collect();
     let writing = std::thread::spawn(move || {
         for (n, batch) in batches.iter().enumerate() {
-            let encoded: Vec<(RecordHead, Vec<u8>)> = batch
-                .iter()
-                .map(|event| {
-                    let mut payload = Vec::new();
-                    (event.encode(&mut payload), payload)
-                })
-                .collect();
-            let records: Vec<NewRecord<'_>> = encoded
-                .iter()
-                .map(|(head, payload)| NewRecord {
-                    kind: head.kind,
-                    version: head.version,
-                    actor: head.actor,
-                    time_ns: head.time.0,
-                    cause: head.cause.0,
-                    payload,
-                })
-                .collect();
-            writer.append(&records, Room::Normal).expect("room");
+            crate::testing::append(&mut writer, batch);
             if n % 64 == 0 {
                 writer.sync().expect("a good disk");
             }
