@@ -1,5 +1,5 @@
-//! Reading a journal after the fact: the state in its middle with and without a checkpoint, the story of one position,
-//! and verification.
+//! Reading a journal after the fact: the state in its middle with and without a checkpoint, the story of one position
+//! and of an asset, verification, and the audit.
 //!
 //! 1,000,000 records at full size; `AEGIS_BENCH_RECORDS=10000000` sets another. Nothing is kept between two questions:
 //! there is no index, every question scans. Peak memory is the process's own, behind each row that may raise it.
@@ -7,7 +7,7 @@
 use aegis_benches::report::{Report, Unit, repetitions};
 use aegis_benches::{CYCLE, INSTRUMENTS, child, clock, fill, mixed, plan, prelude, size, timed};
 use aegis_forensics::explain::{Options, explain};
-use aegis_forensics::{Reading, Until, replay};
+use aegis_forensics::{Reading, Until, audit, deep, replay};
 use aegis_journal::{Config, DirStorage, Writer};
 use aegis_model::event::{PositionClosed, StopArmed};
 use aegis_model::protection::ExitReason;
@@ -95,12 +95,28 @@ fn middle(path: &Path, lsn: u64, near: bool) -> State {
     reading.state
 }
 
-/// Explains one position; how many records its tree shows.
+/// Explains one thing; how many records its tree or its list of movements shows.
 fn story(path: &Path, words: &str) -> usize {
     let open = || replay::open_dir(path);
-    let told = explain(&open, words, Options { all: false }, &|_| ()).expect("a position");
-    assert!(told.lines.len() > 1, "{words} has a story");
-    told.flat().len()
+    let told = explain(&open, words, Options { all: false }, &|_| ()).expect("it is there");
+    let shown = told.flat().len() + told.movements.len();
+    assert!(shown > 1, "{words} has a story");
+    shown
+}
+
+/// Folds all of it and holds it against the checkpoint and the laws; how many records it folded. What the laws say of
+/// invented events is no matter here.
+fn deeply(path: &Path) -> u64 {
+    let report = deep::deep(|| replay::open_dir(path), &mut |_| ()).expect("a journal");
+    assert_eq!(report.checkpoints_equal.len(), 1, "the checkpoint is the state at its place");
+    report.records
+}
+
+/// The audit as JSON; its bytes.
+fn audited(path: &Path) -> usize {
+    let reading = Reading::open(path).expect("a journal");
+    let told = audit::audit(reading, None, Until::End, &mut |_| ()).expect("a journal");
+    told.json().expect("JSON").len()
 }
 
 /// Reads every segment and runs one CRC over it: what the machine takes for that alone.
@@ -162,6 +178,7 @@ fn main() {
     let (mut verified, mut bare) = (Row::default(), Row::default());
     let (mut whole, mut near, mut inside, mut newest) =
         (Row::default(), Row::default(), Row::default(), Row::default());
+    let (mut asset, mut deeper, mut auditing) = (Row::default(), Row::default(), Row::default());
     for _ in 0..repetitions() {
         let report = verified.add(|| aegis_journal::verify_dir(&path, |_| {}).expect("a journal"));
         assert_eq!((report.records, report.findings.len()), (last, 0));
@@ -171,6 +188,9 @@ fn main() {
         assert_eq!(from_first.digest(), from_checkpoint.digest(), "both ways lead to one state");
         inside.add(|| story(&path, &one));
         newest.add(|| story(&path, "C7_USDT"));
+        asset.add(|| story(&path, "asset C7"));
+        assert_eq!(deeper.add(|| deeply(&path)), last);
+        auditing.add(|| audited(&path));
     }
     let a_byte = |row: &[f64]| row.iter().map(|ms| ms * 1e6 / bytes as f64).collect::<Vec<_>>();
     let what = "verify, a byte (bare: read and one CRC)";
@@ -181,6 +201,9 @@ fn main() {
         ("replay --until the middle, checkpoint 100,000 back", half, &near),
         ("explain one position in the middle", last, &inside),
         ("explain the last position", last, &newest),
+        ("explain an asset", last, &asset),
+        ("verify --deep, the records folded", last, &deeper),
+        ("audit", last, &auditing),
     ] {
         report.row(what, n, Unit::Ms, &row.ms);
         report.row("  of it: CPU, all threads", n, Unit::Ms, &row.cpu_ms);

@@ -169,6 +169,11 @@ fn s55_importing_twice_is_importing_once_and_no_secret_is_in_any_byte() {
     let verified = stage.on("data", &["verify"]);
     assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
     let status = stage.on("data", &["status"]);
+    assert!(
+        text(&status).contains("claim, unjudged"),
+        "what no comparison has judged is shown: {}",
+        text(&status)
+    );
     assert!(text(&status).contains("old bot was told not to trade"), "the halt stands: {}", text(&status));
 
     // An answer takes what waited for it, and nothing else.

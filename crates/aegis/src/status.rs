@@ -80,7 +80,8 @@ fn words(acts: &[Value], running: Option<&str>) -> String {
                     get("reserved")
                 ),
             );
-            line("", &format!("of record {}, {} s old", b["lsn"], b["age_s"]));
+            let age = b["age_s"].as_i64().map_or("?".into(), crate::text::span);
+            line("", &format!("of record {}, {age} old", b["lsn"]));
         }
         let positions = summary["positions"].as_array().map_or(&[][..], Vec::as_slice);
         if positions.is_empty() {
@@ -98,6 +99,14 @@ fn words(acts: &[Value], running: Option<&str>) -> String {
                     get("take_profit")
                 ),
             );
+        }
+        for c in summary["claims"].as_array().into_iter().flatten() {
+            let get = |key: &str| c[key].as_str().unwrap_or("none").to_owned();
+            line(
+                "claim, unjudged",
+                &format!("{} {}, stop {}", get("instrument"), get("quantity"), get("stop")),
+            );
+            line("", &format!("of {}, record {}; the next comparison judges it", get("file"), c["lsn"]));
         }
         line("profit", &format!("{} net of fees, {} closed", text("realised"), summary["closed"]));
         if summary["undelivered"].as_u64().unwrap_or(0) > 0 {

@@ -2,10 +2,11 @@
 //!
 //! All of it is read from the folded state; nothing is counted twice elsewhere.
 
-use crate::text::{clock, hex, percent};
+use crate::text::{clock, hex, percent, span};
 use aegis_model::order::OrderEnd;
-use aegis_model::{Money, Rate, Rounding};
+use aegis_model::{Label, Money, Rate, Rounding};
 use aegis_projection::State;
+use aegis_projection::state::OpenClaim;
 use serde::Serialize;
 use std::fmt;
 
@@ -56,6 +57,8 @@ pub(crate) struct Summary {
     pub(crate) balances: Vec<BalanceLine>,
     /// Open positions.
     pub(crate) positions: Vec<PositionLine>,
+    /// What the old bot's files claim to be held and no comparison has judged yet: nothing is traded because of it.
+    pub(crate) claims: Vec<ClaimLine>,
     /// Standing alarms.
     pub(crate) alarms: Vec<String>,
     /// Anomalies by kind.
@@ -106,6 +109,33 @@ pub(crate) struct PositionLine {
     pub(crate) covered: Option<String>,
     /// Record that opened it.
     pub(crate) opened: u64,
+}
+
+/// A claimed holding that waits for the next comparison.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct ClaimLine {
+    /// The instrument.
+    pub(crate) instrument: String,
+    /// Base quantity, all lots of the file together.
+    pub(crate) quantity: String,
+    /// The highest stop that a lot of it names.
+    pub(crate) stop: Option<String>,
+    /// The file.
+    pub(crate) file: String,
+    /// The record of its last lot.
+    pub(crate) lsn: u64,
+}
+
+impl ClaimLine {
+    fn of(state: &State, (instrument, digest): &(Label, [u8; 32]), claim: &OpenClaim) -> ClaimLine {
+        ClaimLine {
+            instrument: instrument.to_string(),
+            quantity: claim.quantity.to_string(),
+            stop: claim.stop.map(|stop| stop.to_string()),
+            file: state.claims.files.get(digest).map_or_else(|| "?".into(), |f| f.name.to_string()),
+            lsn: claim.lsn.0,
+        }
+    }
 }
 
 impl Summary {
@@ -192,6 +222,7 @@ impl Summary {
                 .collect(),
             balances,
             positions,
+            claims: state.claims.open.iter().map(|(key, claim)| ClaimLine::of(state, key, claim)).collect(),
             alarms,
             anomalies: t.anomalies.iter().map(|(k, n)| (k.to_string(), *n)).collect(),
             undelivered: state.outbox.len(),
@@ -280,19 +311,19 @@ impl fmt::Display for Summary {
         row(f, "fees", &texts(&self.fees))?;
         row(f, "dust", &texts(&self.dust))?;
         row(f, "stop adjustments", &self.stop_moves.to_string())?;
-        let blind: Vec<String> = self
-            .blind_s
-            .iter()
-            .map(|(n, s)| format!("{n} {}h{:02}m{:02}s", s / 3600, s / 60 % 60, s % 60))
-            .collect();
+        let blind: Vec<String> = self.blind_s.iter().map(|(n, s)| format!("{n} {}", span(*s))).collect();
         row(f, "blind time", &if blind.is_empty() { "none".into() } else { blind.join(", ") })?;
         for b in &self.balances {
             row(
                 f,
                 "balance",
                 &format!(
-                    "{} {}, available {} (record {}, {} s old)",
-                    b.total, b.asset, b.available, b.lsn, b.age_s
+                    "{} {}, available {} (record {}, {} old)",
+                    b.total,
+                    b.asset,
+                    b.available,
+                    b.lsn,
+                    span(b.age_s)
                 ),
             )?;
         }
@@ -309,6 +340,14 @@ impl fmt::Display for Summary {
                     p.covered.as_deref().unwrap_or("nothing"),
                     p.opened
                 ),
+            )?;
+        }
+        for c in &self.claims {
+            let stop = c.stop.as_ref().map_or(String::new(), |stop| format!(", stop {stop}"));
+            row(
+                f,
+                "claim, unjudged",
+                &format!("{} {}{stop} ({}, record {})", c.instrument, c.quantity, c.file, c.lsn),
             )?;
         }
         if let Some(halted) = &self.halted {

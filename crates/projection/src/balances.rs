@@ -101,20 +101,22 @@ impl State {
     }
 
     /// What our own sells reserved of an asset when a balance was asked for: those open since before, whether or not
-    /// they have ended meanwhile, and what was sold of them after the question.
+    /// they have ended meanwhile, and what was sold of them after the question. A sell intended later reserved nothing
+    /// then, whatever was sold of it since.
     fn sells_when_asked(&self, id: AssetId, asked: Timestamp) -> Quantity {
         let ours = |o: &Order| {
             let base = self.instruments.get(o.instrument.0 as usize).map(|i| i.spec.base);
-            o.side == Side::Sell && base == Some(id) && o.intended_at <= asked
+            o.side == Side::Sell && base == Some(id)
         };
-        let open = self.orders.values().filter(|o| ours(o));
-        let lately = self.orders.all_ended().rev().take(LATELY_ENDED).filter(|e| e.at >= asked);
-        let ended = lately.map(|e| e.order).filter(|o| ours(o));
-        let rests = open.chain(ended).filter_map(|o| o.rest().ok());
+        let lately = || self.orders.all_ended().rev().take(LATELY_ENDED).filter(|e| e.at >= asked);
+        let sells = || self.orders.values().chain(lately().map(|e| e.order)).filter(|o| ours(o));
+        let rests = sells().filter(|o| o.intended_at <= asked).filter_map(|o| o.rest().ok());
+        let later = sum(sells().filter(|o| o.intended_at > asked).map(|o| o.filled));
         let recent = self.assets.get(usize::from(id.0)).into_iter().flat_map(|a| &a.recent);
         let sold = recent.filter(|c| c.executed > asked && c.booked > asked && c.change.is_negative());
-        let sold = sold.map(|c| c.change.negated());
-        rests.chain(sold).try_fold(Quantity::ZERO, Quantity::plus).unwrap_or(Quantity::ZERO)
+        let sold = sum(sold.map(|c| c.change.negated()));
+        let sold = sold.minus(later).unwrap_or(Quantity::ZERO).max(Quantity::ZERO);
+        sum(rests.chain([sold]))
     }
 
     pub(crate) fn cash_flow(&mut self, f: &CashFlowRecorded) {
@@ -147,4 +149,10 @@ impl State {
         }
         self.move_balance(f.asset, f.quantity, f.time);
     }
+}
+
+/// Their sum; nothing when it cannot be counted.
+fn sum(quantities: impl Iterator<Item = Quantity>) -> Quantity {
+    let mut quantities = quantities;
+    quantities.try_fold(Quantity::ZERO, Quantity::plus).unwrap_or(Quantity::ZERO)
 }

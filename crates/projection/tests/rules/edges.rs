@@ -157,6 +157,19 @@ fn what_others_reserve_is_what_our_own_sells_do_not_explain() {
 }
 
 #[test]
+fn what_is_sold_of_a_sell_intended_after_the_question_was_not_reserved_then() {
+    let foreign = |asked: i64| {
+        let mut world = World::new();
+        world.tell(1, balance(BTC, "0", "0", 1)).tell(1, buy("a", "3", "100", 1));
+        world.tell(3, exit(1, "1", ExitReason::Command)).tell(4, sell("s", "0.25", "100", 4).of(1));
+        world.tell(7, balance(BTC, "9", "1", asked));
+        world.0.assets[1].balance.map(|b| b.foreign)
+    };
+    assert_eq!(foreign(2), Some(q("1")), "the sell was intended behind the question: all of it is others'");
+    assert_eq!(foreign(3), Some(q("0")), "intended in its instant: all of it was ours");
+}
+
+#[test]
 fn an_asset_remembers_its_youngest_changes_and_the_sum_of_all() {
     let mut world = World::new();
     world.tell(1, balance(BTC, "0", "0", 1));
