@@ -169,7 +169,7 @@ pub(super) fn words(settings: &PlanSettings) -> String {
         None => out.push_str("; no take profit"),
     }
     if let Some(ns) = settings.plan.hold_ns {
-        out.push_str(&format!("; held {} at most", super::words::lasted(ns)));
+        out.push_str(&format!("; held {} at most", crate::text::span(ns / aegis_model::ids::SECOND)));
     }
     out
 }

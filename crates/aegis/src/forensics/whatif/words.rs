@@ -7,8 +7,9 @@ use super::market::Chosen;
 use super::model::Part;
 use super::record::Record;
 use super::{Change, Told};
-use crate::text::percent;
+use crate::text::{percent, span};
 use aegis_forensics::audit::{Moment, Share};
+use aegis_model::ids::SECOND;
 use aegis_model::{Fixed, Mode, Money, Price, Rate, Rounding};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -20,17 +21,6 @@ const SHOWN: usize = 20;
 /// Width of a figure's name and of each figure.
 const NAME: usize = 24;
 const FIGURE: usize = 18;
-
-/// A span in its two largest units.
-pub(super) fn lasted(ns: i64) -> String {
-    let seconds = ns / aegis_model::ids::SECOND;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
-    }
-}
 
 /// A time to the second, without the letters.
 pub(super) fn minute(at: Moment) -> String {
@@ -214,7 +204,7 @@ fn table(told: &Told<'_>, out: &mut String) {
         row(name, figures, more);
     }
     row("  of the peak", each(&|f| f.drawdown_rate.map_or_else(|| "-".to_owned(), percent)), None);
-    row("time in the market", each(&|f| lasted(f.held_ns)), None);
+    row("time in the market", each(&|f| span(f.held_ns / SECOND)), None);
     row("  of all time", each(&|f| share(f.held_ns, f.span_ns)), None);
     let assets: BTreeSet<&str> =
         outcomes.iter().flat_map(|(_, o)| o.figures.fees.iter().map(|fee| fee.asset.as_str())).collect();
