@@ -44,7 +44,7 @@ fn what_if_of_a_live_journal_and_of_its_copy() {
         );
         let unknowable = wide["unknowable"].to_string();
         assert!(unknowable.contains("the real exchange's delays"), "{unknowable}");
-        assert!(unknowable.contains("their 1 commands come again"), "{unknowable}");
+        assert!(unknowable.contains("their commands (1) come again"), "{unknowable}");
         assert!(wide["market"].as_str().is_some_and(|m| m.ends_with("ticks in the journal")), "{wide}");
     }
     assert_eq!(stage.stop(), Some(0));

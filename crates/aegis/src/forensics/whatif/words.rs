@@ -44,12 +44,11 @@ pub(super) fn unknowable(record: &Record, market: &Chosen, parts: &[Part]) -> Ve
     let mut out = vec![
         format!(
             "what the sources would have said after other trades: the {} recorded signals come again at their \
-             times. {} entries had been refused; what stood in their way then may not stand there now, and the other \
-             way round",
+             times. Entries refused then: {}; what stood in their way may not stand there now, and the other way round",
             record.signals, record.refused
         ),
-        "how the market would have taken other orders: the paper exchange fills at the prices of the record, its \
-         size moves no price and waits in no queue"
+        "how the market would have taken other orders: the paper exchange fills at the prices of the record; \
+         an order moves no price and waits in no queue"
             .to_owned(),
     ];
     out.push(if market.candles {
@@ -62,14 +61,14 @@ pub(super) fn unknowable(record: &Record, market: &Chosen, parts: &[Part]) -> Ve
     let u = &record.unplayed;
     if record.mode == Some(Mode::Live) {
         out.push(format!(
-            "the real exchange's delays, partial fills and reserve of balances: it refused {} orders, {} outcomes were \
-             unknown for a time, {} times a connection was lost; the paper exchange answers at once",
+            "the real exchange's delays, partial fills and refusals: the paper exchange answers at once. On the record: orders \
+             refused {}, outcomes unknown for a time {}, connections lost {}",
             u.rejected, u.unknown, u.links
         ));
     }
     if record.commands > 0 {
         out.push(format!(
-            "what people would have done: their {} commands come again at their times, whatever is held then",
+            "what people would have done: their commands ({}) come again at their times, whatever is held then",
             record.commands
         ));
     }
@@ -82,7 +81,7 @@ pub(super) fn unknowable(record: &Record, market: &Chosen, parts: &[Part]) -> Ve
     ];
     for (count, what) in left_out {
         if count > 0 {
-            out.push(format!("what became of {count} {what}: they are left out"));
+            out.push(format!("what {what} ({count}) led to: they are left out"));
         }
     }
     if u.restarts > 0 {
