@@ -161,11 +161,9 @@ impl Record {
             }
             Fact::SettingRecorded(_) => self.changed = true,
             Fact::InstrumentListed(f) => self.listed(f.instrument.0 as usize, &f.spec, state),
-            Fact::TickSeen(f) => {
-                if self.every_tick {
-                    self.full |= self.ticks.len() == TICKS_MAX;
-                    self.ticks.push((f.clone(), at));
-                }
+            Fact::TickSeen(f) if self.every_tick => {
+                self.full |= self.ticks.len() == TICKS_MAX;
+                self.ticks.push((f.clone(), at));
             }
             Fact::SignalReceived(f) => {
                 let Some(instrument) = state.instrument(f.instrument) else { return };

@@ -2,7 +2,7 @@
 //! know from a record.
 
 use super::change;
-use super::figures::{Difference, Figures, Outcome, Side};
+use super::figures::{Difference, Figures, Side};
 use super::market::Chosen;
 use super::model::Part;
 use super::record::Record;
@@ -150,91 +150,116 @@ fn head(told: &Told<'_>, out: &mut String) {
     }
 }
 
-fn table(told: &Told<'_>, out: &mut String) {
-    let outcomes: Vec<(&str, &Outcome)> = if told.exact {
-        // The model's, which values what is open at every price as the other one does.
-        vec![("recorded", told.model), ("what if", told.what_if)]
-    } else {
-        vec![("recorded", told.recorded), ("model", told.model), ("what if", told.what_if)]
-    };
-    let (base, alternative) = (&told.model.figures, &told.what_if.figures);
-    let mut row = |name: &str, figures: Vec<String>, difference: Option<String>| {
+/// A figure with its name.
+type Named<T> = (&'static str, fn(&Figures) -> T);
+
+const COUNTS: [Named<u64>; 7] = [
+    ("positions closed", |f| f.closed),
+    ("  with a profit", |f| f.won),
+    ("positions open", |f| f.open),
+    ("executions", |f| f.fills),
+    ("stops raised", |f| f.stops_raised),
+    ("stops hit", |f| f.stops_hit),
+    ("entries refused", |f| f.refused),
+];
+const SUMS: [Named<Money>; 4] = [
+    ("profit realised", |f| f.realised),
+    ("  open, at last price", |f| f.unrealised),
+    ("fees in quote", |f| f.quote_fees),
+    ("deepest fall", |f| f.drawdown),
+];
+const SHARES: [Named<&Vec<Share>>; 2] =
+    [("profit by instrument", |f| &f.by_instrument), ("profit by reason", |f| &f.by_reason)];
+
+/// The outcomes side by side.
+struct Table<'a> {
+    outcomes: Vec<(&'static str, &'a Figures)>,
+    /// What is compared: the model's, and that of what differs.
+    pair: [&'a Figures; 2],
+    /// Whether there is room for a column of differences.
+    room: bool,
+    out: String,
+}
+
+impl Table<'_> {
+    fn row(&mut self, name: &str, figure: impl Fn(&Figures) -> String, difference: Option<String>) {
+        let figures = self.outcomes.iter().map(|(_, figures)| figure(figures));
+        let difference = difference.filter(|_| self.room);
+        self.line(name, &figures.chain(difference).collect::<Vec<_>>());
+    }
+
+    fn line(&mut self, name: &str, cells: &[String]) {
         let mut line = format!("{name:<NAME$}");
-        for figure in figures.iter().chain(difference.iter().filter(|_| told.exact)) {
-            let _ = write!(line, "{figure:>FIGURE$}");
+        for cell in cells {
+            // Writing to a string cannot fail.
+            let _ = write!(line, "{cell:>FIGURE$}");
         }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    };
-    row("", Vec::new(), None);
-    row("", outcomes.iter().map(|(name, _)| (*name).to_owned()).collect(), Some("difference".to_owned()));
-    let each =
-        |figure: &dyn Fn(&Figures) -> String| outcomes.iter().map(|(_, o)| figure(&o.figures)).collect();
-    let count = |figure: fn(&Figures) -> u64| {
-        let more = i128::from(figure(alternative)) - i128::from(figure(base));
-        (each(&|f| figure(f).to_string()), Some(if more == 0 { "0".to_owned() } else { format!("{more:+}") }))
-    };
-    let money = |figure: fn(&Figures) -> Money| {
-        let more = figure(alternative).minus(figure(base)).ok().map(signed);
-        (each(&|f| short(figure(f).0)), more)
-    };
-    let counts: [(&str, fn(&Figures) -> u64); 8] = [
-        ("positions closed", |f| f.closed),
-        ("  with a profit", |f| f.won),
-        ("positions open", |f| f.open),
-        ("executions", |f| f.fills),
-        ("stops raised", |f| f.stops_raised),
-        ("stops hit", |f| f.stops_hit),
-        ("entries refused", |f| f.refused),
-        ("", |_| 0),
-    ];
-    let sums: [(&str, fn(&Figures) -> Money); 4] = [
-        ("profit realised", |f| f.realised),
-        ("  open, at last price", |f| f.unrealised),
-        ("fees in quote", |f| f.quote_fees),
-        ("deepest fall", |f| f.drawdown),
-    ];
-    for (name, figure) in counts.iter().filter(|(name, _)| !name.is_empty()) {
-        let (figures, more) = count(*figure);
-        row(name, figures, more);
+        self.out.push_str(line.trim_end());
+        self.out.push('\n');
     }
-    for (name, figure) in sums {
-        let (figures, more) = money(figure);
-        row(name, figures, more);
+
+    fn money(
+        &mut self,
+        name: &str,
+        figure: impl Fn(&Figures) -> Money,
+        spelled: impl Fn(&Figures) -> String,
+    ) {
+        let [base, other] = self.pair;
+        let more = figure(other).minus(figure(base)).ok().map(signed);
+        self.row(name, spelled, more);
     }
-    row("  of the peak", each(&|f| f.drawdown_rate.map_or_else(|| "-".to_owned(), percent)), None);
-    row("time in the market", each(&|f| span(f.held_ns / SECOND)), None);
-    row("  of all time", each(&|f| share(f.held_ns, f.span_ns)), None);
-    let assets: BTreeSet<&str> =
-        outcomes.iter().flat_map(|(_, o)| o.figures.fees.iter().map(|fee| fee.asset.as_str())).collect();
-    for asset in assets.into_iter().filter(|asset| *asset != told.record.quote.as_str()) {
-        let paid = |f: &Figures| {
-            f.fees.iter().find(|fee| fee.asset == asset).map_or(Fixed::ZERO, |fee| fee.amount.0)
-        };
-        let more = paid(alternative).minus(paid(base)).ok().map(|m| signed(Money(m)));
-        row(&format!("fees in {asset}"), each(&|f| short(paid(f))), more);
-    }
-    let groups: [(&str, fn(&Figures) -> &Vec<Share>); 2] =
-        [("profit by instrument", |f| &f.by_instrument), ("profit by reason", |f| &f.by_reason)];
-    for (title, shares) in groups {
-        let names: BTreeSet<&str> =
-            outcomes.iter().flat_map(|(_, o)| shares(&o.figures).iter().map(|s| s.name.as_str())).collect();
-        row(title, Vec::new(), None);
+
+    fn shares(&mut self, title: &str, shares: fn(&Figures) -> &Vec<Share>) {
+        let names: BTreeSet<String> =
+            self.outcomes.iter().flat_map(|(_, f)| shares(f).iter().map(|s| s.name.clone())).collect();
+        self.line(title, &[]);
         for name in names {
             let of = |f: &Figures| {
-                shares(f)
-                    .iter()
-                    .find(|s| s.name == name)
-                    .map_or((0, Money::ZERO), |s| (s.positions, s.profit))
+                let share = shares(f).iter().find(|s| s.name == name);
+                share.map_or((0, Money::ZERO), |s| (s.positions, s.profit))
             };
-            let more = of(alternative).1.minus(of(base).1).ok().map(signed);
-            let spelled = |f: &Figures| {
-                let (positions, profit) = of(f);
-                format!("{positions}: {}", short(profit.0))
-            };
-            row(&format!("  {name}"), each(&spelled), more);
+            let spelled = |f: &Figures| format!("{}: {}", of(f).0, short(of(f).1.0));
+            self.money(&format!("  {name}"), |f| of(f).1, spelled);
         }
     }
+}
+
+fn table(told: &Told<'_>, out: &mut String) {
+    let (recorded, model, what_if) = (&told.recorded.figures, &told.model.figures, &told.what_if.figures);
+    let outcomes = if told.exact {
+        // The model's, which values what is open at every price as the other one does.
+        vec![("recorded", model), ("what if", what_if)]
+    } else {
+        vec![("recorded", recorded), ("model", model), ("what if", what_if)]
+    };
+    let mut table = Table { outcomes, pair: [model, what_if], room: told.exact, out: String::new() };
+    let mut heads: Vec<String> = table.outcomes.iter().map(|(name, _)| (*name).to_owned()).collect();
+    heads.extend(table.room.then(|| "difference".to_owned()));
+    table.line("", &[]);
+    table.line("", &heads);
+    for (name, figure) in COUNTS {
+        let more = i128::from(figure(what_if)) - i128::from(figure(model));
+        let more = if more == 0 { "0".to_owned() } else { format!("{more:+}") };
+        table.row(name, |f| figure(f).to_string(), Some(more));
+    }
+    for (name, figure) in SUMS {
+        table.money(name, figure, |f| short(figure(f).0));
+    }
+    table.row("  of the peak", |f| f.drawdown_rate.map_or_else(|| "-".to_owned(), percent), None);
+    table.row("time in the market", |f| span(f.held_ns / SECOND), None);
+    table.row("  of all time", |f| share(f.held_ns, f.span_ns), None);
+    let assets: BTreeSet<String> =
+        table.outcomes.iter().flat_map(|(_, f)| f.fees.iter().map(|fee| fee.asset.clone())).collect();
+    for asset in assets.iter().filter(|asset| *asset != told.record.quote.as_str()) {
+        let paid = |f: &Figures| {
+            f.fees.iter().find(|fee| fee.asset == *asset).map_or(Fixed::ZERO, |fee| fee.amount.0)
+        };
+        table.money(&format!("fees in {asset}"), |f| Money(paid(f)), |f| short(paid(f)));
+    }
+    for (title, shares) in SHARES {
+        table.shares(title, shares);
+    }
+    out.push_str(&table.out);
 }
 
 fn differing(told: &Told<'_>, all: bool, out: &mut String) {
