@@ -168,7 +168,9 @@ const SUMS: [Named<Money>; 4] = [
     ("fees in quote", |f| f.quote_fees),
     ("deepest fall", |f| f.drawdown),
 ];
-const SHARES: [Named<&Vec<Share>>; 2] =
+/// A grouping of the profit with its name.
+type Group = (&'static str, fn(&Figures) -> &Vec<Share>);
+const SHARES: [Group; 2] =
     [("profit by instrument", |f| &f.by_instrument), ("profit by reason", |f| &f.by_reason)];
 
 /// The outcomes side by side.
