@@ -187,7 +187,8 @@ impl Table<'_> {
     fn row(&mut self, name: &str, figure: impl Fn(&Figures) -> String, difference: Option<String>) {
         let figures = self.outcomes.iter().map(|(_, figures)| figure(figures));
         let difference = difference.filter(|_| self.room);
-        self.line(name, &figures.chain(difference).collect::<Vec<_>>());
+        let cells: Vec<String> = figures.chain(difference).collect();
+        self.line(name, &cells);
     }
 
     fn line(&mut self, name: &str, cells: &[String]) {
