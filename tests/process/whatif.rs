@@ -141,7 +141,7 @@ fn what_if_is_told_as_it_is_kept() {
 }
 
 #[test]
-fn what_if_with_the_recorded_settings_gives_what_was_recorded() {
+fn what_if_with_the_recorded_settings_gives_what_was_recorded_by_a_run_that_was_killed() {
     let plans = [
         "initial = \"5%\"\ntrail = \"4%\"\ntake_profit = \"25%\"",
         "initial = \"3%\"\nrule = \"fixed\"\ntake_profit = \"2%\"\nhold = \"30h\"",
@@ -159,6 +159,9 @@ fn what_if_with_the_recorded_settings_gives_what_was_recorded() {
                 "[acts.market.engine]\n{record}entry_valid = \"2h\"\n[acts.market.engine.plan]\n{plan}\n"
             ),
         );
+        for at in ["after-intent:2", "after-accept:5", "after-answer:9"] {
+            assert!(!stage.start("data", &["--debug-kill", at]).wait(PATIENCE).success(), "killed {at}");
+        }
         stage.complete("data", &[]);
         let market = if every { &[][..] } else { &["--market", "market.csv"] };
         let told = object(&stage, &[&[ENGINE, "--stop", "recorded"], market].concat());
