@@ -83,6 +83,11 @@ pub(crate) fn what_if(config: &Config, asked: &cli::WhatIf, json: bool) -> Resul
         )));
     }
     let market = market::choose(&record, path, asked.market.as_deref())?;
+    if change.needs_candles() && !market.candles {
+        return Err(Failure::usage(
+            "an average true range is one of closed candles, and this run saw ticks: every entry would be refused",
+        ));
+    }
     let end = model::end(
         &record,
         match until {

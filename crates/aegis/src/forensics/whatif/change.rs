@@ -108,6 +108,11 @@ impl Change {
         self.stop.is_some() || self.take_profit.is_some() || self.hold.is_some()
     }
 
+    /// Whether a stop is asked for that only closed candles can tell.
+    pub(super) const fn needs_candles(&self) -> bool {
+        matches!(self.stop, Some(Stop(Some((Initial::Atr(_), _)))))
+    }
+
     /// Lays it over settings.
     pub(super) fn lay(&self, settings: &mut Settings) {
         if self.instruments.is_empty() {
