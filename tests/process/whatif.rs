@@ -258,3 +258,27 @@ fn what_if_plays_a_damaged_copy_up_to_the_hole_and_says_so() {
     assert!(told["behind_gap"].as_u64() > Some(0));
     assert!(told["last"].as_u64() < whole["last"].as_u64());
 }
+
+#[test]
+fn what_if_of_ticks_changes_the_named_instrument_only() {
+    let stage = Stage::new(&["--seed", "7", "--json", "--act", "act2"]);
+    stage.complete("data", &[]);
+    // The market is the one that the program carries.
+    let wide = object(&stage, &["data/act2/engine", "--stop", "fixed:5%", "--instrument", "ETH_USDT"]);
+    assert_eq!((&wide["exact"], &wide["recorded"]["closed"]), (&true.into(), &3.into()), "{wide}");
+    let differences = wide["differences"].as_array().expect("a list");
+    assert_eq!(differences.len(), 1, "{wide}");
+    assert_eq!(differences[0]["instrument"], "ETH_USDT");
+    assert_eq!((&wide["what_if"]["closed"], &wide["what_if"]["open"]), (&2.into(), &1.into()));
+    let of = |side: &str, name: &str| {
+        let shares = wide[side]["by_instrument"].as_array().cloned().unwrap_or_default();
+        shares.into_iter().find(|share| share["name"] == name).expect("its share")
+    };
+    for name in ["BTC_USDT", "SOL_USDT"] {
+        assert_eq!(of("model", name), of("what_if", name));
+    }
+    let atr = refused(&stage, &["data/act2/engine", "--stop", "fixed:atr14x2"]);
+    assert!(atr.contains("this run saw ticks"), "{atr}");
+    let one = refused(&stage, &["data/act2/engine", "--stop", "recorded", "--market", "l1.csv"]);
+    assert!(one.contains("L1_FILE,TRADES_FILE"), "{one}");
+}
