@@ -154,6 +154,60 @@ fn at_the_smallest_price_there_is_the_stop_is_that_price() {
 }
 
 #[test]
+fn a_stop_that_its_tick_would_put_at_the_entry_price_is_an_alarm_and_no_stop() {
+    let holdings = aegis_engine::settings::HoldingPolicy::Adopt;
+    let mut world = World::with(Settings { holdings, ..story_settings() });
+    let alarmed =
+        |world: &World| world.state().alarms.contains_key(&(AlarmKind::Unprotected, Some(id("ADA_USDT"))));
+    world.tick("ADA_USDT", "0.002");
+    let now = world.now;
+    world.exchange.by_hand(id("ADA_USDT"), Side::Buy, "100", "0.002", now);
+    world.give(Input::Compare);
+    world.pump();
+    // 0.00196 is rounded up to 0.002, where it would sell at once.
+    assert_eq!((world.held("ADA_USDT"), world.stop("ADA_USDT")), (quantity("100"), None));
+    assert!(alarmed(&world));
+    assert!(world.exchange.sides(Side::Sell).is_empty());
+}
+
+#[test]
+fn rule_17_one_tick_can_be_sold_and_is_no_dust() {
+    let mut world = World::new();
+    world.tick(BTC, "50000");
+    world.buy(BTC, "0.00000002");
+    let now = world.now;
+    world.exchange.by_hand(id(BTC), Side::Sell, "0.00000001", "50000", now);
+    world.give(Input::Compare);
+    world.pump();
+    assert_eq!(world.held(BTC), quantity("0.00000001"));
+    assert_eq!(world.instrument(BTC).protection.as_ref().map(|p| p.quantity), Some(quantity("0.00000001")));
+    assert_eq!(world.count(|f| matches!(f, Fact::DustKept(_))), 0);
+}
+
+#[test]
+fn each_closed_position_is_told_with_the_reason_of_its_own_exit_and_cites_its_records() {
+    use aegis_model::protection::ExitReason;
+    let mut world = World::new();
+    for (name, at, amount) in [(BTC, "50000", "0.002"), ("ETH_USDT", "3000", "0.1")] {
+        world.tick(name, at);
+        world.buy(name, amount);
+    }
+    let opened = world.instrument("ETH_USDT").opened.0;
+    world.tick(BTC, "48000");
+    world.command(Command::Close { instrument: label("ETH_USDT") });
+    let closed = world.events().into_iter().filter_map(|e| match e.fact {
+        Fact::PositionClosed(c) => Some((c.instrument, c.reason)),
+        _ => None,
+    });
+    let expected = [(id(BTC), Some(ExitReason::Stop)), (id("ETH_USDT"), Some(ExitReason::Command))];
+    assert_eq!(closed.collect::<Vec<_>>(), expected);
+    let cites = |(_, text): &&(u64, String)| {
+        text.starts_with("ETH_USDT bought") && text.ends_with(&format!("fill {opened}"))
+    };
+    assert_eq!(world.exchange.messages.iter().filter(cites).count(), 1, "{:?}", world.exchange.messages);
+}
+
+#[test]
 fn instruments_that_are_listed_again_ask_for_no_comparison() {
     let mut world = World::new();
     let before = world.exchange.comparisons;

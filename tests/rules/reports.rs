@@ -471,3 +471,100 @@ fn rule_07_a_repeat_counts_once_before_the_first_comparison_of_a_start_too() {
     assert_eq!(world.held(BTC), quantity("0.002"));
     assert_eq!(world.count(|f| matches!(f, Fact::FillBooked(_))), 1);
 }
+
+#[test]
+fn rule_05_a_row_below_what_an_earlier_row_told_takes_nothing_back() {
+    let mut world = resting();
+    let filled = |cumulative: &str, value: &str| {
+        let (cumulative, value) = (quantity(cumulative), aegis_tests::money(value));
+        move |row: &mut OrderRow| (row.cumulative, row.value) = (cumulative, value)
+    };
+    tell_row(&mut world, filled("0.001", "50"));
+    assert_eq!(world.held(BTC), quantity("0.001"), "inferred");
+    tell_row(&mut world, filled("0.0005", "25"));
+    assert_eq!((world.held(BTC), noted(&world, AnomalyKind::CumulativeFell)), (quantity("0.001"), 1));
+}
+
+#[test]
+fn an_outcome_that_was_unknown_is_followed_by_a_comparison_once_it_is_known_and_a_known_one_by_none() {
+    let mut world = resting();
+    let before = world.exchange.comparisons;
+    let last = order(&world);
+    let lookup = world.exchange.look_up(world.state().any_order(last).expect("open").client);
+    world.give(Input::LookedUp(last, lookup));
+    world.pump();
+    assert_eq!(world.exchange.comparisons, before);
+    tell(&mut world, Reported::Unknown(UnknownCause::Timeout));
+    assert_eq!(world.exchange.comparisons, before + 1, "what was unknown may have moved more than the order");
+}
+
+/// An exit of 0.002 whose request never reached the exchange.
+fn lost_exit() -> World {
+    let mut world = World::new();
+    world.tick(BTC, "50000");
+    world.buy(BTC, "0.002");
+    world.exchange.replies = Some(Replies::RequestLost);
+    world.exchange.failing = vec!["lookup"];
+    world.command(Command::Close { instrument: label(BTC) });
+    world
+}
+
+fn absent(world: &mut World) {
+    let last = order(world);
+    world.give(Input::LookedUp(last, Lookup::Absent));
+    world.pump();
+}
+
+#[test]
+fn an_exit_that_is_proven_absent_goes_out_again_at_once_the_first_time_in_a_life() {
+    let resent = |world: &World| world.count(|f| matches!(f, Fact::OrderResent(_)));
+    let mut world = lost_exit();
+    absent(&mut world);
+    assert_eq!(resent(&world), 1, "at once");
+    absent(&mut world);
+    assert_eq!(resent(&world), 1, "and then at the pace of lookups");
+    world.wait(2);
+    absent(&mut world);
+    assert_eq!(resent(&world), 2);
+    world.restart();
+    absent(&mut world);
+    assert_eq!(resent(&world), 3, "another life begins at once");
+}
+
+#[test]
+fn rule_35_an_exit_goes_out_again_only_while_what_it_sells_is_there() {
+    let mut world = lost_exit();
+    let now = world.now;
+    world.exchange.by_hand(id(BTC), aegis_model::Side::Sell, "0.0005", "50000", now);
+    world.give(Input::Compare);
+    world.pump();
+    assert_eq!(world.held(BTC), quantity("0.0015"));
+    world.exchange.replies = None;
+    absent(&mut world);
+    world.wait(10);
+    let sold: Vec<_> = world.exchange.sides(aegis_model::Side::Sell).iter().map(|row| row.quantity).collect();
+    assert_eq!((sold, world.held(BTC)), (vec![quantity("0.0015")], quantity("0")));
+}
+
+#[test]
+fn rule_35_an_entry_that_is_cancelled_or_over_is_not_sent_again() {
+    use aegis_model::event::Direction;
+    for why in ["wanted", "cancelled", "over"] {
+        let mut world = World::new();
+        world.exchange.replies = Some(Replies::RequestLost);
+        world.exchange.failing = vec!["lookup"];
+        world.tick(BTC, "50000");
+        world.signal(BTC, Direction::Up, "0.9");
+        assert_eq!(world.state().orders.len(), 1);
+        match why {
+            "cancelled" => world.signal(BTC, Direction::Down, "0.99"),
+            "over" => world.now = world.now.after(world.settings.entry_valid_ns + 1),
+            _ => {}
+        }
+        world.exchange.replies = None;
+        absent(&mut world);
+        let sent = usize::from(why == "wanted");
+        assert_eq!((world.exchange.engine_orders(), world.state().orders.len()), (sent, 0), "{why}");
+        assert_eq!(world.held(BTC).is_positive(), sent == 1);
+    }
+}

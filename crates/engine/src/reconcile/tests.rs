@@ -300,6 +300,12 @@ fn a_sell_may_be_what_a_stop_released_unless_the_stop_is_shown_waiting() {
         world.executions(&shown).remove(0)
     };
     assert_eq!(found(sell, waiting), Finding::ExternalFill(sell));
+    let just_now = Trade { executed: at(9), ..sell };
+    assert_eq!(
+        found(just_now, waiting),
+        Finding::PerhapsOfStop(OrderId(1), just_now),
+        "not before the listing"
+    );
     assert_eq!(found(sell, fired), Finding::PerhapsOfStop(OrderId(1), sell));
     assert_eq!(found(sell, row(None, "another")), Finding::PerhapsOfStop(OrderId(1), sell));
     assert_eq!(found(buy, fired), Finding::ExternalFill(buy), "a stop buys nothing");
