@@ -117,6 +117,25 @@ fn a_slow_disk_stops_entries_with_one_alarm_for_as_long_as_it_lasts() {
 }
 
 #[test]
+fn what_was_intended_and_not_answered_is_unknown_after_a_crash_and_what_was_acknowledged_is_not() {
+    let unknown = |world: &World| world.count(|f| matches!(f, Fact::OrderUnknown(_)));
+    for answered in [false, true] {
+        let mut world = World::new();
+        world.exchange.fills = Some(Fills::Nothing);
+        world.tick(BTC, "50000");
+        if !answered {
+            world.crash_at(aegis_tests::CrashPoint::Cp1);
+        }
+        world.buy(BTC, "0.002");
+        assert_eq!(world.state().orders.len(), 1);
+        world.exchange.failing = vec!["lookup"];
+        world.restart();
+        assert_eq!(unknown(&world), usize::from(!answered), "answered: {answered}");
+        assert_eq!(world.count(|f| matches!(f, Fact::OrderLookedUp(_))), 1, "each is asked about");
+    }
+}
+
+#[test]
 fn an_exit_that_never_arrives_goes_out_again_soon_and_then_slowly() {
     let mut world = World::new();
     world.tick(BTC, "50000");

@@ -568,3 +568,14 @@ fn rule_35_an_entry_that_is_cancelled_or_over_is_not_sent_again() {
         assert_eq!(world.held(BTC).is_positive(), sent == 1);
     }
 }
+
+#[test]
+fn an_acknowledgement_is_recorded_once() {
+    let mut world = resting();
+    let before = world.events().len();
+    tell(&mut world, Reported::Acknowledged);
+    let client = world.state().any_order(order(&world)).expect("open").client;
+    world.give(Input::Report(Report { client, venue_order: None, what: Reported::Acknowledged }));
+    world.pump();
+    assert_eq!(world.events().len(), before);
+}
