@@ -321,6 +321,45 @@ fn the_days_loss_pauses_entries_from_the_limit_on_until_the_next_day() {
 }
 
 #[test]
+fn rule_38_a_pause_of_yesterday_does_not_stand_in_for_that_of_today() {
+    let mut world = World::with(Settings { daily_loss: Some(money("4")), ..story_settings() });
+    let until = |world: &World| world.state().trading.pauses.get(&PauseRule::DailyLoss).copied();
+    for day in 1..=2 {
+        world.tick(BTC, "50000");
+        world.buy(BTC, "0.002");
+        assert!(world.held(BTC).is_positive(), "day {day}");
+        world.tick(BTC, "48000");
+        let next_day = aegis_model::Timestamp((world.now.utc_day() + 1) * aegis_model::ids::DAY);
+        assert_eq!(until(&world), Some(next_day), "day {day}");
+        world.now = next_day;
+    }
+    assert_eq!(world.count(|f| matches!(f, Fact::PauseStarted(_))), 2);
+}
+
+#[test]
+fn a_process_that_stops_enters_nothing_more_cancels_what_works_and_leaves_stops_and_exits() {
+    let entry_style = aegis_engine::settings::EntryStyle::LimitResting { lifetime_ns: HOUR };
+    let mut world = World::with(Settings { entry_style, ..story_settings() });
+    world.tick("ETH_USDT", "3000");
+    world.buy("ETH_USDT", "0.1");
+    world.tick(BTC, "50000");
+    world.exchange.fills = Some(Fills::Nothing);
+    world.buy(BTC, "0.002");
+    assert_eq!(world.state().orders.len(), 1);
+    world.give(Input::Stopping(label("signal")));
+    world.pump();
+    world.exchange.fills = None;
+    assert_eq!((world.state().orders.len(), world.exchange.total("BTC")), (0, quantity("0")), "cancelled");
+    let orders = world.exchange.engine_orders();
+    world.tick("SOL_USDT", "100");
+    world.buy("SOL_USDT", "1");
+    assert_eq!(world.exchange.engine_orders(), orders, "nothing new");
+    assert_eq!(world.stop("ETH_USDT"), Some(price("2940")));
+    world.tick("ETH_USDT", "2900");
+    assert_eq!(world.held("ETH_USDT"), quantity("0"), "its stop still fires");
+}
+
+#[test]
 fn a_position_is_resized_by_what_fills_and_its_stop_only_rises_while_it_does() {
     let mut world = World::new();
     world.exchange.fills = Some(Fills::Part(quantity("0.001")));
