@@ -338,8 +338,7 @@ fn rule_38_a_pause_of_yesterday_does_not_stand_in_for_that_of_today() {
 
 #[test]
 fn a_process_that_stops_enters_nothing_more_cancels_what_works_and_leaves_stops_and_exits() {
-    let entry_style = aegis_engine::settings::EntryStyle::LimitResting { lifetime_ns: HOUR };
-    let mut world = World::with(Settings { entry_style, ..story_settings() });
+    let mut world = World::new();
     world.tick("ETH_USDT", "3000");
     world.buy("ETH_USDT", "0.1");
     world.tick(BTC, "50000");
