@@ -2,12 +2,12 @@
 
 use aegis_engine::reconcile;
 use aegis_engine::settings::HoldingPolicy;
-use aegis_model::event::{AlarmKind, CorrectionKind, Refusal};
+use aegis_model::event::{AlarmKind, AnomalyKind, CorrectionKind, Refusal};
 use aegis_model::order::OrderEnd;
-use aegis_model::{Command, Fact, Side, Timestamp};
+use aegis_model::{Command, Fact, Input, Side, Timestamp};
 use aegis_tests::exchange::Fills;
 use aegis_tests::world::{id, story_settings};
-use aegis_tests::{World, label, money, price, quantity};
+use aegis_tests::{World, label, money, price, quantity, rate};
 use proptest::prelude::*;
 
 fn corrections(world: &World) -> usize {
@@ -87,6 +87,44 @@ fn rule_41_more_than_known_is_quarantined_and_adopted_at_a_stated_average() {
     assert_eq!(world.instrument("BTC_USDT").entry_price(), Some(price("41000")));
     let (left, right) = world.state().conservation().expect("in range");
     assert_eq!(left, right);
+}
+
+#[test]
+fn rule_41_a_cost_correction_takes_the_stop_along_with_the_entry_price() {
+    let mut world = holding("0.001");
+    world.tick("BTC_USDT", "50200");
+    let guard = |world: &World| {
+        world.instrument("BTC_USDT").protection.as_ref().map(|p| (p.stop, p.mark, p.quantity))
+    };
+    let (mark, held) = (price("50200"), quantity("0.001"));
+    assert_eq!(guard(&world), Some((price("49447"), mark, held)), "50200 x 0.985");
+    world.command(Command::AdjustStop { instrument: label("BTC_USDT"), stop: price("48000"), loosen: true });
+    world.command(Command::Adopt { instrument: label("BTC_USDT"), average: price("50100"), quantity: held });
+    assert_eq!(world.instrument("BTC_USDT").entry_price(), Some(price("50100")));
+    assert_eq!(guard(&world), Some((price("49098"), mark, held)), "50100 x 0.98");
+}
+
+#[test]
+fn rule_42_the_fee_of_a_buy_that_is_kept_out_leaves_with_its_leg() {
+    let mut world = World::new();
+    world.exchange.fee = rate("0.01");
+    world.quote("ETH_USDT", "3000");
+    let now = world.now;
+    world.exchange.by_hand(id("ETH_USDT"), Side::Buy, "0.01", "3000", now);
+    compare(&mut world);
+    let flows: Vec<_> = world
+        .events()
+        .into_iter()
+        .filter_map(|e| match e.fact {
+            Fact::CashFlowRecorded(f) => Some((world.state().asset(f.asset)?.name, f.quantity)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(flows, [(label("USDT"), quantity("-30")), (label("ETH"), quantity("0.0099"))]);
+    let eth = world.state().find_asset(&label("ETH")).expect("named");
+    assert_eq!(world.state().asset(eth).map(|a| a.quarantined), Some(quantity("0.0099")));
+    world.wait(700);
+    assert_eq!(world.count(|f| matches!(f, Fact::DriftSeen(_))), 0, "both balances agree");
 }
 
 #[test]
@@ -211,6 +249,157 @@ fn rule_43_a_correction_is_a_function_of_its_content() {
     world.signal("BTC_USDT", aegis_model::event::Direction::Up, "0.9");
     let refused = world.count(|f| matches!(f, Fact::EntryRefused(r) if r.reason == Refusal::AlarmStanding));
     assert_eq!(refused, 1);
+}
+
+fn compare(world: &mut World) {
+    world.give(Input::Compare);
+    world.pump();
+}
+
+#[test]
+fn two_periods_without_a_whole_comparison_stop_entries_and_not_a_moment_less() {
+    for (early_ns, stopped) in [(1, false), (0, true)] {
+        let mut world = holding("0.001");
+        compare(&mut world);
+        let patience = world.settings.reconcile_ns * 2;
+        world.exchange.failing = vec!["settling"];
+        world.now = world.now.after(patience - early_ns);
+        compare(&mut world);
+        let standing = world.state().alarms.contains_key(&(AlarmKind::VenueUnanswered, None));
+        assert_eq!(standing, stopped, "{early_ns} ns before two periods are over");
+    }
+}
+
+#[test]
+fn each_foreign_order_is_told_once_however_alike_they_are() {
+    let mut world = holding("0.002");
+    for _ in 0..2 {
+        let now = world.now;
+        world.exchange.rest_by_hand(id("BTC_USDT"), "0.001", now);
+    }
+    let told = |world: &World| {
+        world.count(|f| matches!(f, Fact::AnomalyNoted(n) if n.anomaly == AnomalyKind::ForeignOrder))
+    };
+    compare(&mut world);
+    assert_eq!(told(&world), 2);
+    compare(&mut world);
+    assert_eq!(told(&world), 2);
+}
+
+#[test]
+fn rule_02_what_was_sold_too_much_is_settled_by_the_comparison_that_finds_it() {
+    let mut world = holding("0.002");
+    let now = world.now;
+    world.exchange.by_hand(id("BTC_USDT"), Side::Sell, "0.003", "51000", now);
+    world.wait(1);
+    compare(&mut world);
+    assert_eq!(world.count(|f| matches!(f, Fact::ExcessSellSettled(_))), 1);
+    assert_eq!(world.instrument("BTC_USDT").book.now.waiting, quantity("0"));
+    let waits = |f: &Fact| matches!(f, Fact::AlarmRaised(a) if a.alarm == AlarmKind::SellWaiting);
+    assert_eq!(world.count(waits), 0, "nothing was left to wait for");
+}
+
+#[test]
+fn rule_02_a_sell_that_finds_too_little_stands_as_an_alarm_until_a_comparison_explains_it() {
+    let mut world = holding("0.002");
+    // Its listings reach no further than the last trade: whether a buy came with it is not known yet.
+    world.exchange.clock_is_last_trade = true;
+    let now = world.now;
+    world.exchange.by_hand(id("BTC_USDT"), Side::Sell, "0.003", "51000", now);
+    compare(&mut world);
+    let alarm = (AlarmKind::SellWaiting, Some(id("BTC_USDT")));
+    assert!(world.state().alarms.contains_key(&alarm));
+    world.exchange.clock_is_last_trade = false;
+    world.wait(1);
+    compare(&mut world);
+    assert!(!world.state().alarms.contains_key(&alarm));
+}
+
+#[test]
+fn what_a_comparison_left_out_while_an_order_was_on_its_way_is_compared_once_it_has_landed() {
+    for (on_its_way, more) in [(true, 1), (false, 0)] {
+        let mut world = holding("0.002");
+        if on_its_way {
+            world.exchange.fills = Some(Fills::Refuse(aegis_model::order::RejectClass::Later));
+            world.command(Command::Close { instrument: label("BTC_USDT") });
+        }
+        compare(&mut world);
+        let before = world.exchange.comparisons;
+        world.exchange.fills = None;
+        world.command(Command::Close { instrument: label("BTC_USDT") });
+        world.wait(5);
+        assert_eq!(world.held("BTC_USDT"), quantity("0"));
+        assert_eq!(world.exchange.comparisons - before, more, "on its way: {on_its_way}");
+    }
+}
+
+#[test]
+fn how_far_trades_are_known_is_recorded_within_a_week_even_if_nothing_happens() {
+    let mut world = World::new();
+    let walks = |world: &World| world.count(|f| matches!(f, Fact::TradesWalked(_)));
+    let first = walks(&world);
+    let walked = world.state().walked;
+    let week = 7 * aegis_model::ids::DAY;
+    for (since, more) in [(week, 0), (week + 1, 1)] {
+        world.now = walked.after(since);
+        compare(&mut world);
+        assert_eq!(walks(&world) - first, more, "{since} ns");
+    }
+    assert_eq!(world.state().walked, world.now);
+}
+
+#[test]
+fn what_was_not_answered_whole_moves_no_walk() {
+    let mut world = World::new();
+    world.wait(5);
+    let walked = world.state().walked;
+    let now = world.now;
+    world.exchange.flow("USDT", "5", now.after(1));
+    world.exchange.failing = vec!["trades"];
+    world.wait(1);
+    compare(&mut world);
+    assert_eq!(world.count(|f| matches!(f, Fact::CashFlowRecorded(_))), 1, "what was answered is recorded");
+    assert_eq!(world.state().walked, walked, "trades between may be missing");
+}
+
+#[test]
+fn how_far_trades_are_known_is_recorded_only_when_it_moves() {
+    let mut world = World::new();
+    world.exchange.clock_is_last_trade = true;
+    world.tick("BTC_USDT", "50000");
+    world.buy("BTC_USDT", "0.001");
+    world.wait(1);
+    let walks = |world: &World| world.count(|f| matches!(f, Fact::TradesWalked(_)));
+    for n in 0..3 {
+        let now = world.now;
+        world.exchange.flow("USDT", "5", now.after(1));
+        world.wait(1);
+        compare(&mut world);
+        assert_eq!(world.count(|f| matches!(f, Fact::CashFlowRecorded(_))), n + 1);
+    }
+    let last = world.exchange.trades.last().map(|t| t.executed);
+    assert_eq!((Some(world.state().walked), walks(&world)), (last, 2), "the first comparison and this one");
+}
+
+#[test]
+fn an_entry_that_a_comparison_serves_rests_on_the_one_balance_that_it_records() {
+    let mut world = World::new();
+    world.tick("BTC_USDT", "50000");
+    world.tick("ETH_USDT", "3000");
+    // A working entry changes what is reserved, so that the comparison has a balance to record.
+    world.exchange.fills = Some(Fills::Nothing);
+    world.buy("ETH_USDT", "0.1");
+    world.exchange.fills = None;
+    let number = world.state().last_snapshot + 2;
+    let full = world.exchange.snapshot(number, true, world.state().walked, world.now);
+    let command = Command::Open { instrument: label("BTC_USDT"), quantity: quantity("0.001"), stop: None };
+    world.give(Input::Command { by: label("alice"), command });
+    world.give(Input::Snapshot(full));
+    world.pump();
+    assert_eq!(world.held("BTC_USDT"), quantity("0.001"));
+    let usdt = world.state().find_asset(&label("USDT")).expect("named");
+    let of = |f: &Fact| matches!(f, Fact::BalanceRecorded(b) if b.asset == usdt && b.snapshot == number);
+    assert_eq!(world.count(of), 1);
 }
 
 proptest! {

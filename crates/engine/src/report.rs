@@ -590,7 +590,6 @@ impl Engine {
     fn resend_pause(&self, order: OrderId) -> i64 {
         match self.state.order(order).map_or(0, |o| o.attempts) {
             _ if !self.asks.resent.contains(&order) => 0,
-            0 | 1 => 0,
             few if few <= self.settings.exit_tries => self.settings.lookup_ns,
             _ => self.settings.exit_slow_ns,
         }

@@ -81,9 +81,7 @@ impl Engine {
                 RetireCause::Closed
             };
             self.emit(StopRetired { instrument: id, why });
-            if instrument_alarm(self, id, AlarmKind::ExitFailing) {
-                self.clear(AlarmKind::ExitFailing, Some(id));
-            }
+            self.clear(AlarmKind::ExitFailing, Some(id));
             self.clear(AlarmKind::Blind, Some(id));
             self.clear(AlarmKind::VenueStopMissing, Some(id));
             self.stop_out_pause();
@@ -302,11 +300,7 @@ impl Engine {
         let until = last.after(rule.pause_ns);
         let standing =
             self.state.trading.pauses.get(&PauseRule::StopOuts).copied().unwrap_or(Timestamp::EPOCH);
-        if count >= rule.count as usize
-            && until > standing
-            && standing <= self.turn.now
-            && until > self.turn.now
-        {
+        if count >= rule.count as usize && standing <= self.turn.now && until > self.turn.now {
             let figure = Fixed::from_int(i64::try_from(count).unwrap_or(i64::MAX));
             self.emit(PauseStarted { rule: PauseRule::StopOuts, until, figure });
         }
@@ -345,10 +339,6 @@ impl Engine {
         self.state.asset(quote)?.balance?;
         Some(self.state.equity(|id| self.market.value_price(id)).0)
     }
-}
-
-fn instrument_alarm(engine: &Engine, id: InstrumentId, kind: AlarmKind) -> bool {
-    engine.state.alarms.contains_key(&(kind, Some(id)))
 }
 
 /// A plan whose initial distance is zero protects at the entry price itself.

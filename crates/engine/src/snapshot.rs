@@ -380,9 +380,7 @@ impl Engine {
                 });
                 // One that lacks what was just executed is no balance to size an entry on.
                 fresh &= !behind;
-                if !behind
-                    && known.is_none_or(|b| b.requested < snapshot.requested || b.snapshot < snapshot.number)
-                {
+                if !behind && known.is_none_or(|b| b.snapshot < snapshot.number) {
                     self.record_balance(snapshot, asset, &venue.unwrap_or(none));
                 }
             }

@@ -300,6 +300,12 @@ fn a_sell_may_be_what_a_stop_released_unless_the_stop_is_shown_waiting() {
         world.executions(&shown).remove(0)
     };
     assert_eq!(found(sell, waiting), Finding::ExternalFill(sell));
+    let just_now = Trade { executed: at(9), ..sell };
+    assert_eq!(
+        found(just_now, waiting),
+        Finding::PerhapsOfStop(OrderId(1), just_now),
+        "not before the listing"
+    );
     assert_eq!(found(sell, fired), Finding::PerhapsOfStop(OrderId(1), sell));
     assert_eq!(found(sell, row(None, "another")), Finding::PerhapsOfStop(OrderId(1), sell));
     assert_eq!(found(buy, fired), Finding::ExternalFill(buy), "a stop buys nothing");
@@ -592,4 +598,46 @@ fn a_snapshot_is_unsettled_only_if_nothing_else_failed() {
     assert!(!is_unsettled(&both));
     assert_eq!(failed_queries(&both).len(), 2);
     assert_eq!(failed_queries(&VenueSnapshot { trades: Answer::NotAsked, ..asked(1) }), []);
+}
+
+#[test]
+fn lots_are_known_by_their_trades_and_sold_first_bought_first_each_in_its_instrument() {
+    let mut world = World::new();
+    world.buy(1, "known", "1");
+    let elsewhere = Trade { instrument: InstrumentId(1), ..trade("eth", Side::Buy, "1", 1) };
+    let bought = [elsewhere, trade("known", Side::Buy, "1", 1), trade("unknown", Side::Buy, "1", 2)];
+    let lots = |sold: &str| {
+        let all = [&bought[..], &[trade("sell", Side::Sell, sold, 3)]].concat();
+        lots_known(&world.0, &trades(9, &all))
+    };
+    assert_eq!(lots_known(&world.0, &trades(9, &bought)), Some((1, 3)));
+    assert_eq!(lots("0.5"), Some((1, 3)), "a part of one is left");
+    assert_eq!(lots("1"), Some((0, 2)));
+    assert_eq!(lots("1.5"), Some((0, 2)));
+    assert_eq!(lots("3"), Some((0, 1)), "of the other instrument nothing was sold");
+    let failed = VenueSnapshot { trades: Answer::Failed(Text::new("502")), ..asked(9) };
+    assert_eq!(lots_known(&world.0, &failed), None);
+}
+
+#[test]
+fn a_figure_can_be_judged_if_it_agrees_or_nothing_can_change_it_any_more() {
+    let mut world = World::new();
+    world.buy(5, "b", "1");
+    let judged = |world: &World, venue: &str, second, lag: i64| {
+        let settings = Settings { balance_lag_ns: lag * SECOND, ..Settings::default() };
+        is_settled(&world.0, BTC, q(venue), at(second), &settings)
+    };
+    assert!(
+        judged(&world, "1", 4, 2) && judged(&world, "0.999", 4, 2),
+        "it agrees, whenever it was asked for"
+    );
+    assert!(!judged(&world, "0.998", 4, 0), "something moved since it was asked for");
+    assert!(!judged(&world, "0.5", 6, 2), "it may lack what was just bought");
+    assert!(judged(&world, "0.5", 7, 2) && judged(&world, "0.5", 5, 0));
+    world.tell(6, DriftSeen { asset: BTC, venue: q("0.5"), expected: q("1"), look: 1 });
+    assert!(!judged(&world, "1", 9, 0), "a difference waits for its second look");
+    world.tell(7, DriftCleared { asset: BTC });
+    assert!(judged(&world, "1", 9, 0));
+    world.intend(8, 1, Side::Buy, OrderKind::Market, "1");
+    assert!(!judged(&world, "1", 9, 0), "an order is on its way");
 }
