@@ -200,7 +200,7 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
         let old = match Manifest::read(&target.reader()) {
             Ok(Some(old)) => old,
             Ok(None) => {
-                empty(&target.reader())?;
+                empty(&target.reader(), &[])?;
                 Manifest::empty(identity, how.now_ns)
             }
             // What is there is then compared by reading it.
@@ -571,10 +571,10 @@ fn head_of(manifest: &Manifest) -> Option<Head> {
 }
 
 /// Refuses a directory that holds anything but what a backup makes before its manifest.
-fn empty<T: StorageRead>(read: &T) -> Result<(), BackupError> {
+fn empty<T: StorageRead>(read: &T, more: &[&str]) -> Result<(), BackupError> {
     let entries = read.list().map_err(|e| BackupError::target("list", ".", &e))?;
     let own = [LOCK, LIVE, SPARE, FIRST, TEMP, PACK];
-    match entries.into_iter().find(|entry| !own.contains(&entry.name.as_str())) {
+    match entries.into_iter().find(|e| !own.contains(&e.name.as_str()) && !more.contains(&e.name.as_str())) {
         Some(entry) => Err(BackupError::NotABackup { name: entry.name }),
         None => Ok(()),
     }

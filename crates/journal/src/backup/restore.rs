@@ -133,8 +133,9 @@ fn header_of<F: Source>(
     header.ok_or_else(|| unsound(file, number, held, Flaw::Checksum))
 }
 
-/// Makes a journal of a backup in the empty directory `target`: exactly what the manifest names, each file read back
-/// before it has its name. Records behind the manifest's last one are not in it.
+/// Makes a journal of a backup in the directory `target`, which must be empty but for files with the names in `own`:
+/// exactly what the manifest names, each file read back before it has its name. Records behind the manifest's last one
+/// are not in it.
 ///
 /// # Errors
 /// As [`verify_backup`], which comes first; [`BackupError::NotABackup`] when the target is not empty. A target that was
@@ -142,10 +143,11 @@ fn header_of<F: Source>(
 pub fn restore<R: StorageRead, T: Storage>(
     backup: &R,
     target: &mut T,
+    own: &[&str],
     progress: &mut dyn FnMut(Copying),
 ) -> Result<Verified, BackupError> {
     let verified = verify_backup(backup, progress)?;
-    empty(&target.reader())?;
+    empty(&target.reader(), own)?;
     let manifest = &verified.manifest;
     let free = target.free_bytes().map_err(|e| BackupError::target("look at", ".", &e))?;
     if let Some(free) = free.filter(|free| *free < verified.bytes) {

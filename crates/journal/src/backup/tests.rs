@@ -23,7 +23,7 @@ fn checked(target: &MemStorage) -> Result<Verified, BackupError> {
 
 fn restored(target: &MemStorage) -> Result<MemStorage, BackupError> {
     let disk = MemStorage::new();
-    restore(&target.reader(), &mut disk.clone(), &mut |_| ()).map(|_| disk)
+    restore(&target.reader(), &mut disk.clone(), &[], &mut |_| ()).map(|_| disk)
 }
 
 /// Appends synced batches, every third one large, until `segments` more segments were begun.
@@ -207,7 +207,7 @@ fn a_restore_that_was_killed_changed_nothing_of_the_backup_and_is_made_again() {
     loop {
         let fresh = MemStorage::new();
         fresh.crash_after(steps);
-        match restore(&target.reader(), &mut fresh.clone(), &mut |_| ()) {
+        match restore(&target.reader(), &mut fresh.clone(), &[], &mut |_| ()) {
             Ok(_) => break,
             Err(BackupError::Target(_)) => steps += 1,
             Err(e) => panic!("step {steps}: {e}"),
@@ -218,7 +218,7 @@ fn a_restore_that_was_killed_changed_nothing_of_the_backup_and_is_made_again() {
     assert_eq!(sound(&target, &told), told.len());
     // A directory that holds anything is no target.
     let full = restored(&target).unwrap();
-    let again = restore(&target.reader(), &mut full.clone(), &mut |_| ());
+    let again = restore(&target.reader(), &mut full.clone(), &[], &mut |_| ());
     assert!(matches!(again, Err(BackupError::NotABackup { .. })));
 }
 
