@@ -383,13 +383,23 @@ fn unfinished(to: &Path) -> Result<PathBuf, Failure> {
     let name = there.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = there.with_file_name(format!("{name}.restoring"));
     if beside.symlink_metadata().is_ok() {
-        if !beside.join(UNFINISHED).is_file() || beside.is_symlink() {
+        let ours = !beside.is_symlink() && beside.is_dir();
+        if !ours || !(beside.join(UNFINISHED).is_file() || is_empty(&beside)?) {
             return Err(Failure::usage(format!(
                 "{} is there and is not what an interrupted restore leaves: move it away",
                 beside.display()
             )));
         }
-        fs::remove_dir_all(&beside).map_err(io(&beside))?;
+        for entry in fs::read_dir(&beside).map_err(io(&beside))? {
+            let path = entry.map_err(io(&beside))?.path();
+            let kind = fs::symlink_metadata(&path).map_err(io(&path))?;
+            // What says that all of this may go is kept, so that a kill in here is one more interrupted restore.
+            if kind.is_dir() {
+                fs::remove_dir_all(&path).map_err(io(&path))?;
+            } else if !path.ends_with(UNFINISHED) {
+                fs::remove_file(&path).map_err(io(&path))?;
+            }
+        }
     }
     directory(&beside)?;
     write(&beside, UNFINISHED, "An unfinished `aegis restore`; the next one begins anew.\n")?;
@@ -403,6 +413,45 @@ fn bring_back(backup: &Path, to: &Path) -> Result<Verified, Failure> {
     let own = [UNFINISHED];
     aegis_journal::restore(&source, &mut target, &own, &mut |copying| shown.reached(copying))
         .map_err(|e| failure(backup, &e))
+}
+
+/// Holds a directory that says it is a backup against what it says; nothing when it says nothing.
+///
+/// # Errors
+/// [`Failure`] when the answer cannot be printed.
+pub(crate) fn verify(path: &Path, last_lsn: u64, json: bool) -> Result<Exit, Failure> {
+    if !path.join(MANIFEST).is_file() {
+        return Ok(Exit::Ok);
+    }
+    let source = DirReader::at(path).map_err(Failure::from)?;
+    let mut shown = Shown::of(path);
+    let found = aegis_journal::verify_backup(&source, &mut |copying| shown.reached(copying));
+    drop(shown);
+    let (line, words, exit) = match &found {
+        Ok(verified) => {
+            let manifest = &verified.manifest;
+            let words = format!(
+                "  a backup, and what its manifest says: records to {} as of {}",
+                manifest.last_lsn(),
+                clock(Timestamp(manifest.taken_ns))
+            );
+            (json!({ "journal": path.display().to_string(), "backup": said(manifest) }), words, Exit::Ok)
+        }
+        // A writer that went on in a copied backup has removed checkpoints of then.
+        Err(BackupError::Checkpoint { .. }) if goes_on(path, last_lsn) => return Ok(Exit::Ok),
+        Err(e) => {
+            let line = json!({ "journal": path.display().to_string(), "backup": Value::Null, "error": e.to_string() });
+            (line, format!("  {e}"), code(e))
+        }
+    };
+    crate::print(&if json { line.to_string() } else { words })?;
+    Ok(exit)
+}
+
+/// Whether the journal has more than the manifest names.
+fn goes_on(path: &Path, last_lsn: u64) -> bool {
+    let manifest = DirReader::new(path).ok().and_then(|read| Manifest::read(&read).ok()).flatten();
+    manifest.is_some_and(|manifest| manifest.last_lsn() < last_lsn)
 }
 
 fn restored(from: &Path, to: &Path, verified: &Verified) -> String {
