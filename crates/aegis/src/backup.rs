@@ -5,7 +5,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure, code_of};
 use crate::place::{self, Journal};
-use crate::progress::Bar;
+use crate::progress::{Bar, Count};
 use crate::text::{clock, hex, size};
 use aegis_journal::{
     Backed, BackupError, Copying, DirReader, DirStorage, How, Kept, Manifest, StorageRead, Verified,
@@ -26,7 +26,11 @@ const UNFINISHED: &str = "AEGIS-RESTORE";
 /// The file of a backup, or of a journal's directory that was copied from one.
 const MANIFEST: &str = "manifest";
 
-/// The code of what went wrong.
+/// The code of what went wrong; what is not named is damage.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enum is not exhaustive: a new way to be wrong is damage"
+)]
 fn code(error: &BackupError) -> Exit {
     match error {
         BackupError::Journal(cause) => code_of(cause),
@@ -49,22 +53,27 @@ fn io(path: &Path) -> impl Fn(std::io::Error) -> Failure + '_ {
     move |e| Failure::io(path.display(), &e)
 }
 
-/// How far the copying is, shown once there is something to copy.
+/// How far it is: records while the journal is looked at, bytes while something is copied or read.
 struct Shown {
-    name: String,
+    path: PathBuf,
+    looking: Option<Count>,
     bar: Option<Bar>,
 }
 
 impl Shown {
     fn of(path: &Path) -> Shown {
-        Shown { name: path.display().to_string(), bar: None }
+        Shown { path: path.to_path_buf(), looking: None, bar: None }
     }
 
     fn reached(&mut self, copying: Copying) {
         if copying.bytes_all == 0 {
+            let looking = self.looking.get_or_insert_with(|| Count::new(&self.path, "looking at"));
+            looking.reached(copying.records);
             return;
         }
-        let bar = self.bar.get_or_insert_with(|| Bar::new(&self.name, copying.bytes_all));
+        self.looking = None;
+        let name = || self.path.display().to_string();
+        let bar = self.bar.get_or_insert_with(|| Bar::new(&name(), copying.bytes_all));
         let said = format!("segment {} of {}, {}", copying.segment, copying.segments, size(copying.bytes));
         bar.reached(copying.bytes, said);
     }
@@ -193,6 +202,8 @@ pub(crate) fn backup(config: &Config, asked: &cli::Backup, json: bool) -> Result
 fn one(from: &Path, to: &Path, how: &How, json: bool) -> Result<(Exit, Backed), Failure> {
     let source = DirReader::at(from).map_err(Failure::from)?;
     let live = source.writer_is_alive().map_err(io(from))?;
+    // Before a directory is made for it.
+    aegis_journal::JournalReader::open_dir(from).map_err(|e| failure(from, &BackupError::Journal(e)))?;
     let mut target = DirStorage::new(to).map_err(io(to))?;
     let mut shown = Shown::of(from);
     let done = aegis_journal::backup(&source, &mut target, how, &mut |copying| shown.reached(copying));

@@ -26,13 +26,13 @@ use crate::frame::Flaw;
 use crate::layout::{Header, PAGE_BYTES, SEAL_BYTES};
 use crate::opening::settle;
 use crate::scan::{SegmentScan, Step as Next};
-use crate::segment::{SegmentFile, open_segment, segment_name};
+use crate::segment::{SegmentFile, open_segment, segment_file, segment_name};
 use crate::storage::{FIRST, LIVE, LOCK, Live, LockError, PACK, SPARE, Source, Storage, StorageRead, TEMP};
 use crate::survey::{Depth, Listing, Note, Segment, Survey, TailEnd, survey};
-use crate::{Config, DeclaredGap, Head, Identity, Lsn};
+use crate::{Config, DeclaredGap, Head, Identity, Lsn, Progress};
 
 pub use copy::Copying;
-use copy::{Before, Copier, Examined, examine, header_in, seal_in};
+use copy::{Before, Copier, Examined, examine, file_bytes, header_in, seal_in};
 pub use error::BackupError;
 pub use manifest::{Held, Kept, Manifest};
 pub use restore::{Verified, restore, verify_backup};
@@ -102,7 +102,7 @@ pub fn backup<R: StorageRead, T: Storage>(
     progress: &mut dyn FnMut(Copying),
 ) -> Result<Backed, BackupError> {
     // First of all: a journal that cannot be read leaves no trace where the backup would be.
-    let first = look(source, how.full)?;
+    let first = look(source, how.full, progress)?;
     target.lock().map_err(|error| match error {
         LockError::Held { pid } => BackupError::Busy { pid },
         LockError::Io(e) => BackupError::target("lock", LOCK, &e),
@@ -110,7 +110,7 @@ pub fn backup<R: StorageRead, T: Storage>(
     match Work::new(source, target, how, &first)?.run(first, progress) {
         // Damage in what was believed because a checkpoint covers it: all of it is read, and judged by the table.
         Err(BackupError::Journal(OpenError::Damaged(_))) if !how.full => {
-            let all = look(source, true)?;
+            let all = look(source, true, progress)?;
             Work::new(source, target, how, &all)?.run(all, progress)
         }
         done => done,
@@ -118,7 +118,11 @@ pub fn backup<R: StorageRead, T: Storage>(
 }
 
 /// Looks at a journal up to its durable end.
-fn look<R: StorageRead>(source: &R, all: bool) -> Result<Seen, BackupError> {
+fn look<R: StorageRead>(
+    source: &R,
+    all: bool,
+    progress: &mut dyn FnMut(Copying),
+) -> Result<Seen, BackupError> {
     let live = || source.live().map_err(|e| BackupError::source("read", LIVE, &e));
     for _ in 0..LOOKS_MAX {
         let before = live()?;
@@ -138,7 +142,10 @@ fn look<R: StorageRead>(source: &R, all: bool) -> Result<Seen, BackupError> {
         let identity = listing.identity(None).ok_or(OpenError::Unidentified)?;
         let base_limit = if all { 0 } else { Lsn::MAX };
         let depth = Depth { base_limit, all_finished: false, hash_tail: false };
-        let survey = survey(source, &mut listing, identity, Config::default(), depth, &mut |_| ())?;
+        let survey = survey(source, &mut listing, identity, Config::default(), depth, &mut |at| {
+            let Progress { segment, segments, records } = at;
+            progress(Copying { segment, segments, records, ..Copying::default() });
+        })?;
         return Ok(Seen { survey, listing, live: before });
     }
     let e = io::Error::other("a writer came or went each time the journal was looked at; try again");
@@ -239,6 +246,9 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
         if self.old.last_lsn() > last {
             return Err(BackupError::Shorter { journal: last, backup: self.old.last_lsn() });
         }
+        if self.old.segments.is_empty() {
+            self.nothing_beyond(&seen)?;
+        }
         let bytes_all = self.room(&seen)?;
         if self.old.segments.is_empty() {
             // From here on the directory is a backup, whatever happens.
@@ -246,7 +256,7 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
         }
         let segments: BTreeMap<u64, &Segment> =
             seen.survey.segments.iter().map(|s| (s.header.number, s)).collect();
-        let done = Copying { segment: 0, segments: seen.survey.last_number, bytes: 0, bytes_all };
+        let done = Copying { segments: seen.survey.last_number, bytes_all, ..Copying::default() };
         let (source, how, identity) = (self.source, self.how, self.identity);
         let mut copier = Copier { source, target: &mut *self.target, progress, done };
         let (mut before, mut next, mut number_before) = (Before::NOTHING, 1, 0);
@@ -301,6 +311,17 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
         Ok(self.done)
     }
 
+    /// Where no manifest tells how far the backup goes: that no file in it is of a segment that the journal has not.
+    fn nothing_beyond(&self, seen: &Seen) -> Result<(), BackupError> {
+        let entries = self.target.reader().list().map_err(|e| BackupError::target("list", ".", &e))?;
+        let mut numbers = entries.iter().filter_map(|entry| segment_file(&entry.name));
+        if numbers.any(|(number, _)| number > seen.survey.last_number) {
+            let journal = seen.survey.report.next_lsn - 1;
+            return Err(BackupError::Shorter { journal, backup: journal + 1 });
+        }
+        Ok(())
+    }
+
     /// Bytes that are to be copied; refuses at once when there is no room for them.
     fn room(&self, seen: &Seen) -> Result<u64, BackupError> {
         let mut needed = 0;
@@ -311,11 +332,7 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
                 (Some(Class::Sealed { .. }), Some(Kept::Sealed)) | (Some(Class::AsItIs) | None, Some(_)) => 0,
                 (Some(Class::Open { end, .. }), _) => end,
                 (Some(Class::Sealed { end }), _) if !listed.packed => end + SEAL_BYTES,
-                (_, _) => open_segment(self.source, *number)
-                    .ok()
-                    .and_then(|file| self.source.open(&file.name()).ok())
-                    .and_then(|file| file.bytes().ok())
-                    .unwrap_or(listed.bytes),
+                (_, _) => file_bytes(self.source, *number).unwrap_or(listed.bytes),
             };
         }
         needed += seen.survey.checkpoints.iter().map(|c| c.bytes.len() as u64).sum::<u64>();

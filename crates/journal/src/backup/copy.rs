@@ -23,9 +23,11 @@ pub struct Copying {
     pub segment: u64,
     /// The last segment's number.
     pub segments: u64,
+    /// Records looked at before anything is copied.
+    pub records: u64,
     /// Bytes copied so far.
     pub bytes: u64,
-    /// Bytes to be copied in all.
+    /// Bytes to be copied in all; 0 while that is not known.
     pub bytes_all: u64,
 }
 
@@ -363,6 +365,12 @@ impl<R: StorageRead, T: Storage> Copier<'_, R, T> {
             Err(e) => Err(BackupError::target("remove", &other, &e)),
         }
     }
+}
+
+/// Bytes of the file that segment `number` is read from, if there is one.
+pub(super) fn file_bytes<R: StorageRead>(read: &R, number: u64) -> Option<u64> {
+    let name = open_segment(read, number).ok()?.name();
+    read.open(&name).ok()?.bytes().ok()
 }
 
 /// BLAKE3 of the first `bytes` of a file.

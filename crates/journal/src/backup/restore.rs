@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::copy::{Before, Copier, Copying, digest_of, examine, header_in, held_checkpoint};
+use super::copy::{Before, Copier, Copying, digest_of, examine, file_bytes, header_in, held_checkpoint};
 use super::{BackupError, Held, Kept, Manifest, empty};
 use crate::Identity;
 use crate::error::{Damage, OpenError};
@@ -36,7 +36,7 @@ pub fn verify_backup<R: StorageRead>(
     let manifest = manifest.ok_or(BackupError::NoManifest)?;
     let all = manifest.segments.values().map(|held| held.end).sum();
     let segments = manifest.segments.keys().next_back().copied().unwrap_or(0);
-    let mut done = Copying { segment: 0, segments, bytes: 0, bytes_all: all };
+    let mut done = Copying { segments, bytes_all: all, ..Copying::default() };
     let mut steps = Steps::new(&manifest.segments);
     while let Some((number, held, before)) = steps.next() {
         done.segment = number;
@@ -149,12 +149,17 @@ pub fn restore<R: StorageRead, T: Storage>(
     let verified = verify_backup(backup, progress)?;
     empty(&target.reader(), own)?;
     let manifest = &verified.manifest;
+    let needed = manifest.segments.iter().map(|(number, held)| match held.kept {
+        Kept::Open => held.end,
+        Kept::Sealed | Kept::AsItIs => file_bytes(backup, *number).unwrap_or(held.end),
+    });
+    let needed = needed.sum();
     let free = target.free_bytes().map_err(|e| BackupError::target("look at", ".", &e))?;
-    if let Some(free) = free.filter(|free| *free < verified.bytes) {
-        return Err(BackupError::NoRoom { needed: verified.bytes, free });
+    if let Some(free) = free.filter(|free| *free < needed) {
+        return Err(BackupError::NoRoom { needed, free });
     }
     let segments = manifest.segments.keys().next_back().copied().unwrap_or(0);
-    let done = Copying { segment: 0, segments, bytes: 0, bytes_all: verified.bytes };
+    let done = Copying { segments, bytes_all: needed, ..Copying::default() };
     let mut copier = Copier { source: backup, target, progress, done };
     let mut steps = Steps::new(&manifest.segments);
     while let Some((number, held, before)) = steps.next() {

@@ -383,6 +383,10 @@ fn rot_in_the_backup_is_found_and_mended_from_the_journal() {
         back_up(&disk, &lost, FULL).unwrap();
         assert_eq!(sound(&lost, &told), told.len(), "{name}");
     }
+    // Without a manifest nothing is taken for longer than it is: an older copy is refused as ever.
+    let (older, rotten) = (grown(2, PACKED).0, target.fork());
+    rotten.patch(MANIFEST, 30, b"?");
+    assert!(matches!(back_up(&older, &rotten, FULL), Err(BackupError::Shorter { .. })));
     // A manifest that is damaged is refused, and written anew by reading everything.
     let rotten = target.fork();
     rotten.patch(MANIFEST, 30, b"?");
@@ -428,6 +432,39 @@ fn a_full_disk_a_failing_sync_and_a_place_that_cannot_be_read_leave_the_backup_a
 }
 
 proptest! {
+    /// Whatever stands in the file, it is a manifest with its checksum or it is refused.
+    #[test]
+    fn any_bytes_are_a_manifest_or_refused(
+        at in 0usize..2_000, byte in any::<u8>(), cut in 0usize..2_000, noise in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut manifest = Manifest::empty(ID, -5);
+        for number in 1..9 {
+            let held = Held {
+                kept: [Kept::Sealed, Kept::Open, Kept::AsItIs][number as usize % 3],
+                first_lsn: number * 10,
+                last_lsn: number * 10 + 9,
+                end: 5_000,
+                digest: [number as u8; 32],
+                verified_ns: 77,
+            };
+            manifest.segments.insert(number, held);
+        }
+        manifest.checkpoints.push((80, [8; 32]));
+        manifest.head = head_of(&manifest);
+        let bytes = manifest.encode();
+        let read = |bytes: &[u8]| {
+            let disk = MemStorage::new();
+            disk.set_file(MANIFEST, bytes);
+            Manifest::read(&disk.reader())
+        };
+        prop_assert_eq!(read(&bytes).expect("what was written"), Some(manifest));
+        let mut other = bytes.clone();
+        other[at % bytes.len()] ^= byte.max(1);
+        prop_assert!(matches!(read(&other), Err(BackupError::Manifest)));
+        prop_assert!(matches!(read(&bytes[..cut % bytes.len()]), Err(BackupError::Manifest)));
+        prop_assert!(matches!(read(&noise), Err(BackupError::Manifest)));
+    }
+
     /// Any lives of a writer with crashes in between, any backups with crashes in between: each backup that completed
     /// holds all that was acknowledged when it began, and restores to a prefix of what was appended.
     #[test]
