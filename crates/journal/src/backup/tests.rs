@@ -406,7 +406,18 @@ fn a_full_disk_a_failing_sync_and_a_place_that_cannot_be_read_leave_the_backup_a
     let before = target.file(MANIFEST);
     let full = target.fork();
     full.disk_full(true);
-    let error = back_up(&disk, &full, HOW).unwrap_err();
+    let ops = full.ops();
+    let Err(BackupError::NoRoom { needed, free: 0 }) = back_up(&disk, &full, HOW) else { panic!("no room") };
+    assert_eq!((full.ops(), needed > 0), (ops, true), "nothing was tried");
+    let restoring = MemStorage::new();
+    restoring.disk_full(true);
+    let none = restore(&target.reader(), &mut restoring.clone(), &[], &mut |_| ());
+    assert!(matches!(none, Err(BackupError::NoRoom { .. })));
+    // And when somebody else fills it meanwhile.
+    full.disk_full(false);
+    let filling = full.clone();
+    let error = backup(&disk.reader(), &mut full.clone(), &HOW, &mut |at| filling.disk_full(at.bytes > 0));
+    let error = error.unwrap_err();
     assert!(
         matches!(&error, BackupError::Target(facts) if facts.kind == io::ErrorKind::StorageFull),
         "{error}"
