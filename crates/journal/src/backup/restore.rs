@@ -187,8 +187,9 @@ pub fn restore<R: StorageRead, T: Storage>(
 
 /// What is wrong with the source of a copy is, here, wrong with the backup.
 fn of_the_backup(error: BackupError) -> BackupError {
-    match error {
-        BackupError::Journal(OpenError::Damaged(damage)) => BackupError::Unsound(damage),
-        other => other,
+    if let BackupError::Journal(OpenError::Damaged(damage)) = error {
+        BackupError::Unsound(damage)
+    } else {
+        error
     }
 }
