@@ -4,6 +4,7 @@
 use std::io;
 
 use super::BackupError;
+use super::manifest::replace;
 use crate::checkpoint;
 use crate::error::{Damage, OpenError};
 use crate::frame::Flaw;
@@ -233,7 +234,7 @@ impl<R: StorageRead, T: Storage> Copier<'_, R, T> {
         if held_checkpoint(&self.target.reader(), lsn) == Some(digest) {
             return Ok(Some(digest));
         }
-        checkpoint::replace(self.target, &name, &bytes).map_err(BackupError::Target)?;
+        replace(self.target, &name, &bytes)?;
         let back = self.target.reader();
         back.open(&name)
             .and_then(|file| file.settle())

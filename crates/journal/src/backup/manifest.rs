@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use crate::checkpoint;
-use crate::storage::{Source, Storage, StorageRead};
+use crate::storage::{Source, Storage, StorageRead, TEMP};
 use crate::{Head, Identity, Lsn};
 
 use super::BackupError;
@@ -166,8 +166,17 @@ impl Manifest {
 
     /// Puts it in the place of the one before; a crash leaves one of the two.
     pub(crate) fn write<T: Storage>(&self, target: &mut T) -> Result<(), BackupError> {
-        checkpoint::replace(target, MANIFEST, &self.encode()).map_err(BackupError::Target)
+        replace(target, MANIFEST, &self.encode())
     }
+}
+
+/// Puts `bytes` under a name, durably; what of it could not be written gives its space back.
+pub(super) fn replace<T: Storage>(target: &mut T, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
+    checkpoint::replace(target, name, bytes).map_err(|facts| {
+        // The first failure is the one to report.
+        let _ = target.remove(TEMP);
+        BackupError::Target(facts)
+    })
 }
 
 /// The lines before the checksum, if that is theirs.
