@@ -9,6 +9,9 @@
 #[path = "process/audit.rs"]
 #[cfg(feature = "forensics")]
 mod audit;
+#[path = "process/backup.rs"]
+#[cfg(feature = "forensics")]
+mod backup;
 #[path = "process/ends.rs"]
 mod ends;
 #[path = "process/import.rs"]

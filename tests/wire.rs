@@ -3,6 +3,8 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the facts it is about")]
 
+#[path = "wire/backup.rs"]
+mod backup;
 #[path = "wire/claims.rs"]
 mod claims;
 #[path = "wire/clocks.rs"]

@@ -39,6 +39,10 @@ pub(crate) enum What {
     Replay(Replay),
     /// Check every byte of the journals
     Verify(Journals),
+    /// Copy the journals to another directory, also while they are written; the next time only what is new
+    Backup(Backup),
+    /// Make a data directory, or one journal, of a backup
+    Restore(Restore),
     /// The records in words
     #[cfg(feature = "forensics")]
     Log(Log),
@@ -351,6 +355,34 @@ pub(crate) struct Journals {
     /// A head that was printed earlier: whether the records up to it are still those; may be given several times
     #[arg(long, value_name = "LSN:HEX")]
     pub(crate) head: Vec<aegis_journal::Head>,
+}
+
+/// `aegis backup`
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    /// The directory of the backup: a new one, an empty one, or an earlier backup of the same journals
+    #[arg(value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// Only this journal, into DIR itself; all of the data directory when left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Read everything again, in the journals and in the backup, and copy anew what is damaged there
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Copy a damaged journal with its damage instead of refusing it; best into a directory of its own
+    #[arg(long)]
+    pub(crate) as_it_is: bool,
+}
+
+/// `aegis restore`
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    /// What `aegis backup` wrote
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// A new or an empty directory
+    #[arg(value_name = "DIR")]
+    pub(crate) to: PathBuf,
 }
 
 /// `aegis log`

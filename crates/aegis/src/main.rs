@@ -4,6 +4,7 @@
 
 mod act;
 mod adapter;
+mod backup;
 mod cli;
 mod config;
 mod control;
@@ -129,6 +130,8 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         #[cfg(feature = "forensics")]
         What::Replay(asked) => offline::replay(&plain()?, asked, cli.json),
         What::Verify(asked) => verify::verify(&plain()?, asked, cli.json),
+        What::Backup(asked) => backup::backup(&plain()?, asked, cli.json),
+        What::Restore(asked) => backup::restore(asked, cli.json),
         #[cfg(feature = "forensics")]
         What::Log(asked) => offline::log(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]

@@ -48,6 +48,17 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), Failure> {
     fs::write(dir.join(MARKER), MARKER_TEXT).map_err(io)
 }
 
+/// Makes a directory of restored journals a data directory, durably.
+///
+/// # Errors
+/// [`Failure`].
+pub(crate) fn prepare_restored(dir: &Path) -> Result<(), Failure> {
+    let marker = dir.join(MARKER);
+    fs::write(&marker, MARKER_TEXT)
+        .and_then(|()| fs::File::open(&marker)?.sync_all())
+        .map_err(|e| Failure::io(marker.display(), &e))
+}
+
 fn is_ours(dir: &Path) -> bool {
     dir.join(MARKER).is_file()
 }

@@ -33,6 +33,7 @@ pub(crate) fn verify(config: &Config, asked: &cli::Journals, json: bool) -> Resu
         drop(bar);
         crate::print(&if json { in_json(path, &report) } else { words(path, &report) })?;
         exit = exit.worse(judge(&report).exit());
+        exit = exit.worse(crate::backup::verify(path, report.last_lsn, json)?);
         #[cfg(feature = "forensics")]
         if asked.deep {
             exit = exit.worse(crate::forensics::deep::verify(path, json)?);

@@ -292,6 +292,13 @@ impl Mark {
     }
 }
 
+/// Empties the mark slots of a header page.
+pub(crate) fn forget_marks(page: &mut [u8]) {
+    if let Some(slots) = page.get_mut(IMMUTABLE_BYTES..) {
+        slots.fill(0);
+    }
+}
+
 /// Where a batch stands: what a scan needs to begin with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {

@@ -46,6 +46,7 @@
 //! - *Not promised*: the words of messages, when a segment is full, what lies in the directory beside segments and
 //!   checkpoints, and the storages in memory, which are for tests.
 
+mod backup;
 mod beside;
 mod checkpoint;
 mod decide;
@@ -66,6 +67,9 @@ mod survey;
 mod verify;
 mod writer;
 
+pub use backup::{
+    Backed, BackupError, Copying, Held, How, Kept, Manifest, Verified, backup, restore, verify_backup,
+};
 pub use checkpoint::{Checkpoint, checkpoints};
 pub use decide::{Entrance, Evidence, Place, Refused, Row, Seen, Version, admit, decide};
 pub use error::{Damage, Fault, IoFacts, Newer, OpenError, Refusal};

@@ -109,7 +109,7 @@ pub fn open<S: Storage>(mut storage: S, expect: Expect, config: Config) -> Resul
 }
 
 /// The newest segment may hold what was never synced, or what a failed sync left in the cache only.
-fn settle<R: StorageRead>(read: &R) -> Result<(), OpenError> {
+pub(crate) fn settle<R: StorageRead>(read: &R) -> Result<(), OpenError> {
     let entries = read.list().map_err(|e| OpenError::io("list", ".", &e))?;
     let newest = entries.iter().filter_map(|e| segment_file(&e.name)).map(|(number, _)| number).max();
     let Some(number) = newest else { return Ok(()) };

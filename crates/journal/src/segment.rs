@@ -63,6 +63,13 @@ pub(crate) fn open_plain<R: StorageRead>(read: &R, number: u64) -> io::Result<Se
     Ok(SegmentFile { number, content: Content::Plain(source) })
 }
 
+/// Takes an open file for segment `number`, under whatever name it was found.
+pub(crate) fn as_segment<F: Source>(source: F, number: u64, packed: bool) -> SegmentFile<F> {
+    let content =
+        if packed { Content::Packed(Box::new(Packed::open(source))) } else { Content::Plain(source) };
+    SegmentFile { number, content }
+}
+
 /// As `open_plain`, for reads past the cache.
 pub(crate) fn open_past_cache<R: StorageRead>(read: &R, number: u64) -> io::Result<SegmentFile<R::Source>> {
     let source = read.open_past_cache(&segment_name(number))?;

@@ -143,6 +143,10 @@ pub trait Storage: Send + 'static {
     fn displaced(&self, _name: &str, _file: &Self::File, _bytes: u64) -> io::Result<Option<&'static str>> {
         Ok(None)
     }
+    /// Bytes that could still be written; `None` where nobody can tell.
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
     /// Begins to make a file of `bytes` ready and mapped as the next segment, on a thread where there are any. One
     /// that is still being made when this value is dropped is given up and removed.
     fn spare_begin(&mut self, bytes: u64);

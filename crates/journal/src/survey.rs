@@ -15,7 +15,9 @@ use crate::checkpoint::Named;
 use crate::decide::Row;
 use crate::error::OpenError;
 use crate::frame::Flaw;
-use crate::layout::{DeclaredGap, FORMAT_VERSION, Header, HeaderFlaw, NO_ROOT, PAGE_BYTES, Root};
+use crate::layout::{
+    DeclaredGap, FORMAT_VERSION, Header, HeaderFlaw, NO_ROOT, PAGE_BYTES, Root, forget_marks,
+};
 use crate::roots::{Before, Unhashed};
 use crate::segment::{open_segment, packed_name, segment_file, segment_name};
 use crate::storage::{Live, Source, StorageRead};
@@ -363,7 +365,11 @@ impl Listing {
         self.files.retain(|number, _| *number <= live.segment);
         if let Some(listed) = self.files.get_mut(&live.segment) {
             listed.bytes = listed.bytes.min(live.offset);
+            // Marks and checkpoints may have been written since that end was looked at. What they prove beyond it is
+            // true, and would read as a loss of what nobody has looked for yet.
+            forget_marks(&mut listed.page);
         }
+        self.checkpoints.retain(|named| named.checkpoint.lsn <= live.durable_lsn);
     }
 
     /// Drops the newest segment and every one that begins behind `lsn`.

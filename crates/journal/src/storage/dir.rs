@@ -427,6 +427,11 @@ impl Storage for DirStorage {
         })
     }
 
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        let told = rfs::fstatvfs(&self.reader.dir)?;
+        Ok(told.f_bavail.checked_mul(told.f_frsize))
+    }
+
     fn spare_begin(&mut self, bytes: u64) {
         let (sender, made) = mpsc::sync_channel(1);
         let given_up = Arc::new(AtomicBool::new(false));

@@ -363,6 +363,10 @@ impl Storage for MemStorage {
         Ok(())
     }
 
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        Ok(guard(&self.disk).full.then_some(0))
+    }
+
     fn spare_begin(&mut self, bytes: u64) {
         let made = self.make_spare(bytes);
         self.spare = Some(made);
