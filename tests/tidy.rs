@@ -17,6 +17,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("node", &["model", "journal"]),
     ("forensics", &["projection", "model", "journal"]),
     ("legacy", &["model", "cryptocom"]),
+    ("tables", &["model", "journal", "projection", "forensics"]),
     // It runs the program's own client of the exchange, by naming its files; it links nothing of the program.
     ("sim", &["model", "journal", "projection", "cryptocom", "engine", "paper", "node"]),
     // It too reads with the program's files: configuration, signals, market data.
@@ -34,6 +35,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "node",
             "forensics",
             "legacy",
+            "tables",
         ],
     ),
 ];
@@ -53,6 +55,7 @@ const TRADING_CRATES_TO_BUILD_MAX: usize = 156;
 const NOT_TO_TRADE: &[&str] = &[
     "aegis-forensics",
     "aegis-legacy",
+    "aegis-tables",
     "arrow",
     "axum",
     "clap_complete",
@@ -166,7 +169,7 @@ fn the_trading_build_stays_small() {
     assert!(counts.1 <= TRADING_CRATES_TO_BUILD_MAX, "{} crates to build: {built:#?}", counts.1);
     assert_eq!(present(&built, NOT_TO_TRADE), [""; 0], "the trading build needs none of these");
     let whole = tree(&["--package", "aegis", "--edges", "normal"]);
-    let must = ["aegis-forensics", "aegis-legacy", "axum", "crossterm", "rusqlite"];
+    let must = ["aegis-forensics", "aegis-legacy", "aegis-tables", "axum", "crossterm", "rusqlite"];
     assert_eq!(
         present(&whole, &must),
         must,
