@@ -11,6 +11,9 @@
 mod audit;
 #[path = "process/ends.rs"]
 mod ends;
+#[path = "process/exports.rs"]
+#[cfg(feature = "forensics")]
+mod exports;
 #[path = "process/import.rs"]
 #[cfg(feature = "forensics")]
 mod import;

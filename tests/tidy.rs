@@ -71,6 +71,8 @@ const NOT_TO_READ: &[&str] = &["hyper", "mio", "reqwest", "rustls", "tokio", "tr
 
 /// The one file of the product that may contain unsafe code.
 const UNSAFE_FILE: &str = "crates/journal/src/storage/mmap.rs";
+/// An analyst's file that must promise SQLite the layout of two structs: the words `unsafe impl`, and nothing else unsafe.
+const PROMISES_FILE: &str = "crates/tables/src/query/vtab.rs";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_path_buf()
@@ -232,12 +234,20 @@ fn unsafe_code_lives_in_one_file() {
         if file.ends_with(UNSAFE_FILE) || file.starts_with(root().join(UNSAFE_FILE)) {
             continue;
         }
+        let promises = file.ends_with(PROMISES_FILE);
         for (at, line) in read(&file).lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            let found = ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| code.contains(word));
+            let words = if promises {
+                &["unsafe {", "unsafe fn"][..]
+            } else {
+                &["unsafe {", "unsafe fn", "unsafe impl"]
+            };
+            let found = words.iter().any(|word| code.contains(word));
             assert!(!found, "{}:{}: unsafe outside {UNSAFE_FILE}", file.display(), at + 1);
         }
     }
+    let promised = read(&root().join(PROMISES_FILE)).matches("unsafe impl").count();
+    assert_eq!(promised, 2, "{PROMISES_FILE} promises the layout of two structs");
     let lines = read(&root().join(UNSAFE_FILE)).lines().count();
     assert!(lines <= 150, "{UNSAFE_FILE} has {lines} lines; 150 are allowed");
 }
