@@ -1,5 +1,5 @@
 //! Reading a journal after the fact: the state in its middle with and without a checkpoint, the story of one position
-//! and of an asset, verification, and the audit.
+//! and of an asset, verification, the audit, and exports.
 //!
 //! 1,000,000 records at full size; `AEGIS_BENCH_RECORDS=10000000` sets another. Nothing is kept between two questions:
 //! there is no index, every question scans. Peak memory is the process's own, behind each row that may raise it.
@@ -13,6 +13,9 @@ use aegis_model::event::{PositionClosed, StopArmed};
 use aegis_model::protection::ExitReason;
 use aegis_model::{Event, Fact, InstrumentId, Lsn, Money, Price, Quantity, Rate, Timestamp};
 use aegis_projection::State;
+use aegis_tables::csv::Csv;
+use aegis_tables::sqlite::Sqlite;
+use aegis_tables::{Sink, SinkError, Table, Value, tables};
 use std::io::Read;
 use std::path::Path;
 
@@ -159,6 +162,32 @@ impl Row {
     }
 }
 
+/// Takes rows for nothing: what reading, folding and filling them takes alone.
+struct Counted(u64);
+
+impl Sink for Counted {
+    fn begin(&mut self, _tables: &[&'static Table]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn row(&mut self, _table: usize, cells: &[Value<'_>]) -> Result<(), SinkError> {
+        self.0 += std::hint::black_box(cells).len() as u64;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// Exports every table; how many rows that are.
+fn exported(path: &Path, sink: &mut dyn Sink) -> u64 {
+    let all: Vec<&Table> = tables().iter().collect();
+    let reading = Reading::open(path).expect("a journal");
+    let told = aegis_tables::export(reading, Until::End, &all, sink, &mut |_| ()).expect("room");
+    told.rows.iter().sum()
+}
+
 fn main() {
     let report = Report::new(
         "forensics",
@@ -179,6 +208,7 @@ fn main() {
     let (mut whole, mut near, mut inside, mut newest) =
         (Row::default(), Row::default(), Row::default(), Row::default());
     let (mut asset, mut deeper, mut auditing) = (Row::default(), Row::default(), Row::default());
+    let (mut counted, mut written, mut stored) = (Row::default(), Row::default(), Row::default());
     for _ in 0..repetitions() {
         let report = verified.add(|| aegis_journal::verify_dir(&path, |_| {}).expect("a journal"));
         assert_eq!((report.records, report.findings.len()), (last, 0));
@@ -191,6 +221,14 @@ fn main() {
         asset.add(|| story(&path, "asset C7"));
         assert_eq!(deeper.add(|| deeply(&path)), last);
         auditing.add(|| audited(&path));
+        let rows = counted.add(|| exported(&path, &mut Counted(0)));
+        assert!(rows > 2 * last, "each record is in `records` and in the table of its kind");
+        let target = dir.path().join("csv");
+        let mut csv = Csv::new(&target, true).expect("a directory");
+        assert_eq!(written.add(|| exported(&path, &mut csv)), rows);
+        let target = dir.path().join("journal.db");
+        let mut sqlite = Sqlite::new(&target, true).expect("a file");
+        assert_eq!(stored.add(|| exported(&path, &mut sqlite)), rows);
     }
     let a_byte = |row: &[f64]| row.iter().map(|ms| ms * 1e6 / bytes as f64).collect::<Vec<_>>();
     let what = "verify, a byte (bare: read and one CRC)";
@@ -204,6 +242,9 @@ fn main() {
         ("explain an asset", last, &asset),
         ("verify --deep, the records folded", last, &deeper),
         ("audit", last, &auditing),
+        ("export every table into a count", last, &counted),
+        ("export every table as CSV", last, &written),
+        ("export every table as SQLite", last, &stored),
     ] {
         report.row(what, n, Unit::Ms, &row.ms);
         report.row("  of it: CPU, all threads", n, Unit::Ms, &row.cpu_ms);

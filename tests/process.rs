@@ -14,6 +14,9 @@ mod audit;
 mod backup;
 #[path = "process/ends.rs"]
 mod ends;
+#[path = "process/exports.rs"]
+#[cfg(feature = "forensics")]
+mod exports;
 #[path = "process/import.rs"]
 #[cfg(feature = "forensics")]
 mod import;

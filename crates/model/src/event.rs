@@ -35,12 +35,28 @@ pub struct Event {
     pub fact: Fact,
 }
 
+/// What a kind of record says, for people. Texts begin with a space, and so does each further line of theirs.
+#[derive(Clone, Copy, Debug)]
+pub struct KindDoc {
+    /// The record kind.
+    pub kind: u16,
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub doc: &'static str,
+    /// Its fields in stored order: name, and what it says.
+    pub fields: &'static [(&'static str, &'static str)],
+}
+
 macro_rules! facts {
-    ($($(#[$doc:meta])* $number:literal $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty,)* })+) => {
+    ($(
+        $(#[doc = $doc:literal])* $number:literal $name:ident
+        { $($(#[doc = $fdoc:literal])* $field:ident: $type:ty,)* }
+    )+) => {
         $(
-            $(#[$doc])*
+            $(#[doc = $doc])*
             #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, bincode::Encode, bincode::Decode)]
-            pub struct $name { $($(#[$fdoc])* pub $field: $type,)* }
+            pub struct $name { $($(#[doc = $fdoc])* pub $field: $type,)* }
 
             impl From<$name> for Fact {
                 #[inline]
@@ -51,11 +67,20 @@ macro_rules! facts {
         /// One stored fact.
         #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum Fact { $($(#[$doc])* $name($name),)+ }
+        pub enum Fact { $($(#[doc = $doc])* $name($name),)+ }
 
         impl Fact {
             /// Every kind that this version knows: number and name, in rising order.
             pub const KINDS: &'static [(u16, &'static str)] = &[$(($number, stringify!($name)),)+];
+
+            /// What each kind and each of its fields says, in the words of their documentation; in the order of
+            /// [`Fact::KINDS`].
+            pub const DOCS: &'static [KindDoc] = &[$(KindDoc {
+                kind: $number,
+                name: stringify!($name),
+                doc: concat!($($doc),*),
+                fields: &[$((stringify!($field), concat!($($fdoc),*)),)*],
+            },)+];
 
             /// The record kind.
             pub const fn kind(&self) -> u16 {

@@ -361,6 +361,18 @@ macro_rules! byte_enum {
                 self as u8
             }
 
+            /// The variant's name in lower case with underscores, as in JSON.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $($name::$variant => {
+                        const BYTES: [u8; $crate::wire::snake_len(stringify!($variant))] =
+                            $crate::wire::snake(stringify!($variant));
+                        const WORD: &str = $crate::wire::ascii(&BYTES);
+                        WORD
+                    })+
+                }
+            }
+
             /// The value with a stored number.
             pub const fn from_number(number: u8) -> Option<$name> {
                 match number {
@@ -405,6 +417,41 @@ pub use byte_enum;
 bincode::impl_borrow_decode!(Fixed);
 bincode::impl_borrow_decode!(Label);
 bincode::impl_borrow_decode!(Text);
+
+/// Bytes of a name once it is spelled with underscores.
+pub const fn snake_len(name: &str) -> usize {
+    let (bytes, mut at, mut len) = (name.as_bytes(), 0, name.len());
+    while at < bytes.len() {
+        len += (at > 0 && bytes[at].is_ascii_uppercase()) as usize;
+        at += 1;
+    }
+    len
+}
+
+/// `CamelCase` as `camel_case`; `N` is its [`snake_len`].
+pub const fn snake<const N: usize>(name: &str) -> [u8; N] {
+    let (bytes, mut at, mut to, mut out) = (name.as_bytes(), 0, 0, [0; N]);
+    while at < bytes.len() {
+        if at > 0 && bytes[at].is_ascii_uppercase() {
+            out[to] = b'_';
+            to += 1;
+        }
+        out[to] = bytes[at].to_ascii_lowercase();
+        (at, to) = (at + 1, to + 1);
+    }
+    out
+}
+
+/// The text of a name's bytes.
+///
+/// # Panics
+/// When they are no text (a mistake in the program).
+pub const fn ascii(bytes: &[u8]) -> &str {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!("names are ASCII"),
+    }
+}
 
 /// `CamelCase` as `camel case`.
 pub fn spaced(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,81 @@
+//! `aegis export`: a journal as files that other programs read. The target must not be there yet, or be what an earlier
+//! export left and `--force` said; it has its name only once all of it is durable.
+
+use crate::cli;
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::offline::{failure, incomplete, journals, one_of};
+use crate::progress::Count;
+use aegis_forensics::{Reading, Until};
+use aegis_model::Lsn;
+use aegis_tables::{ExportError, Sink, SinkError, beancount, csv, selection, sqlite};
+use serde_json::json;
+
+/// Exports one journal.
+///
+/// # Errors
+/// [`Failure`].
+pub(crate) fn export(config: &Config, asked: &cli::Export, json: bool) -> Result<Exit, Failure> {
+    let paths = journals(config, asked.journal.as_ref())?;
+    let [path] = &paths[..] else { return Err(one_of(&paths, "exported at a time")) };
+    let tables = selection(&asked.table).map_err(|name| {
+        Failure::usage(format!("there is no table {name:?}: `aegis query --tables` lists them"))
+    })?;
+    let reading = Reading::open(path).map_err(|e| failure(path, &e))?;
+    let until = asked.until.unwrap_or(Until::End);
+    let bar = Count::new(path, "exporting");
+    let progress = &mut |lsn: Lsn| bar.reached(lsn.0);
+    let (target, told) = if let Some(file) = &asked.beancount {
+        (file, beancount::export(reading, until, file, asked.force, progress))
+    } else {
+        let (target, sink): (_, Result<Box<dyn Sink>, SinkError>) = match (&asked.csv, &asked.sqlite) {
+            (Some(dir), _) => (dir, csv::Csv::new(dir, asked.force).map(|sink| Box::new(sink) as _)),
+            (_, Some(file)) => (file, sqlite::Sqlite::new(file, asked.force).map(|sink| Box::new(sink) as _)),
+            (None, None) => {
+                return Err(Failure::usage("say what it becomes: --csv, --sqlite or --beancount"));
+            }
+        };
+        let mut sink = sink.map_err(|e| refused(&e))?;
+        (target, aegis_tables::export(reading, until, &tables, &mut *sink, progress))
+    };
+    drop(bar);
+    let told = told.map_err(|e| match e {
+        ExportError::Read(e) => failure(path, &e),
+        ExportError::Write(e) => refused(&e),
+    })?;
+    let hole = told.hole.as_ref().map(ToString::to_string);
+    let names: Vec<&str> = match asked.beancount {
+        Some(_) => vec!["transactions"],
+        None => tables.iter().map(|table| table.name).collect(),
+    };
+    if json {
+        let by_table: serde_json::Map<String, serde_json::Value> =
+            names.iter().zip(&told.rows).map(|(name, rows)| ((*name).to_owned(), json!(rows))).collect();
+        let line = json!({
+            "journal": path.display().to_string(),
+            "target": target.display().to_string(),
+            "lsn": told.last.0,
+            "rows": by_table,
+            "hole": hole,
+            "behind_gap": told.behind_gap,
+        });
+        crate::print(&line.to_string())?;
+    } else {
+        let rows: u64 = told.rows.iter().sum();
+        let filled = told.rows.iter().filter(|rows| **rows > 0).count();
+        let what = match asked.beancount {
+            Some(_) => format!("{rows} transactions"),
+            None => format!("{rows} rows in {filled} of {} tables", names.len()),
+        };
+        let (target, path, last) = (target.display(), path.display(), told.last);
+        crate::print(&format!("{target}: {what}, of records 1 to {last} of {path}"))?;
+    }
+    incomplete(path, hole.as_deref(), told.behind_gap, json)
+}
+
+/// A target that cannot be written.
+fn refused(error: &SinkError) -> Failure {
+    let exit =
+        if matches!(error, SinkError::Io { .. } | SinkError::Format { .. }) { Exit::Io } else { Exit::Usage };
+    Failure::new(exit, error.to_string())
+}
