@@ -22,3 +22,6 @@ mod ledger;
 mod program;
 #[path = "process/storm.rs"]
 mod storm;
+#[path = "process/whatif.rs"]
+#[cfg(feature = "forensics")]
+mod whatif;

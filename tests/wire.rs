@@ -28,3 +28,5 @@ mod stage;
 mod stories;
 #[path = "wire/week.rs"]
 mod week;
+#[path = "wire/whatif.rs"]
+mod whatif;

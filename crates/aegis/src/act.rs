@@ -13,15 +13,16 @@ use crate::control::words::{Ask, Reply};
 use crate::control::{Desk, Heard, Request};
 use crate::exit::Failure;
 use crate::ids::Draw;
-use crate::market::{FEED, Market, Next, Point, Stream};
+use crate::market::{self, FEED, Market, Next, Point, Stream};
 use crate::progress::Bar;
 use crate::run::VenueSummary;
-use crate::signals::Signals;
+use crate::signals::{Recorded, Signals};
 use crate::world::{Kill, World};
+use aegis_journal::{DirStorage, Storage};
 use aegis_model::event::{GapFound, JournalCreated};
 use aegis_model::ids::DAY;
 use aegis_model::input::{Opened, SignalIn};
-use aegis_model::{Candle, Input, InstrumentId, Label, Mode, Price, Tick, Timestamp};
+use aegis_model::{Candle, Input, InstrumentId, Label, Lsn, Mode, Price, Text, Tick, Timestamp};
 use aegis_paper::{Created, VenueInput};
 use aegis_signal::Strategy;
 use std::collections::{BTreeMap, VecDeque};
@@ -80,8 +81,16 @@ pub(crate) struct Script<'a> {
     pub(crate) progress: bool,
 }
 
-/// The act's settings with what only its market tells.
+/// The act's settings with what only its market tells, and with the market's digest among what is recorded.
 pub(crate) fn with_market(act: &Act, market: &Market) -> Result<Act, Failure> {
+    let mut act = priced(act, market)?;
+    let at = act.recorded.partition_point(|(key, _)| key.as_str() < market::DIGEST_KEY);
+    act.recorded.insert(at, (Text::new(market::DIGEST_KEY), market::digest(&act.feed)?));
+    Ok(act)
+}
+
+/// The act's settings with what its market tells of prices.
+pub(crate) fn priced(act: &Act, market: &Market) -> Result<Act, Failure> {
     let mut act = act.clone();
     act.engine.price_age_ns.insert(FEED, market.price_age(act.price_age)?);
     if market.is_last_price() {
@@ -96,7 +105,7 @@ pub(crate) fn names(act: &Act) -> Vec<Label> {
 }
 
 /// BLAKE3 of what is set.
-pub(crate) fn config_digest(recorded: &[(aegis_model::Text, aegis_model::Text)]) -> [u8; 32] {
+pub(crate) fn config_digest(recorded: &[(Text, Text)]) -> [u8; 32] {
     let mut digest = blake3::Hasher::new();
     for (key, value) in recorded {
         digest.update(key.as_str().as_bytes());
@@ -108,9 +117,9 @@ pub(crate) fn config_digest(recorded: &[(aegis_model::Text, aegis_model::Text)])
 }
 
 /// A run under way.
-struct Play<'a> {
+struct Play<'a, S: Storage = DirStorage> {
     script: &'a Script<'a>,
-    world: World,
+    world: World<S>,
     window: VecDeque<Candle>,
     window_max: usize,
     interval_ns: i64,
@@ -131,26 +140,9 @@ pub(crate) fn play(script: &Script<'_>, market: Market, desk: &mut Option<Desk>)
         // The journals are ours from here on, and so is the socket.
         *desk = Some(Desk::open(&script.config.data, script.config.control)?);
     }
-    let Some(desk) = desk.as_ref() else { return Err(Failure::bug("no desk")) };
-    let interval_ns = market.interval_ns().unwrap_or(DAY);
-    let window_max = window(&script.act.strategies, interval_ns);
-    let (begins, length) = (market.begins(), market.length());
-    let mut play = Play {
-        script,
-        world,
-        window: VecDeque::new(),
-        window_max,
-        interval_ns,
-        signals: Signals::open(&script.act.signals, script.config.pace)?,
-        points: 0,
-        last: None,
-    };
-    let mut stream = play.begin(market, begins, gap)?;
-    let shown = script.progress && script.config.pace == Pace::Fast;
-    let bar = if shown { Bar::new(&script.act.name, length) } else { Bar::hidden() };
-    let ended = play.walk(&mut stream, desk, &bar);
-    drop(bar);
-    let ended = ended?;
+    let signals = Signals::open(&script.act.signals, script.config.pace)?;
+    let mut play = Play::new(script, world, signals, &market);
+    let ended = play.through(market, gap, desk.as_ref(), None)?;
     let why = match ended {
         Ended::Complete => "end of data",
         Ended::Stopped(why) => why,
@@ -159,7 +151,100 @@ pub(crate) fn play(script: &Script<'_>, market: Market, desk: &mut Option<Desk>)
     play.finish(ended, why, started)
 }
 
-impl Play<'_> {
+/// Plays what a journal recorded beside its market, up to a bound, on nodes that are given. The next part goes on where it
+/// ended, as after a crash; the last one stops cleanly. Gives back what has not arrived yet.
+///
+/// # Errors
+/// [`Failure`].
+#[cfg(feature = "forensics")]
+pub(crate) fn play_part<S: Storage>(
+    script: &Script<'_>,
+    world: World<S>,
+    market: Market,
+    signals: Signals,
+    bound: Bound,
+    last: bool,
+) -> Result<Signals, Failure> {
+    let mut play = Play::new(script, world, signals, &market);
+    play.through(market, None, None, Some(bound))?;
+    if last {
+        play.world.stop(Label::literal("end of the record"))?;
+    }
+    let signals = std::mem::replace(&mut play.signals, Signals::recorded(VecDeque::new()));
+    play.world.engine.close()?;
+    play.world.venue.close()?;
+    Ok(signals)
+}
+
+/// The last that is shown of a market.
+#[cfg_attr(not(feature = "forensics"), allow(dead_code))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bound {
+    /// The point of the feed with this place and all before; what was recorded before this record.
+    Record {
+        /// The place.
+        place: u64,
+        /// The record.
+        lsn: Lsn,
+    },
+    /// What is not younger.
+    Time(Timestamp),
+    /// What is older.
+    Before(Timestamp),
+}
+
+impl Bound {
+    fn is_past(self, point: &Point) -> bool {
+        match self {
+            Bound::Record { place, .. } => point.tick.cursor > place,
+            Bound::Time(at) => point.now > at,
+            Bound::Before(at) => point.now >= at,
+        }
+    }
+
+    fn holds(self, recorded: &Recorded) -> bool {
+        match self {
+            Bound::Record { lsn, .. } => recorded.lsn < lsn,
+            Bound::Time(at) => recorded.at <= at,
+            Bound::Before(at) => recorded.at < at,
+        }
+    }
+}
+
+impl<S: Storage> Play<'_, S> {
+    fn new<'a>(script: &'a Script<'a>, world: World<S>, signals: Signals, market: &Market) -> Play<'a, S> {
+        let interval_ns = market.interval_ns().unwrap_or(DAY);
+        let window_max = window(&script.act.strategies, interval_ns);
+        Play {
+            script,
+            world,
+            window: VecDeque::new(),
+            window_max,
+            interval_ns,
+            signals,
+            points: 0,
+            last: None,
+        }
+    }
+
+    /// From the opening to the end of the market, to its bound or to a stop.
+    fn through(
+        &mut self,
+        market: Market,
+        gap: Option<GapFound>,
+        desk: Option<&Desk>,
+        bound: Option<Bound>,
+    ) -> Result<Ended, Failure> {
+        let (begins, length) = (market.begins(), market.length());
+        let mut stream = self.begin(market, begins, gap)?;
+        let shown = self.script.progress && self.script.config.pace == Pace::Fast;
+        let bar = if shown { Bar::new(&self.script.act.name, length) } else { Bar::hidden() };
+        let ended = self.walk(&mut stream, desk, bound, &bar)?;
+        // What was recorded behind the last point still arrives.
+        self.deliver_recorded(u64::MAX, bound)?;
+        Ok(ended)
+    }
+
     fn finish(self, ended: Ended, why: &str, started: Instant) -> Result<Played, Failure> {
         tracing::info!("stopped: {why}");
         let engine = self.world.engine.machine().state().clone();
@@ -292,7 +377,13 @@ impl Play<'_> {
     }
 
     /// The market, point by point.
-    fn walk(&mut self, stream: &mut Stream, desk: &Desk, bar: &Bar) -> Result<Ended, Failure> {
+    fn walk(
+        &mut self,
+        stream: &mut Stream,
+        desk: Option<&Desk>,
+        bound: Option<Bound>,
+        bar: &Bar,
+    ) -> Result<Ended, Failure> {
         let pace = self.script.config.pace;
         let (clock, origin) = (Instant::now(), self.world.now);
         loop {
@@ -303,10 +394,16 @@ impl Play<'_> {
             let Some(next) = stream.next(&levels) else { return Ok(Ended::Complete) };
             match next {
                 Next::Point(point) => {
+                    if bound.is_some_and(|bound| bound.is_past(&point)) {
+                        return Ok(Ended::Complete);
+                    }
                     let due = pace.lasts(point.now.since(origin));
-                    if let Some(stop) = self.wait(desk, clock, due)? {
+                    if let Some(desk) = desk
+                        && let Some(stop) = self.wait(desk, clock, due)?
+                    {
                         return Ok(Ended::Stopped(stop));
                     }
+                    self.deliver_recorded(point.tick.cursor, bound)?;
                     self.deliver_signals(point.now)?;
                     self.world.clock(point.now)?;
                     self.world.show(&point)?;
@@ -381,6 +478,19 @@ impl Play<'_> {
             self.world.clock(at)?;
             self.world.now = self.world.now.max(at);
             self.world.tell(vec![input])?;
+        }
+        Ok(())
+    }
+
+    /// What a journal recorded as having arrived before the feed was at a place. What arrived at the time of the last
+    /// point followed it at once: no timer came between.
+    fn deliver_recorded(&mut self, before: u64, bound: Option<Bound>) -> Result<(), Failure> {
+        while let Some(next) = self.signals.recorded_before(before, |r| bound.is_none_or(|b| b.holds(r))) {
+            if next.at > self.world.now {
+                self.world.clock(next.at)?;
+                self.world.now = self.world.now.max(next.at);
+            }
+            self.world.tell(vec![next.input])?;
         }
         Ok(())
     }

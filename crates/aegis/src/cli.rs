@@ -51,6 +51,9 @@ pub(crate) enum What {
     /// The report on a journal: profit, fees, drawdown, protection, unknown outcomes, corrections, commands, gaps, anomalies
     #[cfg(feature = "forensics")]
     Audit(Audit),
+    /// Play a journal's ticks, signals and commands again with other stops: both outcomes side by side
+    #[cfg(feature = "forensics")]
+    WhatIf(WhatIf),
     /// How things stand: from the running process, or from the journals
     Status(Status),
     /// Refuse new entries; protection goes on
@@ -274,6 +277,51 @@ pub(crate) struct Audit {
     /// A new file to write it to, instead of standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// `aegis what-if`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The forms of --stop (D is a distance such as 1.5%, 150bp or \"offset 12.5\"):
+  fixed:D                   D below the entry, and there it stays
+  trailing:D                D below the entry, then D below the highest price
+  trailing:D,initial=E      E below the entry first
+  trailing:D,stage=3%:1%    from a profit of 3 % on 1 % below; several may be given, by rising profit
+  trailing:D,stage=3%:1%,from=stage    it trails only from the first stage on
+  fixed:atr14x2             2 times Wilder's range over 14 candles; as initial=atr14x2, too
+  recorded                  as it was
+
+The ticks come from the journal where all were recorded (engine.record = \"all\"), else from the market that the
+program carries or from --market FILE, if its digest is the recorded one.")]
+pub(crate) struct WhatIf {
+    /// An engine's journal; may be left out where the data directory has only one
+    #[arg(value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+    /// The stop: see below
+    #[arg(long, value_name = "FORM")]
+    pub(crate) stop: Option<crate::forensics::whatif::Stop>,
+    /// The profit over the entry price at which to leave, such as 3%, or none
+    #[arg(long, value_name = "PROFIT|none", value_parser = crate::forensics::whatif::take_profit)]
+    pub(crate) take_profit: Option<crate::forensics::whatif::OrNone<aegis_model::Rate>>,
+    /// How long to hold at most, such as 12h, or none
+    #[arg(long, value_name = "SPAN|none", value_parser = crate::forensics::whatif::hold)]
+    pub(crate) hold: Option<crate::forensics::whatif::OrNone<i64>>,
+    /// Differ for this instrument only; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) instrument: Vec<aegis_model::Label>,
+    /// Differ from here on, and count from here on
+    #[arg(long, value_name = "TIME|LSN")]
+    pub(crate) from: Option<aegis_forensics::Until>,
+    /// Where it ends
+    #[arg(long, value_name = "TIME|LSN")]
+    pub(crate) until: Option<aegis_forensics::Until>,
+    /// The file that it was played on (of ticks L1_FILE,TRADES_FILE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) market: Option<String>,
+    /// Show every position that differs
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// What an audit is written as.

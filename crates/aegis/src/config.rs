@@ -4,9 +4,11 @@
 mod engine;
 mod layers;
 pub(crate) mod live;
+#[cfg(feature = "forensics")]
+pub(crate) mod recorded;
 #[cfg(test)]
 mod tests;
-mod values;
+pub(crate) mod values;
 #[cfg_attr(not(feature = "venue"), allow(dead_code))]
 pub(crate) mod venue_server;
 

@@ -6,6 +6,7 @@ pub(crate) mod deep;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod watch;
+pub(crate) mod whatif;
 
 /// Columns that results are laid out for: the terminal's, or a hundred where there is none.
 pub(crate) fn columns() -> usize {

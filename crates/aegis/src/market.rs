@@ -7,8 +7,10 @@ use crate::feed::candles::{self, CandleRow};
 use crate::feed::ticks;
 use crate::feed::walk::{Step, Walk};
 use aegis_model::ids::{FeedId, InstrumentId, SECOND, Timestamp};
-use aegis_model::{Candle, Label, Price, Rounding, Tick};
+use aegis_model::{Candle, Label, Price, Rounding, Text, Tick};
 use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The number of an act's only feed.
@@ -34,7 +36,40 @@ pub(crate) enum Next {
     Closed(InstrumentId, Candle),
 }
 
+/// The setting that holds the digest of an act's market.
+pub(crate) const DIGEST_KEY: &str = "feed_digest";
+
+/// What says later which market an act was played on: BLAKE3 of its file as it lies there, hexadecimal; of two files
+/// both, with a comma between.
+///
+/// # Errors
+/// [`Failure`], naming the file.
+pub(crate) fn digest(source: &FeedSource) -> Result<Text, Failure> {
+    let bytes = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+    let said = match source {
+        FeedSource::EmbeddedCandles => bytes(candles::EMBEDDED),
+        FeedSource::EmbeddedTicks => ticks::EMBEDDED.map(bytes).join(","),
+        FeedSource::Candles(path) => file_digest(path)?,
+        FeedSource::Ticks(l1, trades) => [file_digest(l1)?, file_digest(trades)?].join(","),
+    };
+    Ok(Text::new(&said))
+}
+
+fn file_digest(path: &Path) -> Result<String, Failure> {
+    let io = |e: std::io::Error| Failure::io(path.display(), &e);
+    let mut file = std::fs::File::open(path).map_err(io)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(io)? {
+            0 => return Ok(hasher.finalize().to_hex().to_string()),
+            read => drop(hasher.update(&buffer[..read])),
+        }
+    }
+}
+
 /// A market, read into memory, before the instruments have their numbers.
+#[derive(Clone)]
 pub(crate) enum Market {
     /// Candles of one instrument.
     Candles {
@@ -47,6 +82,9 @@ pub(crate) enum Market {
     },
     /// Ticks of several.
     Ticks(Vec<ticks::Point>),
+    /// Points that a journal recorded.
+    #[cfg_attr(not(feature = "forensics"), allow(dead_code))]
+    Recorded(Vec<Point>),
 }
 
 impl Market {
@@ -79,6 +117,7 @@ impl Market {
         match self {
             Market::Candles { rows, .. } => rows.len() as u64,
             Market::Ticks(points) => points.len() as u64,
+            Market::Recorded(points) => points.len() as u64,
         }
     }
 
@@ -88,6 +127,7 @@ impl Market {
         match self {
             Market::Candles { name, .. } => std::iter::once(*name).collect(),
             Market::Ticks(points) => points.iter().map(|point| point.name).collect(),
+            Market::Recorded(points) => points.iter().map(|point| point.name).collect(),
         }
     }
 
@@ -96,6 +136,7 @@ impl Market {
         match self {
             Market::Candles { rows, .. } => rows.first().map_or(Timestamp::EPOCH, |r| r.candle.open_time),
             Market::Ticks(points) => points.first().map_or(Timestamp::EPOCH, |p| p.received),
+            Market::Recorded(points) => points.first().map_or(Timestamp::EPOCH, |p| p.now),
         }
     }
 
@@ -108,7 +149,7 @@ impl Market {
                 let age = n.times(seconds, Rounding::Ceil).map_err(Failure::bug)?;
                 Ok(age.approximate(0).saturating_mul(SECOND))
             }
-            (Age::Intervals(_), Market::Ticks(_)) => {
+            (Age::Intervals(_), Market::Ticks(_) | Market::Recorded(_)) => {
                 Err(Failure::new(Exit::Config, "price_age: a tick feed has no intervals; give a time span"))
             }
         }
@@ -123,7 +164,7 @@ impl Market {
     pub(crate) const fn interval_ns(&self) -> Option<i64> {
         match self {
             Market::Candles { interval_ns, .. } => Some(*interval_ns),
-            Market::Ticks(_) => None,
+            Market::Ticks(_) | Market::Recorded(_) => None,
         }
     }
 
@@ -166,6 +207,14 @@ impl Market {
                     })
                     .collect::<Vec<_>>();
                 let next = points.partition_point(|p| p.tick.cursor <= next);
+                Ok(Stream::Ticks { points, next })
+            }
+            Market::Recorded(points) => {
+                let numbered = |p: Point| {
+                    Some(Point { tick: Tick { instrument: *numbers.get(&p.name)?, ..p.tick }, ..p })
+                };
+                let points: Vec<Point> = points.into_iter().filter_map(numbered).collect();
+                let next = from.map_or(0, |tick| points.partition_point(|p| p.tick.cursor <= tick.cursor));
                 Ok(Stream::Ticks { points, next })
             }
         }

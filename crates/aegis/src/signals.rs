@@ -4,7 +4,7 @@
 use crate::config::{Pace, SignalSource};
 use crate::exit::Failure;
 use crate::port::{BadLine, Port, SignalLine};
-use aegis_model::{Input, Label, Timestamp};
+use aegis_model::{Input, Label, Lsn, Timestamp};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -25,6 +25,20 @@ type Line = Result<SignalLine, BadLine>;
 pub(crate) struct Signals {
     waiting: VecDeque<Line>,
     live: Option<Receiver<Line>>,
+    recorded: VecDeque<Recorded>,
+}
+
+/// What a journal says arrived beside its market: a signal, or a person's command.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    /// The feed's place when it arrived; 0 before the first point.
+    pub(crate) after: u64,
+    /// When it arrived.
+    pub(crate) at: Timestamp,
+    /// The record that says so.
+    pub(crate) lsn: Lsn,
+    /// What arrived.
+    pub(crate) input: Input,
 }
 
 impl Signals {
@@ -33,7 +47,7 @@ impl Signals {
     /// # Errors
     /// [`Failure`] when it cannot be read.
     pub(crate) fn open(source: &SignalSource, pace: Pace) -> Result<Signals, Failure> {
-        let none = Signals { waiting: VecDeque::new(), live: None };
+        let none = Signals { waiting: VecDeque::new(), live: None, recorded: VecDeque::new() };
         match source {
             SignalSource::None => Ok(none),
             SignalSource::Embedded => all("the embedded signals", EMBEDDED),
@@ -46,6 +60,22 @@ impl Signals {
             SignalSource::Stdin if pace == Pace::Fast => all("standard input", std::io::stdin().lock()),
             SignalSource::Stdin => Ok(Signals { live: Some(thread()?), ..none }),
         }
+    }
+
+    /// What a journal recorded, in its order.
+    #[cfg(feature = "forensics")]
+    pub(crate) const fn recorded(recorded: VecDeque<Recorded>) -> Signals {
+        Signals { waiting: VecDeque::new(), live: None, recorded }
+    }
+
+    /// The next recorded input, if it arrived before the feed was at this place and is wanted.
+    pub(crate) fn recorded_before(
+        &mut self,
+        cursor: u64,
+        wanted: impl Fn(&Recorded) -> bool,
+    ) -> Option<Recorded> {
+        let next = self.recorded.front()?;
+        if next.after < cursor && wanted(next) { self.recorded.pop_front() } else { None }
     }
 
     /// Whether any signal is left or may still come.
@@ -82,7 +112,7 @@ fn all(name: &str, input: impl BufRead) -> Result<Signals, Failure> {
         }
         waiting.push_back(line);
     }
-    Ok(Signals { waiting, live: None })
+    Ok(Signals { waiting, live: None, recorded: VecDeque::new() })
 }
 
 fn thread() -> Result<Receiver<Line>, Failure> {

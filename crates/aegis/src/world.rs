@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::ids::Draw;
 use crate::market::Point;
 use aegis_engine::Engine;
-use aegis_journal::{DirReader, DirStorage, Expect, GapEvidence, Identity, OlderCheck};
+use aegis_journal::{DirReader, DirStorage, Expect, GapEvidence, Identity, OlderCheck, Storage};
 use aegis_model::event::{ENGINE_SCHEMA, Fact, GapFound, VENUE_SCHEMA, VERSION};
 use aegis_model::{Command, Effect, Input, Label, Lsn, Mode, Purpose, Text, Timestamp};
 use aegis_node::{Node, OpenError, OpenReport};
@@ -64,11 +64,11 @@ impl std::str::FromStr for Kill {
 }
 
 /// Both nodes.
-pub(crate) struct World {
+pub(crate) struct World<S: Storage = DirStorage> {
     /// The engine on its journal.
-    pub(crate) engine: Node<Engine, DirStorage>,
+    pub(crate) engine: Node<Engine, S>,
     /// The venue on its journal.
-    pub(crate) venue: Node<Venue, DirStorage>,
+    pub(crate) venue: Node<Venue, S>,
     /// Market time as both have seen it.
     pub(crate) now: Timestamp,
     /// Orders sent by this process.
@@ -79,7 +79,7 @@ pub(crate) struct World {
     older: Option<Older>,
 }
 
-fn knows_engine(kind: u16, version: u8) -> bool {
+pub(crate) fn knows_engine(kind: u16, version: u8) -> bool {
     version == VERSION && Fact::KINDS.iter().any(|known| known.0 == kind)
 }
 
@@ -246,6 +246,15 @@ impl World {
         let gap = engine.lost().map(|(first, last)| gap_found(first, last, report.as_ref()));
         let now = engine.time().max(venue.time()).max(Timestamp::EPOCH);
         Ok((World { engine, venue, now, placed: 0, kill, reserve_only: false, older }, gap))
+    }
+}
+
+impl<S: Storage> World<S> {
+    /// Both nodes on journals that somebody else has opened or made.
+    #[cfg(feature = "forensics")]
+    pub(crate) fn of(engine: Node<Engine, S>, venue: Node<Venue, S>) -> World<S> {
+        let now = engine.time().max(venue.time()).max(Timestamp::EPOCH);
+        World { engine, venue, now, placed: 0, kill: None, reserve_only: false, older: None }
     }
 
     /// Gives inputs to the engine and carries effects and answers to and fro until no effect is left.

@@ -181,6 +181,12 @@ impl Layers {
         }
     }
 
+    /// Which of these paths nobody asked for.
+    #[cfg(feature = "forensics")]
+    pub(crate) fn unknown(&self, paths: &[String]) -> Vec<String> {
+        paths.iter().filter(|path| !self.asked.contains(*path)).cloned().collect()
+    }
+
     /// All values, by path.
     pub(crate) const fn leaves(&self) -> &BTreeMap<String, Leaf> {
         &self.leaves

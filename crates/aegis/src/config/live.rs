@@ -9,6 +9,7 @@ use crate::wire::settings::QuoteSource;
 use aegis_cryptocom::words::RefPriceType;
 use aegis_engine::settings::Guarding;
 use aegis_model::{Label, Text};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,13 +100,36 @@ fn count(layers: &mut Layers, key: &str) -> Option<u32> {
 
 fn address(layers: &mut Layers, key: &str, schemes: [&str; 2]) -> Option<String> {
     layers.one(&format!("live.{key}"), |text| {
-        let fits = schemes.iter().any(|scheme| text.starts_with(&format!("{scheme}://")));
-        if fits {
-            Ok(text.to_owned())
-        } else {
-            Err(format!("{text:?} does not begin with {}://", schemes[0]))
+        let [safe, plain] = schemes.map(|scheme| text.strip_prefix(&format!("{scheme}://")));
+        match (safe, plain) {
+            (Some(_), _) => Ok(text.to_owned()),
+            (None, Some(rest)) if is_near(rest) => Ok(text.to_owned()),
+            (None, Some(_)) => Err(format!(
+                "{text:?} is not encrypted: anybody on the way could read the key and change the answers; {}://, or an \
+                 address of this machine or of a private network",
+                schemes[0]
+            )),
+            (None, None) => Err(format!("{text:?} does not begin with {}://", schemes[0])),
         }
     })
+}
+
+/// Whether `host[:port][/path]` names this machine or, by its number, one of a private network (RFC 1918, RFC 4193). A
+/// name could be anybody's.
+fn is_near(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    if authority.contains('@') {
+        return false;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next().unwrap_or(""),
+        None => authority.split(':').next().unwrap_or(""),
+    };
+    match host.parse() {
+        Ok(IpAddr::V4(at)) => at.is_loopback() || at.is_private(),
+        Ok(IpAddr::V6(at)) => at.is_loopback() || at.is_unique_local(),
+        Err(_) => host == "localhost",
+    }
 }
 
 /// Reads the section; every error is noted.

@@ -245,3 +245,25 @@ fn an_address_for_messages_is_neither_shown_nor_recorded() {
     let told = wrong("[live]\nnotify = \"hooks.example/AEGISdemoSecret\"\n");
     assert!(told.contains("live.notify") && !told.contains("AEGISdemoSecret"), "{told}");
 }
+
+#[test]
+fn a_key_is_sent_unencrypted_to_nobody_but_this_machine_and_a_private_network() {
+    let asks = |rest: &str| format!("[live]\nrest = \"{rest}\"\n");
+    for near in ["http://127.0.0.1:9000/v1", "http://[::1]:9000", "http://localhost/", "http://10.77.0.2:80"]
+    {
+        plain(&asks(near));
+    }
+    for far in [
+        "http://api.crypto.com/exchange/v1",
+        "http://8.8.8.8",
+        "http://[2001:db8::1]/",
+        "http://127.0.0.1@api.crypto.com/",
+        "http://127.0.0.1:80@api.crypto.com/",
+        "http://localhost.example.org",
+    ] {
+        let told = wrong(&asks(far));
+        assert!(told.contains("live.rest") && told.contains("not encrypted"), "{far}: {told}");
+    }
+    assert!(wrong("[live]\nuser = \"ws://stream.crypto.com/\"\n").contains("not encrypted"));
+    assert!(wrong(&asks("ftp://127.0.0.1")).contains("does not begin with https://"));
+}

@@ -14,7 +14,7 @@ const ROWS_MAX: usize = 5_000_000;
 const HEADER: [&str; 6] = ["open_time_ms", "open", "high", "low", "close", "volume"];
 
 /// BTC/USDT spot by the hour, 2017-08-17 to 2024-01-01; see fixtures/market/SOURCES.md.
-const BTC_USDT_HOURLY: &[u8] =
+pub(crate) const EMBEDDED: &[u8] =
     include_bytes!("../../../../fixtures/market/binance_spot_BTCUSDT_1h_2017_2024.csv.gz");
 
 /// A candle with its place in its file.
@@ -31,7 +31,7 @@ pub(crate) struct CandleRow {
 /// # Errors
 /// None that a tested build can meet.
 pub(crate) fn embedded() -> Result<Vec<CandleRow>, FeedError> {
-    read(Source::bytes("the embedded BTC/USDT candles", BTC_USDT_HOURLY)?)
+    read(Source::bytes("the embedded BTC/USDT candles", EMBEDDED)?)
 }
 
 /// Candles from a file.

@@ -19,6 +19,8 @@ const TRADES_HEADER: [&str; 7] = ["exchange_ns", "received_ns", "symbol", "trade
 const L1: &[u8] = include_bytes!("../../../../fixtures/market/binance_spot_ticks_20250325/l1.csv.gz");
 const TRADES: &[u8] = include_bytes!("../../../../fixtures/market/binance_spot_ticks_20250325/trades.csv.gz");
 
+/// Both files of that session.
+pub(crate) const EMBEDDED: [&[u8]; 2] = [L1, TRADES];
 /// Quote assets that end a symbol written in one word; the first that fits counts.
 const QUOTES: [&str; 9] = ["FDUSD", "USDT", "USDC", "TUSD", "USD", "EUR", "BTC", "ETH", "BNB"];
 
