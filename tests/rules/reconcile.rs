@@ -4,7 +4,7 @@ use aegis_engine::reconcile;
 use aegis_engine::settings::HoldingPolicy;
 use aegis_model::event::{AlarmKind, AnomalyKind, CorrectionKind, Refusal};
 use aegis_model::order::OrderEnd;
-use aegis_model::{Command, Fact, Input, Side, Timestamp};
+use aegis_model::{Command, Fact, Input, Side, Text, Timestamp};
 use aegis_tests::exchange::Fills;
 use aegis_tests::world::{id, story_settings};
 use aegis_tests::{World, label, money, price, quantity, rate};
@@ -360,6 +360,39 @@ fn what_was_not_answered_whole_moves_no_walk() {
     compare(&mut world);
     assert_eq!(world.count(|f| matches!(f, Fact::CashFlowRecorded(_))), 1, "what was answered is recorded");
     assert_eq!(world.state().walked, walked, "trades between may be missing");
+}
+
+#[test]
+fn rule_39_a_claim_is_judged_by_a_comparison_that_lacks_nothing() {
+    use aegis_model::claim::{Claim, ClaimFile, ClaimRow, PositionClaim, SourceKind};
+    let mut world = holding("0.001");
+    let claim = PositionClaim {
+        instrument: label("BTC_USDT"),
+        id: Text::new("1"),
+        quantity: quantity("0.001"),
+        entry: price("50000"),
+        stop: None,
+        highest: None,
+        trail: None,
+        opened: None,
+    };
+    let file = ClaimFile {
+        name: Text::new("positions.json"),
+        digest: [1; 32],
+        kind: SourceKind::Positions,
+        bytes: 1,
+        timezone: Text::new("UTC"),
+        claims: vec![ClaimRow { row: Text::new("1"), claim: Claim::Position(claim) }],
+        disputes: vec![],
+    };
+    world.exchange.failing = vec!["trades"];
+    world.give(Input::Import(Box::new(file)));
+    compare(&mut world);
+    let judged = |world: &World| world.count(|f| matches!(f, Fact::ClaimChecked(_)));
+    assert_eq!(judged(&world), 0, "nobody knows yet what was sold of it");
+    world.exchange.failing.clear();
+    compare(&mut world);
+    assert_eq!(judged(&world), 1);
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn row_finding(state: &State, row: &OrderRow) -> Option<Finding> {
     }
 }
 
-/// Our open orders that neither listing shows, as far as both were asked after the intent.
+/// Our open orders that neither listing shows, as far as both were asked after what is known of them.
 fn unlisted(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
     let (Some(open), Some(ended)) = (snapshot.open_orders.complete(), snapshot.ended_orders.complete())
     else {
@@ -207,7 +207,7 @@ fn unlisted(state: &State, snapshot: &VenueSnapshot) -> Vec<Finding> {
     state
         .orders
         .iter()
-        .filter(|(_, o)| o.intended_at < snapshot.requested && o.changed_at < snapshot.requested)
+        .filter(|(_, o)| o.changed_at < snapshot.requested)
         .filter(|(_, o)| !shown(o.client))
         .map(|(n, _)| Finding::LookUp(*n))
         .collect()
