@@ -98,6 +98,7 @@ pub fn export<R: StorageRead>(
     }
     out.failed()?;
     let rows = out.rows;
+    sink.end(reading.state.lsn);
     sink.finish()?;
     Ok(Told { rows, last: reading.state.lsn, hole: reading.hole, behind_gap: reading.behind_gap })
 }
