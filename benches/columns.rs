@@ -45,11 +45,12 @@ fn files(journal: &Path, out: &Path, format: Format) -> u64 {
     into(journal, &mut Files::new(out, format, about, true).expect("a new directory"))
 }
 
-/// In a process of its own: prints what it took by the clock and of processors, ns, and its most memory, KiB.
+/// In a process of its own: prints what it took by the clock, of processors, and of them the thread that reads, ns; and its
+/// most memory, KiB.
 fn play(role: &[String]) {
     let [what, journal, out] = role else { panic!("three words: {role:?}") };
     let (journal, out) = (Path::new(journal), Path::new(out));
-    let cpu = clock::cpu();
+    let (cpu, thread) = (clock::cpu(), clock::thread_cpu());
     let (took, records) = timed(|| match what.as_str() {
         "fold" => Reading::open(journal).and_then(|r| r.run(Until::End)).expect("a journal").state.lsn.0,
         "rows" => into(journal, &mut Count(0)),
@@ -57,7 +58,8 @@ fn play(role: &[String]) {
         "arrow" => files(journal, out, Format::Arrow),
         other => panic!("no role {other:?}"),
     });
-    println!("{records} {} {} {}", took.as_nanos(), clock::cpu() - cpu, child::memory_kib("VmHWM"));
+    let (cpu, thread) = (clock::cpu() - cpu, clock::thread_cpu() - thread);
+    println!("{records} {} {cpu} {thread} {}", took.as_nanos(), child::memory_kib("VmHWM"));
 }
 
 /// Bytes of all files of a directory.
@@ -83,16 +85,17 @@ fn main() {
     let last = fill::journal(&journal, count);
     let (journal, out) = (journal.display().to_string(), dir.path().join("out"));
     let whats = ["fold", "rows", "parquet", "arrow"];
-    let mut samples: [[Vec<f64>; 3]; 4] = Default::default();
+    let mut samples: [[Vec<f64>; 4]; 4] = Default::default();
     let mut written = [0; 4];
     for _ in 0..repetitions() {
         for (at, what) in whats.iter().enumerate() {
             let told = child::run(&[what, &journal, &out.display().to_string()]);
-            let [records, took, cpu, kib] = told[..] else { panic!("{what} printed {told:?}") };
+            let [records, took, cpu, thread, kib] = told[..] else { panic!("{what} printed {told:?}") };
             assert_eq!(records, last, "{what} reads every record");
             samples[at][0].push(took as f64 / last as f64);
             samples[at][1].push(cpu as f64 / last as f64);
-            samples[at][2].push(kib as f64 / 1024.0);
+            samples[at][2].push(thread as f64 / last as f64);
+            samples[at][3].push(kib as f64 / 1024.0);
             if out.exists() {
                 written[at] = bytes(&out);
                 std::fs::remove_dir_all(&out).expect("removable");
@@ -100,13 +103,14 @@ fn main() {
         }
     }
     let names = ["fold alone, a record", "rows made and counted", "Parquet, a record", "Arrow, a record"];
-    for ((name, [took, cpu, memory]), bytes) in names.iter().zip(&samples).zip(written) {
+    for ((name, [took, cpu, thread, memory]), bytes) in names.iter().zip(&samples).zip(written) {
         if *name == "Parquet, a record" {
             report.beside(name, last, Unit::Ns, took, &[GOAL_NS]);
         } else {
             report.row(name, last, Unit::Ns, took);
         }
         report.row("  of it: CPU, all threads", last, Unit::Ns, cpu);
+        report.row("  of it: CPU, the thread that reads", last, Unit::Ns, thread);
         report.row("  its peak memory", last, Unit::MiB, memory);
         if bytes > 0 {
             report.row("  its bytes, a record", last, Unit::Bytes, &[bytes as f64 / last as f64]);

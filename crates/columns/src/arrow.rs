@@ -1,10 +1,10 @@
 //! One table as a file of Arrow's format.
 
+use crate::cells::Collected;
 use crate::files::{LAST_LSN, TableFile};
 use aegis_model::Lsn;
 use aegis_tables::SinkError;
 use aegis_tables::target::io_error;
-use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{ArrowError, Schema};
 use std::fs::File;
@@ -34,8 +34,8 @@ impl ArrowFile {
 }
 
 impl TableFile for ArrowFile {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        self.writer.write(batch).map_err(arrow_error(&self.path))
+    fn write(&mut self, rows: Collected) -> Result<(), SinkError> {
+        rows.batch().and_then(|batch| self.writer.write(&batch)).map_err(arrow_error(&self.path))
     }
 
     fn held(&self) -> usize {

@@ -1,11 +1,11 @@
 //! Rows of one table being collected, a vector for each column, until they leave as one batch.
 
-use aegis_tables::{SinkError, Table, Type, Value};
+use aegis_tables::{Column, SinkError, Table, Type, Value};
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray,
     TimestampNanosecondArray, UInt64Array,
 };
-use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, SchemaRef, TimeUnit};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// journal's numbers have.
 pub(crate) const PRECISION: u8 = 38;
 pub(crate) const SCALE: i8 = 18;
-const UNITS_END: i128 = 10_i128.pow(PRECISION as u32);
+const UNITS_END: u128 = 10_u128.pow(PRECISION as u32);
 
 pub(crate) const UTC: &str = "UTC";
 
@@ -50,48 +50,51 @@ struct Long {
 }
 
 impl Long {
-    fn new(rows: usize) -> Long {
+    fn new(rows: usize, bytes: usize) -> Long {
         let mut ends = Vec::with_capacity(rows + 1);
         ends.push(0);
-        Long { bytes: Vec::new(), ends }
+        Long { bytes: Vec::with_capacity(bytes), ends }
     }
 
+    #[inline]
     fn push(&mut self, value: &[u8]) {
         self.bytes.extend_from_slice(value);
         self.ends.push(self.bytes.len() as i32);
     }
 
-    fn take(&mut self, rows: usize) -> (OffsetBuffer<i32>, Buffer) {
-        // The next values are about as long as these.
-        let next = Long { bytes: Vec::with_capacity(self.bytes.len()), ..Long::new(rows) };
-        let Long { bytes, ends } = std::mem::replace(self, next);
-        (OffsetBuffer::new(ends.into()), bytes.into())
+    fn ended(self) -> (OffsetBuffer<i32>, Buffer) {
+        (OffsetBuffer::new(self.ends.into()), self.bytes.into())
     }
 }
 
 /// One column.
 struct Cells {
     values: Values,
-    there: NullBufferBuilder,
-}
-
-/// The same room again for the next batch, and what was in it.
-fn taken<T>(values: &mut Vec<T>, rows: usize) -> Vec<T> {
-    std::mem::replace(values, Vec::with_capacity(rows))
+    /// Which rows have one; not kept where all must.
+    there: Option<NullBufferBuilder>,
 }
 
 impl Cells {
-    fn new(kind: Type) -> Cells {
-        let values = match kind {
-            Type::U64 => Values::U64(Vec::new()),
-            Type::I64 => Values::I64(Vec::new()),
-            Type::Bool => Values::Bool(BooleanBufferBuilder::new(0)),
-            Type::Time => Values::Time(Vec::new()),
-            Type::Decimal => Values::Decimal(Vec::new()),
-            Type::Text => Values::Text(Long::new(0)),
-            Type::Bytes => Values::Bytes(Long::new(0)),
+    /// With room for so many rows and so many bytes of long values.
+    fn new(column: &Column, rows: usize, bytes: usize) -> Cells {
+        let values = match column.kind {
+            Type::U64 => Values::U64(Vec::with_capacity(rows)),
+            Type::I64 => Values::I64(Vec::with_capacity(rows)),
+            Type::Bool => Values::Bool(BooleanBufferBuilder::new(rows)),
+            Type::Time => Values::Time(Vec::with_capacity(rows)),
+            Type::Decimal => Values::Decimal(Vec::with_capacity(rows)),
+            Type::Text => Values::Text(Long::new(rows, bytes)),
+            Type::Bytes => Values::Bytes(Long::new(rows, bytes)),
         };
-        Cells { values, there: NullBufferBuilder::new(0) }
+        Cells { values, there: column.nullable.then(|| NullBufferBuilder::new(rows)) }
+    }
+
+    /// Bytes of long values.
+    fn long(&self) -> usize {
+        match &self.values {
+            Values::Text(all) | Values::Bytes(all) => all.bytes.len(),
+            Values::U64(_) | Values::I64(_) | Values::Bool(_) | Values::Time(_) | Values::Decimal(_) => 0,
+        }
     }
 
     /// Adds a value; how many bytes it takes beside what every row takes.
@@ -100,12 +103,9 @@ impl Cells {
         let mut long = 0;
         match (&mut self.values, value) {
             (Values::U64(all), Value::U64(n)) => all.push(*n),
-            (Values::I64(all), Value::I64(n)) => all.push(*n),
-            (Values::Bool(all), Value::Bool(yes)) => all.append(*yes),
-            (Values::Time(all), Value::Time(at)) => all.push(at.0),
             (Values::Decimal(all), Value::Decimal(d)) => {
                 let units = d.units();
-                if units <= -UNITS_END || units >= UNITS_END {
+                if units.unsigned_abs() >= UNITS_END {
                     return Err(Misfit::Large);
                 }
                 all.push(units);
@@ -114,11 +114,15 @@ impl Cells {
                 all.push(text.as_bytes());
                 long = text.len();
             }
+            (Values::Time(all), Value::Time(at)) => all.push(at.0),
+            (Values::I64(all), Value::I64(n)) => all.push(*n),
+            (Values::Bool(all), Value::Bool(yes)) => all.append(*yes),
             (Values::Bytes(all), Value::Bytes(bytes)) => {
                 all.push(bytes);
                 long = bytes.len();
             }
             (all, Value::Null) => {
+                let Some(there) = &mut self.there else { return Err(Misfit::Kind) };
                 match all {
                     Values::U64(all) => all.push(0),
                     Values::I64(all) | Values::Time(all) => all.push(0),
@@ -126,35 +130,36 @@ impl Cells {
                     Values::Decimal(all) => all.push(0),
                     Values::Text(all) | Values::Bytes(all) => all.push(&[]),
                 }
-                self.there.append_null();
+                there.append_null();
                 return Ok(0);
             }
             _ => return Err(Misfit::Kind),
         }
-        self.there.append_non_null();
+        if let Some(there) = &mut self.there {
+            there.append_non_null();
+        }
         Ok(long)
     }
 
-    fn take(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
-        let there = self.there.finish();
-        Ok(match &mut self.values {
-            Values::U64(all) => Arc::new(UInt64Array::try_new(taken(all, rows).into(), there)?),
-            Values::I64(all) => Arc::new(Int64Array::try_new(taken(all, rows).into(), there)?),
-            Values::Bool(all) => Arc::new(BooleanArray::new(all.finish(), there)),
+    fn array(self) -> Result<ArrayRef, ArrowError> {
+        let there = self.there.and_then(NullBufferBuilder::build);
+        Ok(match self.values {
+            Values::U64(all) => Arc::new(UInt64Array::try_new(all.into(), there)?),
+            Values::I64(all) => Arc::new(Int64Array::try_new(all.into(), there)?),
+            Values::Bool(all) => Arc::new(BooleanArray::new(all.build(), there)),
             Values::Time(all) => {
-                let values: ScalarBuffer<i64> = taken(all, rows).into();
-                Arc::new(TimestampNanosecondArray::try_new(values, there)?.with_timezone(UTC))
+                Arc::new(TimestampNanosecondArray::try_new(all.into(), there)?.with_timezone(UTC))
             }
             Values::Decimal(all) => {
-                let values = Decimal128Array::try_new(taken(all, rows).into(), there)?;
+                let values = Decimal128Array::try_new(all.into(), there)?;
                 Arc::new(values.with_precision_and_scale(PRECISION, SCALE)?)
             }
             Values::Text(all) => {
-                let (ends, bytes) = all.take(rows);
+                let (ends, bytes) = all.ended();
                 Arc::new(StringArray::try_new(ends, bytes, there)?)
             }
             Values::Bytes(all) => {
-                let (ends, bytes) = all.take(rows);
+                let (ends, bytes) = all.ended();
                 Arc::new(BinaryArray::try_new(ends, bytes, there)?)
             }
         })
@@ -188,7 +193,7 @@ impl Rows {
             Type::Text | Type::Bytes => 4,
             Type::Bool => 1,
         };
-        let cells = table.columns.iter().map(|c| Cells::new(c.kind)).collect();
+        let cells = table.columns.iter().map(|c| Cells::new(c, 0, 0)).collect();
         let row_bytes = table.columns.iter().map(|c| width(c.kind)).sum();
         Rows { table, schema, cells, row_bytes, rows: 0, bytes: 0 }
     }
@@ -236,14 +241,28 @@ impl Rows {
         self.bytes
     }
 
-    /// Everything that is waiting, as one batch.
+    /// Everything that is waiting. The next rows get as much room.
+    pub(crate) fn take(&mut self) -> Collected {
+        let next = |(column, cells): (&Column, &Cells)| Cells::new(column, self.rows, cells.long());
+        let next = self.table.columns.iter().zip(&self.cells).map(next).collect();
+        (self.rows, self.bytes) = (0, 0);
+        Collected { schema: self.schema.clone(), cells: std::mem::replace(&mut self.cells, next) }
+    }
+}
+
+/// Rows that left.
+pub(crate) struct Collected {
+    schema: SchemaRef,
+    cells: Vec<Cells>,
+}
+
+impl Collected {
+    /// As Arrow has them.
     ///
     /// # Errors
-    /// Nothing in a column that is never empty.
-    pub(crate) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
-        let columns: Result<Vec<ArrayRef>, ArrowError> =
-            self.cells.iter_mut().map(|cells| cells.take(self.rows)).collect();
-        (self.rows, self.bytes) = (0, 0);
-        RecordBatch::try_new(self.schema.clone(), columns?)
+    /// None that rows allow; Arrow checks lengths, and that texts are UTF-8, again.
+    pub(crate) fn batch(self) -> Result<RecordBatch, ArrowError> {
+        let columns: Result<Vec<ArrayRef>, ArrowError> = self.cells.into_iter().map(Cells::array).collect();
+        RecordBatch::try_new(self.schema, columns?)
     }
 }

@@ -8,13 +8,12 @@
 //!     -> file
 //! ```
 
-use crate::arrow::{ArrowFile, arrow_error};
-use crate::cells::{Rows, data_type};
+use crate::arrow::ArrowFile;
+use crate::cells::{Collected, Rows, data_type};
 use crate::parquet::ParquetFile;
 use aegis_model::Lsn;
 use aegis_tables::target::{Target, io_error};
 use aegis_tables::{Sink, SinkError, Table, Value};
-use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
 use std::collections::HashMap;
 use std::fs::File;
@@ -75,8 +74,8 @@ impl Format {
 
 /// A file in the making.
 pub(crate) trait TableFile {
-    /// Takes a batch.
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError>;
+    /// Takes rows.
+    fn write(&mut self, rows: Collected) -> Result<(), SinkError>;
     /// Bytes in memory that are not in the file yet.
     fn held(&self) -> usize;
     /// Puts those into the file.
@@ -113,7 +112,7 @@ pub(crate) fn schema(about: &About, table: &Table) -> SchemaRef {
 
 /// What the second thread is told.
 enum Message {
-    Batch(usize, RecordBatch),
+    Rows(usize, Collected),
     /// The last record: everything was given.
     End(Lsn),
 }
@@ -177,8 +176,8 @@ impl Files {
     fn send(&mut self, table: usize) -> Result<(), SinkError> {
         let rows = &mut self.tables[table];
         self.collected -= rows.bytes();
-        let batch = rows.take().map_err(arrow_error(&self.paths[table]))?;
-        self.tell(Message::Batch(table, batch))
+        let collected = rows.take();
+        self.tell(Message::Rows(table, collected))
     }
 
     fn tell(&mut self, message: Message) -> Result<(), SinkError> {
@@ -271,9 +270,8 @@ fn encode(
     let mut all_held: usize = 0;
     while let Ok(message) = receiver.recv() {
         match message {
-            Message::Batch(table, batch) => {
-                files[table].write(&batch)?;
-                drop(batch);
+            Message::Rows(table, rows) => {
+                files[table].write(rows)?;
                 all_held = all_held - held[table] + files[table].held();
                 held[table] = files[table].held();
                 while all_held > held_max {

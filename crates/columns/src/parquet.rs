@@ -1,13 +1,14 @@
 //! One table as a Parquet file: how each column is spelled.
 
+use crate::arrow::arrow_error;
+use crate::cells::Collected;
 use crate::files::{LAST_LSN, TableFile};
 use aegis_model::Lsn;
 use aegis_tables::target::io_error;
 use aegis_tables::{SinkError, Table, Type};
-use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
@@ -29,19 +30,13 @@ pub(crate) struct ParquetFile {
 }
 
 fn properties(table: &Table, schema: &SchemaRef) -> WriterProperties {
-    let compression = match std::env::var("DC").as_deref() {
-        Ok("none") => Compression::UNCOMPRESSED,
-        Ok("lz4") => Compression::LZ4_RAW,
-        Ok("zstd") => Compression::ZSTD(Default::default()),
-        _ => Compression::SNAPPY,
-    };
     // In an order of their own, so that two exports are the same byte for byte.
     let said: BTreeMap<&String, &String> = schema.metadata().iter().collect();
     let said = said.into_iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone())).collect();
     let mut properties = WriterProperties::builder()
         .set_created_by("aegis".to_owned())
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(compression)
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_key_value_metadata(Some(said))
         .set_dictionary_enabled(false)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
@@ -67,7 +62,9 @@ fn parquet_error(path: &Path) -> impl Fn(ParquetError) -> SinkError {
     let path = path.to_path_buf();
     move |error| {
         let why = error.to_string();
-        let ParquetError::External(cause) = error else { return SinkError::Format { path: path.clone(), why } };
+        let ParquetError::External(cause) = error else {
+            return SinkError::Format { path: path.clone(), why };
+        };
         match cause.downcast::<std::io::Error>() {
             Ok(cause) => SinkError::Io { path: path.clone(), cause: *cause },
             Err(_) => SinkError::Format { path: path.clone(), why },
@@ -83,15 +80,15 @@ impl ParquetFile {
         schema: SchemaRef,
     ) -> Result<ParquetFile, SinkError> {
         let properties = properties(table, &schema);
-        let writer =
-            ArrowWriter::try_new(file, schema, Some(properties)).map_err(parquet_error(path))?;
+        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(parquet_error(path))?;
         Ok(ParquetFile { path: path.to_path_buf(), writer })
     }
 }
 
 impl TableFile for ParquetFile {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        self.writer.write(batch).map_err(parquet_error(&self.path))
+    fn write(&mut self, rows: Collected) -> Result<(), SinkError> {
+        let batch = rows.batch().map_err(arrow_error(&self.path))?;
+        self.writer.write(&batch).map_err(parquet_error(&self.path))
     }
 
     fn held(&self) -> usize {

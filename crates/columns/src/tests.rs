@@ -6,9 +6,7 @@ use crate::{About, Files, Format};
 use aegis_model::{Fixed, Lsn, Timestamp};
 use aegis_tables::{Column, Sink, SinkError, Source, Table, Type, Value, tables};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Decimal128Type, Int64Type, TimestampNanosecondType, UInt64Type,
-};
+use arrow_array::types::{Decimal128Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::FileReader;
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
@@ -147,8 +145,13 @@ fn row_of_each() -> impl Strategy<Value = Vec<Cell>> {
 }
 
 /// Bounds so small that every batch and row group is left early.
-const SMALL: Setup =
-    Setup { batch_bytes: 1 << 10, collected_bytes_max: 1 << 11, queue: 1, encoded_bytes_max: 1 << 12, ..SETUP };
+const SMALL: Setup = Setup {
+    batch_bytes: 1 << 10,
+    collected_bytes_max: 1 << 11,
+    queue: 1,
+    encoded_bytes_max: 1 << 12,
+    ..SETUP
+};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
@@ -229,7 +232,10 @@ fn what_does_not_fit_is_refused_with_its_table_column_and_record_and_nothing_is_
     let rows = [
         (Cell::Decimal(most), "each.decimal of record 5: 100000000000000000000 has 39 digits"),
         (Cell::Decimal(-most), "each.decimal of record 5: -100000000000000000000 has 39 digits"),
-        (Cell::Decimal(i128::MAX), "each.decimal of record 5: 170141183460469231731.687303715884105727 has 39"),
+        (
+            Cell::Decimal(i128::MAX),
+            "each.decimal of record 5: 170141183460469231731.687303715884105727 has 39",
+        ),
         (Cell::U64(1), "each.decimal of record 5: U64(1) is no decimal"),
         (Cell::Null, "decimal"),
     ];
@@ -251,7 +257,8 @@ fn what_does_not_fit_is_refused_with_its_table_column_and_record_and_nothing_is_
 fn what_is_held_stays_below_its_bounds() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("out");
-    let setup = Setup { batch_bytes: 8 << 10, collected_bytes_max: 20 << 10, encoded_bytes_max: 64 << 10, ..SETUP };
+    let setup =
+        Setup { batch_bytes: 8 << 10, collected_bytes_max: 20 << 10, encoded_bytes_max: 64 << 10, ..SETUP };
     let mut files = Files::of(&path, Format::Parquet, about(), false, setup).expect("new");
     let other = Table { name: "other", ..EACH.clone() };
     let more: Vec<&'static Table> = ["other", "third", "fourth"]
@@ -317,7 +324,8 @@ fn a_kill_leaves_a_partial_directory_and_the_next_export_takes_its_place() {
     if let Some(path) = std::env::var_os(VICTIM) {
         let mut files = Files::of(Path::new(&path), Format::Parquet, about(), false, SMALL).expect("new");
         files.begin(&[&*EACH]).expect("room");
-        for lsn in 0.. {
+        // Long past the kill, and not for ever.
+        for lsn in 0..1_000_000 {
             let row = plain_row(lsn);
             let values: Vec<Value<'_>> = row.iter().map(Cell::value).collect();
             files.row(0, &values).expect("room");
@@ -325,6 +333,7 @@ fn a_kill_leaves_a_partial_directory_and_the_next_export_takes_its_place() {
                 println!("\nhalfway");
             }
         }
+        panic!("nobody killed it");
     }
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("out");
