@@ -1,5 +1,5 @@
 //! Reading a journal after the fact: the state in its middle with and without a checkpoint, the story of one position,
-//! and verification.
+//! verification, and exports.
 //!
 //! 1,000,000 records at full size; `AEGIS_BENCH_RECORDS=10000000` sets another. Nothing is kept between two questions:
 //! there is no index, every question scans. Peak memory is the process's own, behind each row that may raise it.
@@ -13,6 +13,9 @@ use aegis_model::event::{PositionClosed, StopArmed};
 use aegis_model::protection::ExitReason;
 use aegis_model::{Event, Fact, InstrumentId, Lsn, Money, Price, Quantity, Rate, Timestamp};
 use aegis_projection::State;
+use aegis_tables::csv::Csv;
+use aegis_tables::sqlite::Sqlite;
+use aegis_tables::{Sink, SinkError, Table, Value, tables};
 use std::io::Read;
 use std::path::Path;
 
@@ -143,6 +146,32 @@ impl Row {
     }
 }
 
+/// Takes rows for nothing: what reading, folding and filling them takes alone.
+struct Counted(u64);
+
+impl Sink for Counted {
+    fn begin(&mut self, _tables: &[&'static Table]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn row(&mut self, _table: usize, cells: &[Value<'_>]) -> Result<(), SinkError> {
+        self.0 += std::hint::black_box(cells).len() as u64;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// Exports every table; how many rows that are.
+fn exported(path: &Path, sink: &mut dyn Sink) -> u64 {
+    let all: Vec<&Table> = tables().iter().collect();
+    let reading = Reading::open(path).expect("a journal");
+    let told = aegis_tables::export(reading, Until::End, &all, sink, &mut |_| ()).expect("room");
+    told.rows.iter().sum()
+}
+
 fn main() {
     let report = Report::new(
         "forensics",
@@ -162,6 +191,7 @@ fn main() {
     let (mut verified, mut bare) = (Row::default(), Row::default());
     let (mut whole, mut near, mut inside, mut newest) =
         (Row::default(), Row::default(), Row::default(), Row::default());
+    let (mut counted, mut written, mut stored) = (Row::default(), Row::default(), Row::default());
     for _ in 0..repetitions() {
         let report = verified.add(|| aegis_journal::verify_dir(&path, |_| {}).expect("a journal"));
         assert_eq!((report.records, report.findings.len()), (last, 0));
@@ -171,6 +201,14 @@ fn main() {
         assert_eq!(from_first.digest(), from_checkpoint.digest(), "both ways lead to one state");
         inside.add(|| story(&path, &one));
         newest.add(|| story(&path, "C7_USDT"));
+        let rows = counted.add(|| exported(&path, &mut Counted(0)));
+        assert!(rows > 2 * last, "each record is in `records` and in the table of its kind");
+        let target = dir.path().join("csv");
+        let mut csv = Csv::new(&target, true).expect("a directory");
+        assert_eq!(written.add(|| exported(&path, &mut csv)), rows);
+        let target = dir.path().join("journal.db");
+        let mut sqlite = Sqlite::new(&target, true).expect("a file");
+        assert_eq!(stored.add(|| exported(&path, &mut sqlite)), rows);
     }
     let a_byte = |row: &[f64]| row.iter().map(|ms| ms * 1e6 / bytes as f64).collect::<Vec<_>>();
     let what = "verify, a byte (bare: read and one CRC)";
@@ -181,6 +219,9 @@ fn main() {
         ("replay --until the middle, checkpoint 100,000 back", half, &near),
         ("explain one position in the middle", last, &inside),
         ("explain the last position", last, &newest),
+        ("export every table into a count", last, &counted),
+        ("export every table as CSV", last, &written),
+        ("export every table as SQLite", last, &stored),
     ] {
         report.row(what, n, Unit::Ms, &row.ms);
         report.row("  of it: CPU, all threads", n, Unit::Ms, &row.cpu_ms);

@@ -9,8 +9,14 @@
 #[path = "process/audit.rs"]
 #[cfg(feature = "forensics")]
 mod audit;
+#[path = "process/columns.rs"]
+#[cfg(feature = "forensics")]
+mod columns;
 #[path = "process/ends.rs"]
 mod ends;
+#[path = "process/exports.rs"]
+#[cfg(feature = "forensics")]
+mod exports;
 #[path = "process/import.rs"]
 #[cfg(feature = "forensics")]
 mod import;

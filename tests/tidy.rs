@@ -77,6 +77,8 @@ const NOT_TO_READ: &[&str] = &["hyper", "mio", "reqwest", "rustls", "tokio", "tr
 
 /// The one file of the product that may contain unsafe code.
 const UNSAFE_FILE: &str = "crates/journal/src/storage/mmap.rs";
+/// An analyst's file that must promise SQLite the layout of two structs: the words `unsafe impl`, and nothing else unsafe.
+const PROMISES_FILE: &str = "crates/tables/src/query/vtab.rs";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_path_buf()
@@ -238,12 +240,20 @@ fn unsafe_code_lives_in_one_file() {
         if file.ends_with(UNSAFE_FILE) || file.starts_with(root().join(UNSAFE_FILE)) {
             continue;
         }
+        let promises = file.ends_with(PROMISES_FILE);
         for (at, line) in read(&file).lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            let found = ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| code.contains(word));
+            let words = if promises {
+                &["unsafe {", "unsafe fn"][..]
+            } else {
+                &["unsafe {", "unsafe fn", "unsafe impl"]
+            };
+            let found = words.iter().any(|word| code.contains(word));
             assert!(!found, "{}:{}: unsafe outside {UNSAFE_FILE}", file.display(), at + 1);
         }
     }
+    let promised = read(&root().join(PROMISES_FILE)).matches("unsafe impl").count();
+    assert_eq!(promised, 2, "{PROMISES_FILE} promises the layout of two structs");
     let lines = read(&root().join(UNSAFE_FILE)).lines().count();
     assert!(lines <= 150, "{UNSAFE_FILE} has {lines} lines; 150 are allowed");
 }
@@ -278,8 +288,9 @@ fn no_test_is_forgotten_or_skipped() {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         // Tests of the program itself belong to its package, which knows where the binary lies; a bench of columns belongs
         // to theirs, so that the others are not built with what it needs.
-        let others =
-            ["aegis", "columns"].map(|room| read(&root().join("crates").join(room).join("Cargo.toml"))).concat();
+        let others = ["aegis", "columns"]
+            .map(|room| read(&root().join("crates").join(room).join("Cargo.toml")))
+            .concat();
         for file in files(&root().join(package), "rs") {
             let name = file.strip_prefix(root().join(package)).expect("below").to_string_lossy().into_owned();
             if name.contains('/') {

@@ -51,6 +51,12 @@ pub(crate) enum What {
     /// The report on a journal: profit, fees, drawdown, protection, unknown outcomes, corrections, commands, gaps, anomalies
     #[cfg(feature = "forensics")]
     Audit(Audit),
+    /// A journal as files: CSV, an SQLite database, a beancount ledger; a table for each kind of record and of the fold
+    #[cfg(feature = "forensics")]
+    Export(Export),
+    /// SQL over a journal; `--tables` lists what there is to ask
+    #[cfg(feature = "forensics")]
+    Query(Query),
     /// How things stand: from the running process, or from the journals
     Status(Status),
     /// Refuse new entries; protection goes on
@@ -287,6 +293,71 @@ pub(crate) enum AuditFormat {
     /// One object
     Json,
 }
+
+/// `aegis export`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("to").required(true))]
+pub(crate) struct Export {
+    /// A new directory of CSV files, one for each table, with `schema.json`
+    #[arg(long, value_name = "DIR", group = "to")]
+    pub(crate) csv: Option<PathBuf>,
+    /// A new SQLite database
+    #[arg(long, value_name = "FILE", group = "to")]
+    pub(crate) sqlite: Option<PathBuf>,
+    /// A new beancount ledger: accounts, trades at cost, fees, profit, balances
+    #[arg(long, value_name = "FILE", group = "to", conflicts_with = "table")]
+    pub(crate) beancount: Option<PathBuf>,
+    /// A new directory of Parquet files, one for each table (needs the feature `columns`)
+    #[arg(long, value_name = "DIR", group = "to")]
+    pub(crate) parquet: Option<PathBuf>,
+    /// A new directory of Arrow files, one for each table (needs the feature `columns`)
+    #[arg(long, value_name = "DIR", group = "to")]
+    pub(crate) arrow: Option<PathBuf>,
+    /// An engine's journal; may be left out where the data directory has only one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Only these tables
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub(crate) table: Vec<String>,
+    /// Up to this record, "before N", or time (2019-01-01T00:00:00Z); only whole batches count
+    #[arg(long, value_name = "LSN|TIME")]
+    pub(crate) until: Option<aegis_forensics::Until>,
+    /// Replace what an earlier export left under the name
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `aegis query`
+#[cfg(feature = "forensics")]
+#[derive(Args, Debug)]
+#[command(after_help = QUERIES)]
+pub(crate) struct Query {
+    /// One SELECT
+    #[arg(required_unless_present = "tables")]
+    pub(crate) sql: Option<String>,
+    /// List the tables; of those that are named also the columns
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub(crate) tables: Option<Vec<String>>,
+    /// An engine's journal; may be left out where the data directory has only one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+    /// As of this record, "before N", or time
+    #[arg(long, value_name = "LSN|TIME")]
+    pub(crate) until: Option<aegis_forensics::Until>,
+    /// Rows as CSV
+    #[arg(long)]
+    pub(crate) csv: bool,
+}
+
+#[cfg(feature = "forensics")]
+const QUERIES: &str = "\
+Money and quantities are exact decimals: sum() and avg() are exact here, comparisons and ORDER BY go by value, and
+decimal_add, decimal_sub and decimal_mul calculate; the operators + - * / of SQL would make floats of them.
+Times are texts such as 2025-03-25T23:08:00.000000000Z; a beginning of one will do in a comparison.
+  aegis query --tables fills
+  aegis query \"select instrument, sum(realised) from cycles group by instrument\"
+  aegis query \"select * from stop_moved where lsn between 300 and 400\" --json";
 
 /// `aegis verify`
 #[derive(Args, Debug)]

@@ -1,10 +1,12 @@
 //! The commands that read a journal without an exchange: thin shells around `aegis-forensics`. They need no
-//! configuration and no network, and write nothing but the file that an audit is asked for into.
+//! configuration and no network, and write nothing but the files that an audit or an export is asked for into.
 
 pub(crate) mod audit;
 pub(crate) mod deep;
 pub(crate) mod diff;
 pub(crate) mod explain;
+pub(crate) mod export;
+pub(crate) mod query;
 pub(crate) mod watch;
 
 /// Columns that results are laid out for: the terminal's, or a hundred where there is none.

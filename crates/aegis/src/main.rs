@@ -137,6 +137,10 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Diff(asked) => forensics::diff::diff(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]
         What::Audit(asked) => forensics::audit::report(&plain()?, asked, cli.json),
+        #[cfg(feature = "forensics")]
+        What::Export(asked) => forensics::export::export(&plain()?, asked, cli.json),
+        #[cfg(feature = "forensics")]
+        What::Query(asked) => forensics::query::query(&plain()?, asked, cli.json),
         What::Status(asked) => status::status(&plain()?, asked.quiet, cli.json),
         What::Halt { reason } => command(cli, Ask::Halt { reason: reason.clone() }),
         What::Resume => command(cli, Ask::Enable {}),

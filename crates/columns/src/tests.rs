@@ -166,6 +166,13 @@ proptest! {
             write(&mut files, &rows).expect("room");
             let (_, batches) = read(&path, "each", format);
             prop_assert_eq!(cells(&batches), rows.clone());
+            let once_more = dir.path().join(format!("{format:?} once more"));
+            write(&mut Files::of(&once_more, format, about(), false, setup).expect("new"), &rows).expect("room");
+            let bytes = |dir: &Path| {
+                let mut files = std::fs::read_dir(dir).expect("a directory");
+                std::fs::read(files.next().expect("a file").expect("an entry").path()).expect("its bytes")
+            };
+            prop_assert!(bytes(&path) == bytes(&once_more), "two exports of the same rows differ");
         }
     }
 }

@@ -157,14 +157,17 @@ pub fn open_dir(dir: &Path) -> Result<DirReader, ReadError> {
 }
 
 /// The reader of an engine's journal.
-pub(crate) fn engine_reader<R: StorageRead>(read: R) -> Result<JournalReader<R>, ReadError> {
+///
+/// # Errors
+/// [`ReadError`] when there is none, or when it is another machine's.
+pub fn engine_reader<R: StorageRead>(read: R) -> Result<JournalReader<R>, ReadError> {
     let reader = JournalReader::open(read).map_err(ReadError::Open)?;
     let found = reader.identity().schema;
     if found == ENGINE_SCHEMA { Ok(reader) } else { Err(ReadError::Schema { found }) }
 }
 
 /// What a record says beside its payload.
-pub(crate) fn head_of(record: &Record<'_>) -> RecordHead {
+pub fn head_of(record: &Record<'_>) -> RecordHead {
     RecordHead {
         kind: record.kind,
         version: record.version,

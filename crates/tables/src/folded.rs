@@ -4,6 +4,7 @@
 //! Rows leave as soon as nothing can change them; only what is still open is kept. The figures are those of the fold and
 //! are never computed a second time here.
 
+use crate::Sink;
 use crate::read::Out;
 use crate::row::Field;
 use crate::schema::{Place, Shape, Source, Table};
@@ -33,7 +34,7 @@ macro_rules! table {
                 Table { name: $table, doc, source: Source::$source, columns: shape.0 }
             }
 
-            fn tell(&self, out: &mut Out<'_>) {
+            fn tell<S: Sink>(&self, out: &mut Out<S>) {
                 out.row(Source::$source, |row| {
                     let $name { $($field),+ } = self;
                     $(row.field::<$type>($field);)+
@@ -257,7 +258,7 @@ pub(crate) struct Folded {
 
 impl Folded {
     /// A record and the state after it.
-    pub(crate) fn point(&mut self, point: &Point, state: &State, out: &mut Out<'_>) {
+    pub(crate) fn point<S: Sink>(&mut self, point: &Point, state: &State, out: &mut Out<S>) {
         let (lsn, at) = (point.lsn, point.event.at);
         if let Fact::FillBooked(f) = &point.event.fact {
             self.fill(lsn, at, f, state, out);
@@ -317,7 +318,7 @@ impl Folded {
         }
     }
 
-    fn fill(&mut self, lsn: Lsn, at: Timestamp, f: &FillBooked, state: &State, out: &mut Out<'_>) {
+    fn fill<S: Sink>(&mut self, lsn: Lsn, at: Timestamp, f: &FillBooked, state: &State, out: &mut Out<S>) {
         // A repeat, or what cannot be, is an anomaly of the fold and no execution.
         if state.totals.fills == self.booked {
             return;
@@ -349,13 +350,13 @@ impl Folded {
         }
     }
 
-    fn end_stop(
+    fn end_stop<S: Sink>(
         &mut self,
         instrument: InstrumentId,
         lsn: Lsn,
         at: Timestamp,
         retired: Option<RetireCause>,
-        out: &mut Out<'_>,
+        out: &mut Out<S>,
     ) -> Option<Stop> {
         let old = self.stops.remove(&instrument)?;
         let told = Stop { until_lsn: lsn, until_time: Some(at), retired, ..old.clone() };
@@ -364,7 +365,7 @@ impl Folded {
     }
 
     /// The end was reached: what is still open, and the state.
-    pub(crate) fn end(mut self, state: &State, out: &mut Out<'_>) {
+    pub(crate) fn end<S: Sink>(mut self, state: &State, out: &mut Out<S>) {
         for key in self.waiting.values() {
             if let Some(fill) = self.fills.get(key) {
                 fill.tell(out);

@@ -4,19 +4,27 @@
 //! It only reads. Records are decoded once, no row needs memory of its own, and money is an exact decimal throughout: a
 //! float is nowhere. A journal that is damaged, or was copied while it was written, is read up to its last whole batch
 //! before the hole, and the hole is told.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod beancount;
+pub mod csv;
 mod folded;
 mod kinds;
+pub mod layout;
+pub mod query;
 mod read;
 mod row;
+mod scan;
 mod schema;
+mod spell;
+pub mod sqlite;
 pub mod target;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use query::{Asked, Cell, Query, QueryError};
 pub use read::{ExportError, Told, export, selection};
 pub use row::Value;
 pub use schema::{Column, Source, Table, Type, tables};

@@ -30,7 +30,6 @@ pub struct Told {
 
 /// Why an export ended.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum ExportError {
     /// The journal cannot be read.
     Read(ReadError),
@@ -73,26 +72,19 @@ pub fn selection(names: &[String]) -> Result<Vec<&'static Table>, String> {
 /// # Errors
 /// [`ExportError`]; the sink is then not finished.
 pub fn export<R: StorageRead>(
-    mut reading: Reading<R>,
+    reading: Reading<R>,
     until: Until,
     tables: &[&'static Table],
     sink: &mut dyn Sink,
     progress: &mut dyn FnMut(Lsn),
 ) -> Result<Told, ExportError> {
     sink.begin(tables)?;
-    let mut out = Out::new(tables, sink);
+    let mut out = Out::new(tables, &mut *sink);
     let mut folded = out.needs_folded().then(Folded::default);
-    let mut told = 0;
-    while reading
-        .step_batch(until, &mut |point, state| out.point(point, state, folded.as_mut()))
-        .map_err(ExportError::Read)?
-    {
-        out.failed()?;
-        if reading.state.lsn.0 - told >= PROGRESS_RECORDS {
-            told = reading.state.lsn.0;
-            progress(reading.state.lsn);
-        }
-    }
+    let (reading, told) = run(reading, until, progress, &mut |point, state| {
+        out.point(point, state, folded.as_mut());
+        out.failed()
+    })?;
     if let Some(folded) = folded {
         folded.end(&reading.state, &mut out);
     }
@@ -100,12 +92,60 @@ pub fn export<R: StorageRead>(
     let rows = out.rows;
     sink.end(reading.state.lsn);
     sink.finish()?;
-    Ok(Told { rows, last: reading.state.lsn, hole: reading.hole, behind_gap: reading.behind_gap })
+    Ok(Told { rows, ..told })
+}
+
+/// Reads a journal to a point; `each` sees every record with the state after it. No rows are counted.
+pub(crate) fn run<R: StorageRead>(
+    mut reading: Reading<R>,
+    until: Until,
+    progress: &mut dyn FnMut(Lsn),
+    each: &mut dyn FnMut(&Point, &State) -> Result<(), SinkError>,
+) -> Result<(Reading<R>, Told), ExportError> {
+    let (mut told, mut failed) = (0, None);
+    loop {
+        let mut step = |point: &Point, state: &State| {
+            if failed.is_none() {
+                failed = each(point, state).err();
+            }
+        };
+        if !reading.step_batch(until, &mut step).map_err(ExportError::Read)? {
+            break;
+        }
+        if let Some(error) = failed.take() {
+            return Err(ExportError::Write(error));
+        }
+        if reading.state.lsn.0 - told >= PROGRESS_RECORDS {
+            told = reading.state.lsn.0;
+            progress(reading.state.lsn);
+        }
+    }
+    let (last, hole) = (reading.state.lsn, reading.hole.clone());
+    let told = Told { rows: Vec::new(), last, hole, behind_gap: reading.behind_gap };
+    Ok((reading, told))
+}
+
+impl<S: Sink + ?Sized> Sink for &mut S {
+    fn begin(&mut self, tables: &[&'static Table]) -> Result<(), SinkError> {
+        (**self).begin(tables)
+    }
+
+    fn row(&mut self, table: usize, cells: &[Value<'_>]) -> Result<(), SinkError> {
+        (**self).row(table, cells)
+    }
+
+    fn end(&mut self, last: Lsn) {
+        (**self).end(last);
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        (**self).finish()
+    }
 }
 
 /// Where rows go.
-pub(crate) struct Out<'s> {
-    sink: &'s mut dyn Sink,
+pub(crate) struct Out<S> {
+    pub(crate) sink: S,
     /// The place of a table by the kind of its records.
     kinds: Vec<Option<usize>>,
     records: Option<usize>,
@@ -118,8 +158,8 @@ pub(crate) struct Out<'s> {
     error: Option<SinkError>,
 }
 
-impl<'s> Out<'s> {
-    fn new(tables: &[&'static Table], sink: &'s mut dyn Sink) -> Out<'s> {
+impl<S: Sink> Out<S> {
+    pub(crate) fn new(tables: &[&'static Table], sink: S) -> Out<S> {
         let place = |wanted: Source| tables.iter().position(|t| t.source == wanted);
         let last = Fact::KINDS.iter().map(|k| k.0).max().unwrap_or(0);
         let folded = tables.iter().enumerate().filter(|(_, t)| t.source.is_folded());
@@ -141,11 +181,11 @@ impl<'s> Out<'s> {
         !self.folded.is_empty()
     }
 
-    fn failed(&mut self) -> Result<(), SinkError> {
+    pub(crate) fn failed(&mut self) -> Result<(), SinkError> {
         self.error.take().map_or(Ok(()), Err)
     }
 
-    fn point(&mut self, point: &Point, state: &State, folded: Option<&mut Folded>) {
+    pub(crate) fn point(&mut self, point: &Point, state: &State, folded: Option<&mut Folded>) {
         let fact = &point.event.fact;
         let batch = *self.batch.get_or_insert(point.lsn);
         if point.batch_end {

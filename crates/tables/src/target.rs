@@ -94,11 +94,6 @@ impl Target {
         &self.partial
     }
 
-    /// The name it will have.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Makes it durable and gives it its name. The files of a directory are durable already.
     ///
     /// # Errors

@@ -2,9 +2,11 @@
 
 use crate::{Sink, SinkError, Table, Value};
 use aegis_forensics::Reading;
-use aegis_journal::{Config, Identity, MemReader, MemStorage, NewRecord, Room, Storage, create};
+use aegis_journal::{Config, DirStorage, Identity, MemReader, MemStorage, NewRecord, Room, Storage, create};
 use aegis_model::event::ENGINE_SCHEMA;
 use aegis_model::{Event, RecordHead};
+use aegis_projection::State;
+use aegis_projection::testing::{Dice, Story};
 use std::collections::BTreeMap;
 
 const ID: Identity = Identity { journal_id: *b"tables---journal", schema: ENGINE_SCHEMA, mode: 1 };
@@ -14,7 +16,19 @@ const SMALL: Config =
 /// A closed journal of these batches.
 pub(crate) fn written(batches: &[Vec<Event>]) -> MemStorage {
     let disk = MemStorage::new();
-    let mut writer = create(disk.clone(), ID, SMALL).expect("an empty disk");
+    write(disk.clone(), batches);
+    disk
+}
+
+/// The same in a directory.
+pub(crate) fn directory(batches: &[Vec<Event>]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    write(DirStorage::new(dir.path()).expect("a directory"), batches);
+    dir
+}
+
+fn write<S: Storage>(disk: S, batches: &[Vec<Event>]) {
+    let mut writer = create(disk, ID, SMALL).expect("an empty disk");
     for batch in batches {
         let encoded: Vec<(RecordHead, Vec<u8>)> = batch
             .iter()
@@ -38,7 +52,16 @@ pub(crate) fn written(batches: &[Vec<Event>]) -> MemStorage {
         writer.sync().expect("a good disk");
     }
     writer.close().expect("a good disk");
-    disk
+}
+
+/// A history of about so many records, three a batch, and what it folds to.
+pub(crate) fn history(seed: u64, records: usize) -> (Vec<Vec<Event>>, State) {
+    let mut story = Story::begin();
+    let mut dice = Dice::new(seed);
+    while story.events.len() < records {
+        story.step(&mut dice);
+    }
+    (story.events.chunks(3).map(<[Event]>::to_vec).collect(), story.state)
 }
 
 pub(crate) fn reading(disk: &MemStorage) -> Reading<MemReader> {

@@ -162,3 +162,42 @@ fn a_point_in_the_middle_is_the_end_of_a_batch() {
     let (sink, told) = kept(&batches, Until::Before(Lsn(101)));
     assert_eq!((told.last, sink.of("records").len()), (Lsn(100), 100));
 }
+
+/// Every table with its columns, for people.
+fn document() -> String {
+    let mut text = String::from(
+        "# Tables of a journal\n\n\
+         What `aegis query` asks and `aegis export` writes. Types: `u64` and `i64` whole numbers, `bool`, `text`, `time` UTC with \
+         nanoseconds, `decimal` exact with 18 digits behind the point, `bytes`. A column marked with `?` may hold nothing. \
+         This file is held against the program by a test of `aegis-tables`; `AEGIS_RENEW=1` writes it anew.\n",
+    );
+    for table in tables() {
+        let kind = match table.source {
+            Source::Kind(kind) => format!(" (records of kind {kind})"),
+            Source::Records | Source::Stages => String::new(),
+            Source::Positions | Source::Cycles | Source::Fills | Source::Balances | Source::Stops => {
+                " (folded)".to_owned()
+            }
+        };
+        text.push_str(&format!("\n## {}{kind}\n\n{}\n\n", table.name, table.doc));
+        for c in &table.columns {
+            let null = if c.nullable { "?" } else { "" };
+            text.push_str(&format!("- `{}` {}{null}: {}\n", c.name, c.kind.name(), c.doc));
+        }
+    }
+    text
+}
+
+#[test]
+fn the_document_lists_every_table_and_column() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tables.md");
+    if std::env::var_os("AEGIS_RENEW").is_some() {
+        std::fs::write(&path, document()).expect("a file of the repository");
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        known == document(),
+        "{} is not what the program has: AEGIS_RENEW=1 writes it anew",
+        path.display()
+    );
+}
