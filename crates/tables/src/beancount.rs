@@ -81,7 +81,9 @@ struct Ledger {
     opened: BTreeSet<String>,
     day: Option<i64>,
     /// Balances of the exchange that nothing changed since, by asset.
-    sure: Vec<Option<Fixed>>,
+    sure: Vec<Option<(Lsn, Fixed)>>,
+    /// Those that the ledger asserts already, each with its record.
+    asserted: Vec<(Lsn, Fixed)>,
     postings: Vec<String>,
     transactions: u64,
 }
@@ -174,6 +176,7 @@ impl Ledger {
             opened: BTreeSet::new(),
             day: None,
             sure: Vec::new(),
+            asserted: Vec::new(),
             postings: Vec::new(),
             transactions: 0,
         }
@@ -200,7 +203,9 @@ impl Ledger {
         for asset in 0..self.sure.len() {
             let name = commodity(state.assets[asset].name.as_str());
             let account = format!("Assets:Exchange:{name}");
-            if let Some(total) = self.sure[asset].filter(|_| self.opened.contains(&account)) {
+            let sure = self.sure[asset].take().filter(|_| self.opened.contains(&account));
+            if let Some((lsn, total)) = sure.filter(|sure| *sure != self.asserted[asset]) {
+                self.asserted[asset] = (lsn, total);
                 let text = format!("{} balance {account} {} ~ 0 {name}", date(at), spelled(total));
                 self.line(&text)?;
             }
@@ -238,6 +243,7 @@ impl Ledger {
         self.books.resize(state.instruments.len(), Books::default());
         self.assets.resize(state.assets.len(), Holdings::default());
         self.sure.resize(state.assets.len(), None);
+        self.asserted.resize(state.assets.len(), (Lsn::NONE, Fixed::ZERO));
         for instrument in 0..state.instruments.len() {
             self.instrument(at, instrument, point, state)?;
         }
@@ -392,6 +398,9 @@ impl Ledger {
             for (class, part) in known {
                 // Only as much as is left to explain, in its direction.
                 let part = part.map_err(&fail)?;
+                if part.is_zero() {
+                    continue;
+                }
                 let part = if part.is_positive() { part.min(rest) } else { part.max(rest) };
                 if !part.is_zero() && part.is_positive() == rest.is_positive() {
                     let account = self.account(at, class, name.as_str())?;
@@ -408,7 +417,7 @@ impl Ledger {
         }
         self.assets[n] = now;
         let is_sure = a.since.is_zero() && a.doubtful.is_empty() && a.drift.is_none();
-        self.sure[n] = a.balance.filter(|_| is_sure).map(|b| b.total.0);
+        self.sure[n] = a.balance.filter(|_| is_sure).map(|b| (b.lsn, b.total.0));
         Ok(())
     }
 

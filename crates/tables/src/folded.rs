@@ -16,7 +16,7 @@ use aegis_model::{
     Side, Timestamp, TradeId, VenueOrderId,
 };
 use aegis_projection::{Holding, State};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// A column's name, meaning and how a row type fills it: the columns and the cells of a table cannot differ.
 macro_rules! table {
@@ -249,7 +249,7 @@ pub(crate) struct Folded {
     /// Executions that the fold has booked so far.
     booked: u64,
     /// Executions whose fee is not known.
-    fills: HashMap<(InstrumentId, TradeId), Fill>,
+    fills: BTreeMap<(InstrumentId, TradeId), Fill>,
     /// In the order of the fills' records, so that two exports are the same byte for byte.
     waiting: BTreeMap<Lsn, (InstrumentId, TradeId)>,
     cycles: BTreeMap<(InstrumentId, u32), Cycle>,

@@ -27,7 +27,7 @@ impl Head {
     /// The columns of `COMMON`.
     fn cells(self, row: &mut Row<'_>) {
         row.plain(self.lsn);
-        row.plain(self.at);
+        row.push(Value::Time(self.at));
         row.plain(self.actor);
         row.plain(self.cause);
         row.plain(self.batch);

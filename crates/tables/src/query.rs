@@ -234,7 +234,6 @@ fn connection(shared: &Arc<Shared>) -> rusqlite::Result<Connection> {
 }
 
 /// Reading is all that a query may do.
-#[expect(clippy::needless_pass_by_value, reason = "the hook's own signature")]
 fn allowed(context: AuthContext<'_>) -> Authorization {
     let reads = if let AuthAction::Function { function_name } = context.action {
         !function_name.eq_ignore_ascii_case("load_extension")

@@ -175,7 +175,6 @@ plain! {
     i64: I64(self) self;
     bool: Bool(self) self;
     FeedId: U64(self) u64::from(self.0);
-    Timestamp: Time(self) self;
     Fixed: Decimal(self) self;
     Price: Decimal(self) self.0;
     Quantity: Decimal(self) self.0;
@@ -196,6 +195,15 @@ words! {
     Actor, Mode, Direction, Refusal, Side, RejectClass, UnknownCause, LookupAnswer, OrderEnd, FillSource, ExitReason,
     StopCause, RetireCause, CorrectionKind, PauseRule, AlarmKind, Blocks, AnomalyKind, SourceKind, DisputeKind,
     ClaimVerdict, LimitKind, LimitUnit, PricePath, TimeInForce,
+}
+
+/// The end of time stands for no end: other programs have no such moment.
+impl Plain for Timestamp {
+    const KIND: Type = Type::Time;
+    const NULLABLE: bool = true;
+    fn value<'a>(self) -> Value<'a> {
+        if self.0 == i64::MAX { Value::Null } else { Value::Time(self) }
+    }
 }
 
 /// Number 0 stands for none.

@@ -288,10 +288,15 @@ impl RecordScan {
                     false
                 }
             };
+            let lsn = Lsn(record.lsn);
+            if matches!(record.kind, 10 | 11) {
+                let event = Event::decode(head_of(&record), record.payload)
+                    .map_err(|cause| ReadError::Decode { lsn, cause })?;
+                self.names.names.learn(&event.fact);
+            }
             if record.lsn < self.range.from || !wanted {
                 continue;
             }
-            let lsn = Lsn(record.lsn);
             if self.mask.0 == 0 && self.source != Source::Stages {
                 // Only the number of rows counts.
                 row.clear();

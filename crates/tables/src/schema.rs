@@ -14,7 +14,7 @@ pub enum Type {
     Bool,
     /// UTF-8.
     Text,
-    /// Nanoseconds since 1970-01-01T00:00:00Z, UTC; `i64::MAX` is "the end of time".
+    /// Nanoseconds since 1970-01-01T00:00:00Z, UTC. A limit that never comes is nothing.
     Time,
     /// An exact decimal: a count of 10^-18 in 128 bits, at most about 1.7 * 10^20 (39 digits, 18 of them behind the
     /// point).

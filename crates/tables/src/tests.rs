@@ -68,9 +68,9 @@ fn every_field_of_every_kind_has_a_column_and_no_name_is_reserved_or_there_twice
     }
 }
 
-/// Numbers of what has a name too: JSON has the number only, the row both; 0 for none is nothing in a row.
+/// What JSON has a number for and a row nothing: no record, no order, no end.
 fn is_none(text: &str) -> bool {
-    text == "0"
+    text == "0" || text == "9223372036854775807"
 }
 
 #[test]

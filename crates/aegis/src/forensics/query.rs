@@ -118,7 +118,7 @@ fn in_words(query: &Query, sql: &str, first: &dyn Fn()) -> Result<u64, Stop> {
         let lines = page.lines(width, *shown.borrow());
         *shown.borrow_mut() += page.len() as u64;
         *page = Page::new(&names.borrow());
-        print(&lines.join("\n"))
+        if lines.is_empty() { Ok(()) } else { print(&lines.join("\n")) }
     };
     let rows = query.ask(
         sql,

@@ -4,7 +4,7 @@
 use crate::scan::{Mask, Owned, Range, Scan, Shared};
 use crate::schema::Table;
 use aegis_forensics::ReadError;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Cells of a table that is kept at most; a larger one is read again each time.
@@ -26,16 +26,16 @@ struct Inner {
     kept: Option<Arc<Kept>>,
 }
 
-type Index = HashMap<Key, Arc<Vec<usize>>>;
+type Index = BTreeMap<Key, Arc<Vec<usize>>>;
 
 /// Rows in memory.
 pub(super) struct Kept {
     pub(super) rows: Vec<Vec<Owned>>,
-    indexes: Mutex<HashMap<usize, Arc<Index>>>,
+    indexes: Mutex<BTreeMap<usize, Arc<Index>>>,
 }
 
 /// What can be looked up.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Key {
     Int(i64),
     Text(String),
@@ -74,7 +74,7 @@ impl Kept {
     pub(super) fn find(&self, column: usize, key: &Key) -> Arc<Vec<usize>> {
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         let index = indexes.entry(column).or_insert_with(|| {
-            let mut index: HashMap<Key, Vec<usize>> = HashMap::new();
+            let mut index: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
             for (at, row) in self.rows.iter().enumerate() {
                 let key = match row.get(column) {
                     Some(Owned::Int(n)) => Key::Int(*n),
