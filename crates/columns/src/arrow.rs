@@ -20,9 +20,13 @@ pub(crate) struct ArrowFile {
 /// What the library says about a file; the disk's own errors stay what they are.
 pub(crate) fn arrow_error(path: &Path) -> impl Fn(ArrowError) -> SinkError {
     let path = path.to_path_buf();
-    move |error| match error {
-        ArrowError::IoError(_, cause) => SinkError::Io { path: path.clone(), cause },
-        error => SinkError::Format { path: path.clone(), why: error.to_string() },
+    move |error| {
+        let why = error.to_string();
+        if let ArrowError::IoError(_, cause) = error {
+            SinkError::Io { path: path.clone(), cause }
+        } else {
+            SinkError::Format { path: path.clone(), why }
+        }
     }
 }
 

@@ -15,7 +15,6 @@ use aegis_model::Lsn;
 use aegis_tables::target::{Target, io_error};
 use aegis_tables::{Sink, SinkError, Table, Value};
 use arrow_schema::{Field, Schema, SchemaRef};
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,30 +83,26 @@ pub(crate) trait TableFile {
     fn finish(self: Box<Self>, last: Lsn) -> Result<(), SinkError>;
 }
 
-/// Metadata: names and values.
-pub(crate) fn metadata(about: &About, table: &Table) -> HashMap<String, String> {
-    let id: String = about.journal.iter().map(|byte| format!("{byte:02x}")).collect();
-    HashMap::from([
-        ("aegis.journal".to_owned(), id),
-        ("aegis.version".to_owned(), about.version.clone()),
-        ("aegis.table".to_owned(), table.doc.clone()),
-    ])
-}
-
 /// The name under which a file says what the last record was.
 pub(crate) const LAST_LSN: &str = "aegis.last_lsn";
 
-/// A table's columns in Arrow's words; each says what it means.
-pub(crate) fn schema(about: &About, table: &Table) -> SchemaRef {
+/// A table's columns in Arrow's words; each says what it means, and the whole whose it is.
+fn schema(about: &About, table: &Table) -> SchemaRef {
     let fields: Vec<Field> = table
         .columns
         .iter()
         .map(|column| {
-            let doc = HashMap::from([("doc".to_owned(), column.doc.clone())]);
+            let doc = [("doc".to_owned(), column.doc.clone())].into_iter().collect();
             Field::new(&column.name, data_type(column.kind), column.nullable).with_metadata(doc)
         })
         .collect();
-    Arc::new(Schema::new_with_metadata(fields, metadata(about, table)))
+    let journal: String = about.journal.iter().map(|byte| format!("{byte:02x}")).collect();
+    let said = [
+        ("aegis.journal".to_owned(), journal),
+        ("aegis.version".to_owned(), about.version.clone()),
+        ("aegis.table".to_owned(), table.doc.clone()),
+    ];
+    Arc::new(Schema::new_with_metadata(fields, said.into_iter().collect()))
 }
 
 /// What the second thread is told.

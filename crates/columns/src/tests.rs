@@ -100,17 +100,22 @@ fn cells(batches: &[RecordBatch]) -> Vec<Vec<Cell>> {
         if column.is_null(at) {
             return Cell::Null;
         }
-        match column.data_type() {
-            DataType::UInt64 => Cell::U64(column.as_primitive::<UInt64Type>().value(at)),
-            DataType::Int64 => Cell::I64(column.as_primitive::<Int64Type>().value(at)),
-            DataType::Boolean => Cell::Bool(column.as_boolean().value(at)),
-            DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(at).to_owned()),
-            DataType::Timestamp(TimeUnit::Nanosecond, Some(zone)) if &**zone == "UTC" => {
-                Cell::Time(column.as_primitive::<TimestampNanosecondType>().value(at))
-            }
-            DataType::Decimal128(38, 18) => Cell::Decimal(column.as_primitive::<Decimal128Type>().value(at)),
-            DataType::Binary => Cell::Bytes(column.as_binary::<i32>().value(at).to_vec()),
-            other => panic!("no column has the type {other}"),
+        let kind = column.data_type();
+        if *kind == DataType::UInt64 {
+            Cell::U64(column.as_primitive::<UInt64Type>().value(at))
+        } else if *kind == DataType::Int64 {
+            Cell::I64(column.as_primitive::<Int64Type>().value(at))
+        } else if *kind == DataType::Boolean {
+            Cell::Bool(column.as_boolean().value(at))
+        } else if *kind == DataType::Utf8 {
+            Cell::Text(column.as_string::<i32>().value(at).to_owned())
+        } else if *kind == DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())) {
+            Cell::Time(column.as_primitive::<TimestampNanosecondType>().value(at))
+        } else if *kind == DataType::Decimal128(38, 18) {
+            Cell::Decimal(column.as_primitive::<Decimal128Type>().value(at))
+        } else {
+            assert_eq!(*kind, DataType::Binary, "no column has another type");
+            Cell::Bytes(column.as_binary::<i32>().value(at).to_vec())
         }
     };
     let row = |batch: &RecordBatch, at| batch.columns().iter().map(|c| cell(c, at)).collect();
@@ -305,12 +310,11 @@ fn a_full_disk_is_told_with_the_file_and_leaves_nothing_that_has_the_name() {
             },
             ..SMALL
         };
-        let full = |result: Result<(), SinkError>| match result {
-            Err(SinkError::Io { path, cause }) => {
-                assert!(path.to_string_lossy().contains("out.partial/each."), "{}", path.display());
-                assert_eq!(cause.kind(), std::io::ErrorKind::StorageFull);
-            }
-            other => panic!("{format:?}: {other:?}"),
+        let full = |result: Result<(), SinkError>| {
+            let error = result.expect_err("no room");
+            let SinkError::Io { path, cause } = error else { panic!("{format:?}: {error}") };
+            assert!(path.to_string_lossy().contains("out.partial/each."), "{}", path.display());
+            assert_eq!(cause.kind(), std::io::ErrorKind::StorageFull);
         };
         let rows: Vec<Vec<Cell>> = (0..5_000).map(plain_row).collect();
         let mut files = Files::of(&path, format, about(), false, setup).expect("new");
