@@ -92,17 +92,13 @@ fn schema(about: &About, table: &Table) -> SchemaRef {
         .columns
         .iter()
         .map(|column| {
-            let doc = [("doc".to_owned(), column.doc.clone())].into_iter().collect();
-            Field::new(&column.name, data_type(column.kind), column.nullable).with_metadata(doc)
+            let field = Field::new(&column.name, data_type(column.kind), column.nullable);
+            field.with_metadata([("doc", &column.doc)])
         })
         .collect();
     let journal: String = about.journal.iter().map(|byte| format!("{byte:02x}")).collect();
-    let said = [
-        ("aegis.journal".to_owned(), journal),
-        ("aegis.version".to_owned(), about.version.clone()),
-        ("aegis.table".to_owned(), table.doc.clone()),
-    ];
-    Arc::new(Schema::new_with_metadata(fields, said.into_iter().collect()))
+    let said = [("aegis.journal", &journal), ("aegis.version", &about.version), ("aegis.table", &table.doc)];
+    Arc::new(Schema::new_with_metadata(fields, said))
 }
 
 /// What the second thread is told.
