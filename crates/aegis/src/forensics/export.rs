@@ -93,7 +93,7 @@ fn columns(dir: &Path, format: &str, force: bool, reading: &Reading) -> Result<B
     Ok(Box::new(Files::new(dir, format, about, force).map_err(|e| refused(&e))?))
 }
 
-/// What writes them is as large as everything else that is compiled, so it is asked for.
+/// What writes them takes minutes to compile, so it is asked for.
 #[cfg(not(feature = "columns"))]
 fn columns(_: &Path, format: &str, _: bool, _: &Reading) -> Result<Box<dyn Sink>, Failure> {
     let how = "`cargo build --release -p aegis --features columns` builds it with both";
