@@ -150,22 +150,27 @@ def all_of(journal, place, code=0):
     return wanted, told
 
 
-def under_load(top):
-    """Plain copies of journals that are being written: whole batches up to some record, also while the writer goes on."""
-    run = subprocess.Popen([AEGIS, "run", "--data", top / "busy", "--seed", "8"], stdout=subprocess.DEVNULL)
-    copies = 0
-    while run.poll() is None and copies < 6:
-        for journal in (top / "busy").glob("*/engine"):
+def under_load(top, wanted=3):
+    """Plain copies of a journal that is being written: whole batches up to some record, also while the writer goes on."""
+    # So slow that it is far from its end when the last copy is taken.
+    words = ["run", "--data", top / "busy", "--seed", "8", "--act", "act1", "--pace", "1000000x"]
+    run = subprocess.Popen([AEGIS, *words], stdout=subprocess.DEVNULL)
+    journal, copies = top / "busy" / "act1" / "engine", 0
+    try:
+        while copies < wanted:
+            same("the run while it is copied", run.poll(), None)
             copy = top / f"copy-{copies}"
-            subprocess.run(["cp", "-r", journal, copy], check=False)
-            # A copy of a journal that is just being made is none yet.
-            begun = subprocess.run([AEGIS, "verify", copy], capture_output=True, check=False).returncode in (0, 1, 65)
-            if begun and run.poll() is None:
+            shutil.rmtree(copy, ignore_errors=True)
+            # While the journal is being made there is none to copy yet.
+            copied = subprocess.run(["cp", "-r", journal, copy], capture_output=True, check=False).returncode == 0
+            if copied and subprocess.run([AEGIS, "verify", copy], capture_output=True).returncode in (0, 1, 65):
                 all_of(copy, top / f"of-copy-{copies}", code=(0, 65))
                 count, told = query(journal, "select count(*) from records")
                 same("records of a live journal", count[0], told["lsn"])
                 copies += 1
-    same("the run", run.wait(), 0)
+    finally:
+        run.terminate()
+        run.wait()
     return copies
 
 
