@@ -12,6 +12,9 @@ mod audit;
 #[path = "process/backup.rs"]
 #[cfg(feature = "forensics")]
 mod backup;
+#[path = "process/columns.rs"]
+#[cfg(feature = "forensics")]
+mod columns;
 #[path = "process/ends.rs"]
 mod ends;
 #[path = "process/exports.rs"]

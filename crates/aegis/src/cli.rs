@@ -360,6 +360,12 @@ pub(crate) struct Export {
     /// A new beancount ledger: accounts, trades at cost, fees, profit, balances
     #[arg(long, value_name = "FILE", group = "to", conflicts_with = "table")]
     pub(crate) beancount: Option<PathBuf>,
+    /// A new directory of Parquet files, one for each table (needs the feature `columns`)
+    #[arg(long, value_name = "DIR", group = "to")]
+    pub(crate) parquet: Option<PathBuf>,
+    /// A new directory of Arrow files, one for each table (needs the feature `columns`)
+    #[arg(long, value_name = "DIR", group = "to")]
+    pub(crate) arrow: Option<PathBuf>,
     /// An engine's journal; may be left out where the data directory has only one
     #[arg(long, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,

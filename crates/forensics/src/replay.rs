@@ -3,7 +3,7 @@
 //! It stops only at batch ends, shows what lies before a gap, and says so when something lies behind it.
 
 use crate::words;
-use aegis_journal::{Checkpoint, Damage, DirReader, JournalReader, Record, StorageRead};
+use aegis_journal::{Checkpoint, Damage, DirReader, Identity, JournalReader, Record, StorageRead};
 use aegis_model::event::ENGINE_SCHEMA;
 use aegis_model::wire::DecodeError;
 use aegis_model::{Event, Lsn, RecordHead, Timestamp};
@@ -226,6 +226,11 @@ impl<R: StorageRead> Reading<R> {
             self.reader.seek(lsn.next().0).map_err(ReadError::Open)?;
         }
         Ok(there || rests)
+    }
+
+    /// Which journal it is.
+    pub fn identity(&self) -> Identity {
+        self.reader.identity()
     }
 
     /// The next record, folded; none at the end or at a hole (call again to follow a live writer).

@@ -25,6 +25,7 @@ impl Head {
     }
 
     /// The columns of `COMMON`.
+    #[inline]
     fn cells(self, row: &mut Row<'_>) {
         row.plain(self.lsn);
         row.push(Value::Time(self.at));

@@ -18,7 +18,7 @@ mod scan;
 mod schema;
 mod spell;
 pub mod sqlite;
-mod target;
+pub mod target;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -29,6 +29,7 @@ pub use read::{ExportError, Told, export, selection};
 pub use row::Value;
 pub use schema::{Column, Source, Table, Type, tables};
 
+use aegis_model::Lsn;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -46,6 +47,10 @@ pub trait Sink {
     /// # Errors
     /// [`SinkError`]; the first one ends the export.
     fn row(&mut self, table: usize, cells: &[Value<'_>]) -> Result<(), SinkError>;
+
+    /// The last record that was read; called once, after the last row and before [`Sink::finish`]. Formats that can say it
+    /// do.
+    fn end(&mut self, _last: Lsn) {}
 
     /// All rows were given: makes what was written durable and gives it its name.
     ///

@@ -90,6 +90,7 @@ pub fn export<R: StorageRead>(
     }
     out.failed()?;
     let rows = out.rows;
+    sink.end(reading.state.lsn);
     sink.finish()?;
     Ok(Told { rows, ..told })
 }
@@ -131,6 +132,10 @@ impl<S: Sink + ?Sized> Sink for &mut S {
 
     fn row(&mut self, table: usize, cells: &[Value<'_>]) -> Result<(), SinkError> {
         (**self).row(table, cells)
+    }
+
+    fn end(&mut self, last: Lsn) {
+        (**self).end(last);
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

@@ -93,19 +93,23 @@ impl<'a> Row<'a> {
         recycled(self.cells)
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, value: Value<'a>) {
         self.cells.push(value);
     }
 
+    #[inline]
     pub(crate) fn field<T: Field>(&mut self, value: &'a T) {
         value.cells(self);
     }
 
     /// A value that lives shorter than the row and needs none of its own memory.
+    #[inline]
     pub(crate) fn plain<T: Plain>(&mut self, value: T) {
         self.push(value.value());
     }
 
+    #[inline]
     pub(crate) fn asset(&mut self, id: AssetId) {
         let name = self.names.asset(id);
         self.nameless |= name.is_none();
@@ -113,6 +117,7 @@ impl<'a> Row<'a> {
         self.push(name.map_or(Value::Null, Value::Text));
     }
 
+    #[inline]
     pub(crate) fn instrument(&mut self, id: InstrumentId) {
         let name = self.names.instrument(id);
         self.nameless |= name.is_none();

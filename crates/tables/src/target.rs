@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// A file or directory in the making.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub struct Target {
     path: PathBuf,
     partial: PathBuf,
     is_dir: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Target {
 }
 
 /// An error with the path that it is about.
-pub(crate) fn io_error(path: &Path) -> impl Fn(io::Error) -> SinkError + use<> {
+pub fn io_error(path: &Path) -> impl Fn(io::Error) -> SinkError + use<> {
     let path = path.to_path_buf();
     move |cause| SinkError::Io { path: path.clone(), cause }
 }
@@ -29,7 +29,7 @@ impl Target {
     ///
     /// # Errors
     /// [`SinkError`].
-    pub(crate) fn file(path: &Path, force: bool) -> Result<Target, SinkError> {
+    pub fn file(path: &Path, force: bool) -> Result<Target, SinkError> {
         Target::begin(path, force, false)
     }
 
@@ -38,7 +38,7 @@ impl Target {
     ///
     /// # Errors
     /// [`SinkError`].
-    pub(crate) fn dir(path: &Path, force: bool, extensions: &[&str]) -> Result<Target, SinkError> {
+    pub fn dir(path: &Path, force: bool, extensions: &[&str]) -> Result<Target, SinkError> {
         if force && path.is_dir() {
             for entry in fs::read_dir(path).map_err(io_error(path))? {
                 let found = entry.map_err(io_error(path))?.path();
@@ -90,7 +90,7 @@ impl Target {
     }
 
     /// Where to write meanwhile.
-    pub(crate) fn partial(&self) -> &Path {
+    pub fn partial(&self) -> &Path {
         &self.partial
     }
 
@@ -98,7 +98,7 @@ impl Target {
     ///
     /// # Errors
     /// [`SinkError`].
-    pub(crate) fn finish(&mut self) -> Result<(), SinkError> {
+    pub fn finish(&mut self) -> Result<(), SinkError> {
         self.lock.sync_all().map_err(io_error(&self.partial))?;
         if self.is_dir {
             self.replace_dir()?;

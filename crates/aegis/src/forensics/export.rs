@@ -10,6 +10,7 @@ use aegis_forensics::{Reading, Until};
 use aegis_model::Lsn;
 use aegis_tables::{ExportError, Sink, SinkError, beancount, csv, selection, sqlite};
 use serde_json::json;
+use std::path::{Path, PathBuf};
 
 /// Exports one journal.
 ///
@@ -28,14 +29,7 @@ pub(crate) fn export(config: &Config, asked: &cli::Export, json: bool) -> Result
     let (target, told) = if let Some(file) = &asked.beancount {
         (file, beancount::export(reading, until, file, asked.force, progress))
     } else {
-        let (target, sink): (_, Result<Box<dyn Sink>, SinkError>) = match (&asked.csv, &asked.sqlite) {
-            (Some(dir), _) => (dir, csv::Csv::new(dir, asked.force).map(|sink| Box::new(sink) as _)),
-            (_, Some(file)) => (file, sqlite::Sqlite::new(file, asked.force).map(|sink| Box::new(sink) as _)),
-            (None, None) => {
-                return Err(Failure::usage("say what it becomes: --csv, --sqlite or --beancount"));
-            }
-        };
-        let mut sink = sink.map_err(|e| refused(&e))?;
+        let (target, mut sink) = sink(asked, &reading)?;
         (target, aegis_tables::export(reading, until, &tables, &mut *sink, progress))
     };
     drop(bar);
@@ -71,6 +65,39 @@ pub(crate) fn export(config: &Config, asked: &cli::Export, json: bool) -> Result
         crate::print(&format!("{target}: {what}, of records 1 to {last} of {path}"))?;
     }
     incomplete(path, hole.as_deref(), told.behind_gap, json)
+}
+
+/// Where rows go, and what takes them.
+fn sink<'a>(asked: &'a cli::Export, reading: &Reading) -> Result<(&'a PathBuf, Box<dyn Sink>), Failure> {
+    let there = |e: SinkError| refused(&e);
+    if let Some(dir) = &asked.csv {
+        Ok((dir, Box::new(csv::Csv::new(dir, asked.force).map_err(there)?)))
+    } else if let Some(file) = &asked.sqlite {
+        Ok((file, Box::new(sqlite::Sqlite::new(file, asked.force).map_err(there)?)))
+    } else if let Some(dir) = &asked.parquet {
+        Ok((dir, columns(dir, "Parquet", asked.force, reading)?))
+    } else if let Some(dir) = &asked.arrow {
+        Ok((dir, columns(dir, "Arrow", asked.force, reading)?))
+    } else {
+        Err(Failure::usage("say what it becomes: --csv, --sqlite, --beancount, --parquet or --arrow"))
+    }
+}
+
+/// Files of columns of a format.
+#[cfg(feature = "columns")]
+fn columns(dir: &Path, format: &str, force: bool, reading: &Reading) -> Result<Box<dyn Sink>, Failure> {
+    use aegis_columns::{About, Files, Format};
+    let format = if format == "Arrow" { Format::Arrow } else { Format::Parquet };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let about = About { journal: reading.identity().journal_id, version };
+    Ok(Box::new(Files::new(dir, format, about, force).map_err(|e| refused(&e))?))
+}
+
+/// What writes them takes minutes to compile, so it is asked for.
+#[cfg(not(feature = "columns"))]
+fn columns(_: &Path, format: &str, _: bool, _: &Reading) -> Result<Box<dyn Sink>, Failure> {
+    let how = "`cargo build --release -p aegis --features columns` builds it with both";
+    Err(Failure::usage(format!("this program was built without {format} files: {how}")))
 }
 
 /// A target that cannot be written.
