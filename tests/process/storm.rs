@@ -177,18 +177,14 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
     let started = Instant::now();
     let run = Run::begin("kills of the default run");
     let used = || seconds.is_some_and(|seconds| started.elapsed().as_secs() >= seconds);
-    let (mut struck, mut idle, mut runs, mut records) = (0, 0, 0, 0);
-    while runs == 0 || struck < kills && !used() {
+    let (mut struck, mut asked, mut idle, mut runs, mut records) = (0, 0, 0, 0, 0);
+    while runs == 0 || struck < kills && !used() && struck * 2 + RUN_KILLS >= asked {
         let data = format!("storm-{runs}");
         let wanted = (kills - struck).min(RUN_KILLS);
         let mut storm = Storm::seeded(seed() + runs, &stage, &data, &[], acts);
         storm.blow(wanted, total, alone, |_| {});
         storm.calm();
-        assert!(
-            storm.struck * 2 >= wanted,
-            "only {} of {wanted} kills struck before the run was over: make the market larger",
-            storm.struck
-        );
+        asked += wanted;
         for (calm, act) in calm.iter().zip(acts) {
             let whose = format!("{act} after {} kills, seed {}", storm.struck, storm.seed);
             let killed = Story::read(&stage.path(&data).join(act));
@@ -212,6 +208,11 @@ fn kill_storm_ends_like_the_run_that_was_never_killed() {
          killed: {:.1} s)",
         started.elapsed().as_secs_f64(),
         alone.as_secs_f64()
+    );
+    // On a machine that others keep busy a run may be over before all its kills came; not one after the other.
+    assert!(
+        struck * 2 >= asked,
+        "only {struck} of {asked} kills struck before the run was over: make the market larger"
     );
     let least = number("AEGIS_LEAST").unwrap_or(0);
     assert!(struck as u64 >= least, "{struck} kills, at least {least} are wanted");

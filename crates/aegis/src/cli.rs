@@ -176,7 +176,7 @@ pub(crate) enum What {
 #[derive(Args, Debug, Default)]
 pub(crate) struct Run {
     /// Trade at the exchange that [live] names, until SIGTERM or SIGINT
-    #[arg(long, conflicts_with_all = ["pace", "market", "act", "stop_after"])]
+    #[arg(long, conflicts_with_all = ["seed", "pace", "market", "act", "stop_after"])]
     pub(crate) live: bool,
     /// Draw every id from this number, so that two runs print one digest
     #[arg(long)]

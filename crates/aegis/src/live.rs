@@ -133,7 +133,8 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
     }
     place::prepare(&config.data)?;
     let dir = config.data.join(NAME);
-    let draw = Draw::new(asked.seed, NAME);
+    // Never from a seed: a journal restored from a backup would draw the ids of orders that are at the exchange already.
+    let draw = Draw::new(None, NAME);
     let Opening { node, report, older } = open_engine(&dir, &live.engine, Mode::Live, config, &draw)?;
     let gap = node.lost().map(|(first, last)| gap_found(first, last, report.as_ref()));
     let (sender, queue) = channel(QUEUE);
