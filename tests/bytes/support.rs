@@ -19,7 +19,10 @@ pub(super) const IDENTITY: Identity =
 pub(super) const EXPECT: Expect = Expect { journal_id: None, schema: ENGINE_SCHEMA, mode: 1 };
 pub(super) const SEGMENT: &str = "0000000001.seg";
 
-pub(super) use aegis_tests::journal::{Batch, append};
+pub(super) use aegis_forensics::testing::append_encoded as append;
+
+/// A batch as it is stored.
+pub(super) type Batch = Vec<(RecordHead, Vec<u8>)>;
 
 /// A record that outlives its reader.
 #[derive(Clone, PartialEq, Eq, Debug)]

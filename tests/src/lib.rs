@@ -4,7 +4,6 @@
 //! exactly the batches that were durable; nothing sleeps and nothing is random.
 
 pub mod exchange;
-pub mod journal;
 pub mod world;
 
 pub use exchange::Exchange;

@@ -8,11 +8,11 @@
 use super::support::*;
 use aegis_engine::settings::HoldingPolicy;
 use aegis_forensics::explain::{Options, explain};
+use aegis_forensics::testing::append_encoded;
 use aegis_forensics::{Audit, Explanation, Reading, Until};
 use aegis_journal::{Config, Identity, MemStorage, Storage, create};
 use aegis_model::event::{Direction, ENGINE_SCHEMA};
 use aegis_model::{ExitReason, Fact, Money, Side};
-use aegis_tests::journal::append;
 use aegis_tests::world::{id, story_settings};
 use aegis_tests::{World, money, price, quantity, rate};
 use std::path::Path;
@@ -23,7 +23,7 @@ fn journal(world: &World, name: &str) -> MemStorage {
     let disk = MemStorage::new();
     let mut writer = create(disk.clone(), identity, Config::default()).expect("an empty disk");
     for batch in &world.log {
-        append(&mut writer, batch);
+        append_encoded(&mut writer, batch);
     }
     writer.close().expect("a good disk");
     if let Some(stories) = std::env::var_os("AEGIS_STORIES") {

@@ -14,6 +14,7 @@ mod sections;
 mod thin;
 
 pub use chart::Chart;
+pub use gather::moves_money;
 pub use ledger::{Fees, Position, Share};
 pub use thin::Thinned;
 

@@ -15,8 +15,8 @@ pub mod explain;
 pub mod replay;
 pub mod snapshot;
 mod sweep;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod watch;
 pub mod words;
 

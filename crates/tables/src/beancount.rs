@@ -15,6 +15,7 @@
 use crate::read::{ExportError, Told, run};
 use crate::target::{Target, io_error};
 use crate::{SinkError, spell};
+use aegis_forensics::audit::moves_money;
 use aegis_forensics::{Point, Reading, Until};
 use aegis_journal::StorageRead;
 use aegis_model::{ArithmeticError, AssetId, Fact, Fixed, InstrumentId, Lsn, Timestamp};
@@ -144,25 +145,17 @@ impl Books {
     }
 }
 
-/// Whether a record of this kind can move money or holdings.
+/// Whether a record of this kind can move money or holdings, those outside positions among them.
 fn moves(fact: &Fact) -> bool {
-    matches!(
-        fact,
-        Fact::FillBooked(_)
-            | Fact::FillInferred(_)
-            | Fact::FeeResolved(_)
-            | Fact::ExcessSellSettled(_)
-            | Fact::PositionClosed(_)
-            | Fact::CycleRestated(_)
-            | Fact::DustKept(_)
-            | Fact::DustReturned(_)
-            | Fact::BalanceRecorded(_)
-            | Fact::CashFlowRecorded(_)
-            | Fact::CorrectionBooked(_)
-            | Fact::HoldingQuarantined(_)
-            | Fact::OrderEnded(_)
-            | Fact::ClaimChecked(_)
-    )
+    moves_money(fact)
+        || matches!(
+            fact,
+            Fact::BalanceRecorded(_)
+                | Fact::CashFlowRecorded(_)
+                | Fact::HoldingQuarantined(_)
+                | Fact::OrderEnded(_)
+                | Fact::ClaimChecked(_)
+        )
 }
 
 impl Ledger {

@@ -2,9 +2,10 @@
 
 use crate::{Sink, SinkError, Table, Value};
 use aegis_forensics::Reading;
-use aegis_journal::{Config, DirStorage, Identity, MemReader, MemStorage, NewRecord, Room, Storage, create};
+use aegis_forensics::testing::append;
+use aegis_journal::{Config, DirStorage, Identity, MemReader, MemStorage, Storage, create};
+use aegis_model::Event;
 use aegis_model::event::ENGINE_SCHEMA;
-use aegis_model::{Event, RecordHead};
 use aegis_projection::State;
 use aegis_projection::testing::{Dice, Story};
 use std::collections::BTreeMap;
@@ -30,25 +31,7 @@ pub(crate) fn directory(batches: &[Vec<Event>]) -> tempfile::TempDir {
 fn write<S: Storage>(disk: S, batches: &[Vec<Event>]) {
     let mut writer = create(disk, ID, SMALL).expect("an empty disk");
     for batch in batches {
-        let encoded: Vec<(RecordHead, Vec<u8>)> = batch
-            .iter()
-            .map(|event| {
-                let mut payload = Vec::new();
-                (event.encode(&mut payload), payload)
-            })
-            .collect();
-        let records: Vec<NewRecord<'_>> = encoded
-            .iter()
-            .map(|(head, payload)| NewRecord {
-                kind: head.kind,
-                version: head.version,
-                actor: head.actor,
-                time_ns: head.time.0,
-                cause: head.cause.0,
-                payload,
-            })
-            .collect();
-        writer.append(&records, Room::Normal).expect("room");
+        append(&mut writer, batch);
         writer.sync().expect("a good disk");
     }
     writer.close().expect("a good disk");

@@ -537,7 +537,8 @@ impl Gather {
     }
 }
 
-const fn moves_money(fact: &Fact) -> bool {
+/// Whether a record of this kind changes what a position or dust holds, costs or has earned.
+pub const fn moves_money(fact: &Fact) -> bool {
     matches!(
         fact,
         Fact::FillBooked(_)
