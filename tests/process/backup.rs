@@ -236,6 +236,19 @@ fn what_no_backup_or_restore_is_made_of_is_refused_in_words_and_changes_nothing(
     std::fs::copy(stage.path("backup/AEGIS-BACKUP"), stage.path("linked/AEGIS-BACKUP")).expect("copied");
     std::os::unix::fs::symlink(stage.path("foreign"), stage.path("linked/market")).expect("a link");
     refused(&["backup", &path("linked")], 2, "is a link");
+    std::os::unix::fs::symlink(stage.path("backup"), stage.path("link")).expect("a link");
+    refused(&["backup", &path("link")], 2, "is a link");
+    // A first backup that was interrupted between the two journals of an act.
+    let half = stage.on("data", &["backup", &path("half")]);
+    assert_eq!(half.status.code(), Some(0), "{}", told(&half));
+    std::fs::remove_file(stage.path("half/market/venue/manifest")).expect("removed");
+    refused(&["restore", &path("half"), &path("new")], 2, "no finished backup");
+    let verified = stage.on("half", &["verify"]);
+    assert_eq!(verified.status.code(), Some(2), "{}", told(&verified));
+    assert!(told(&verified).contains("no finished backup"), "{}", told(&verified));
+    std::fs::remove_dir_all(stage.path("half/market/venue")).expect("removed");
+    refused(&["restore", &path("half"), &path("new")], 65, "the other journal is missing");
+    assert!(!stage.path("new").exists());
     // Another journal, an occupied target, something that is no backup.
     let other = stage.on("other", &["backup", &path("backup")]);
     assert_eq!(other.status.code(), Some(2), "{}", told(&other));

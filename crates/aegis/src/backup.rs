@@ -10,7 +10,7 @@ use crate::text::{clock, hex, size};
 use aegis_journal::{
     Backed, BackupError, Copying, DirReader, DirStorage, How, Kept, Manifest, StorageRead, Verified,
 };
-use aegis_model::Timestamp;
+use aegis_model::{Mode, Timestamp};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -141,10 +141,10 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<(), Failure> {
 
 /// Makes a directory a place for backups, or refuses one that holds something else.
 fn prepare(dir: &Path) -> Result<(), Failure> {
-    match fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(io(dir)(e)),
-        Ok(()) | Err(_) => {}
-    }
+    directory(dir)?;
+    // Its own name outlives a power cut, too.
+    let there = leads_to(dir)?;
+    sync(there.parent().unwrap_or(&there))?;
     if dir.join(MARKER).is_file() {
         return Ok(());
     }
@@ -216,9 +216,9 @@ fn one(from: &Path, to: &Path, how: &How, json: bool) -> Result<(Exit, Backed), 
     let places = Places { from, to, live, same_disk };
     crate::print(&if json { places.in_json(&done) } else { places.words(&done) })?;
     let damaged = done.manifest.segments.values().any(|held| held.kept == Kept::AsItIs);
-    let exit = if damaged && done.gaps.is_empty() {
+    let exit = if done.undeclared > 0 {
         Exit::Corrupt
-    } else if !done.mended.is_empty() || !done.only_here.is_empty() {
+    } else if !done.mended.is_empty() || !done.only_here.is_empty() || (damaged && done.gaps.is_empty()) {
         Exit::Finding
     } else {
         Exit::Ok
@@ -271,7 +271,7 @@ impl Places<'_> {
             }
         };
         told(&done.mended, "were damaged in the backup and were copied anew");
-        told(&done.only_here, "are damaged in the journal and whole in the backup, where they stay");
+        told(&done.only_here, "are damaged or lost in the journal; what the backup has of them stays");
         told(&as_it_is(manifest), "are in the backup with their damage");
         for gap in &done.gaps {
             out.push_str(&format!(
@@ -341,11 +341,19 @@ pub(crate) fn restore(asked: &cli::Restore, json: bool) -> Result<Exit, Failure>
             to.display()
         )));
     }
+    let there = leads_to(to)?;
+    let above = there.parent().unwrap_or(&there);
+    let mounted = matches!((fs::metadata(to), fs::metadata(above)), (Ok(a), Ok(b)) if a.dev() != b.dev());
+    if mounted || std::env::current_dir().is_ok_and(|here| here == there) {
+        return Err(Failure::usage(format!(
+            "{} cannot be replaced as a whole, since it is a mount point or where this runs: name a new directory in it",
+            to.display()
+        )));
+    }
     let single = backup.join(MANIFEST).is_file();
     let rooms: Vec<Journal> = if single { Vec::new() } else { place::journals(backup) };
-    let rooms: Vec<&Journal> = rooms.iter().filter(|room| room.path.join(MANIFEST).is_file()).collect();
-    if !single && rooms.is_empty() {
-        return Err(Failure::usage(format!("{} holds no backup of a journal", backup.display())));
+    if !single {
+        whole(backup, &rooms)?;
     }
     let beside = unfinished(to)?;
     let mut told = Vec::new();
@@ -386,6 +394,32 @@ pub(crate) fn restore(asked: &cli::Restore, json: bool) -> Result<Exit, Failure>
     }
     let damaged = told.iter().any(|(_, _, verified)| !as_it_is(&verified.manifest).is_empty());
     Ok(if damaged { Exit::Finding } else { Exit::Ok })
+}
+
+/// That each journal of a backup has its manifest, and each paper act both of its journals: a first backup that was
+/// interrupted has not.
+fn whole(backup: &Path, rooms: &[Journal]) -> Result<(), Failure> {
+    if rooms.is_empty() {
+        return Err(Failure::usage(format!("{} holds no backup of a journal", backup.display())));
+    }
+    for room in rooms {
+        let source = DirReader::at(&room.path).map_err(Failure::from)?;
+        let manifest = Manifest::read(&source).map_err(|e| failure(&room.path, &e))?;
+        let manifest = manifest.ok_or_else(|| failure(&room.path, &BackupError::NoManifest))?;
+        let alone = !rooms.iter().any(|other| other.act == room.act && other.room != room.room);
+        if alone && manifest.identity.mode == Mode::Paper.number() {
+            return Err(Failure::new(
+                Exit::Corrupt,
+                format!(
+                    "{}: of {} the other journal is missing: a first `aegis backup` that was interrupted or \
+                     refused leaves that; run it again",
+                    backup.display(),
+                    room.act
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The directory beside the target in which it is put together; what an earlier attempt left there goes.
@@ -457,6 +491,14 @@ pub(crate) fn verify(path: &Path, last_lsn: u64, json: bool) -> Result<Exit, Fai
     };
     crate::print(&if json { line.to_string() } else { words })?;
     Ok(exit)
+}
+
+/// That a directory of backups lacks none of its journals; nothing when it is no such directory.
+///
+/// # Errors
+/// [`Failure`] when one is missing, or has no manifest.
+pub(crate) fn complete(dir: &Path) -> Result<(), Failure> {
+    if dir.join(MARKER).is_file() { whole(dir, &place::journals(dir)) } else { Ok(()) }
 }
 
 /// Whether the journal has more than the manifest names.

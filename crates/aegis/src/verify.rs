@@ -39,6 +39,9 @@ pub(crate) fn verify(config: &Config, asked: &cli::Journals, json: bool) -> Resu
             exit = exit.worse(crate::forensics::deep::verify(path, json)?);
         }
     }
+    if asked.journals.is_empty() {
+        crate::backup::complete(&config.data)?;
+    }
     if !asked.head.is_empty() {
         let [path] = &paths[..] else {
             return Err(Failure::usage("a head is of one journal: name it"));

@@ -67,8 +67,10 @@ pub struct Backed {
     pub segments_reread: u64,
     /// Segments that were damaged in the backup and were copied anew.
     pub mended: Vec<u64>,
-    /// Segments that are damaged in the journal and whole in the backup.
+    /// Segments that are damaged or lost in the journal, of which the backup holds more.
     pub only_here: Vec<u64>,
+    /// Damaged places of the journal that no header declares.
+    pub undeclared: u64,
     /// Gaps that the journal's headers declare.
     pub gaps: Vec<DeclaredGap>,
     /// What was found in the journal that loses nothing.
@@ -141,7 +143,8 @@ fn look<R: StorageRead>(
         }
         let identity = listing.identity(None).ok_or(OpenError::Unidentified)?;
         let base_limit = if all { 0 } else { Lsn::MAX };
-        let depth = Depth { base_limit, all_finished: false, hash_tail: false };
+        // However much is read: a checkpoint covers what an opening left to it.
+        let depth = Depth { base_limit, cover_limit: Lsn::MAX, all_finished: false, hash_tail: false };
         let survey = survey(source, &mut listing, identity, Config::default(), depth, &mut |at| {
             let Progress { segment, segments, records } = at;
             progress(Copying { segment, segments, records, ..Copying::default() });
@@ -156,7 +159,14 @@ impl Seen {
     fn class(&self, segment: &Segment) -> Class {
         let newest = segment.header.number == self.survey.last_number;
         match (&self.survey.tail, segment.end) {
-            (TailEnd::Open { offset, count, .. }, _) if newest && segment.header_whole => {
+            // Beside a living writer what ends before its durable end is damage, whatever it looks like.
+            (TailEnd::Open { offset, count, .. }, _)
+                if newest
+                    && segment.header_whole
+                    && self
+                        .live
+                        .is_none_or(|l| l.segment != segment.header.number || l.offset == *offset) =>
+            {
                 Class::Open { end: *offset, last_lsn: segment.header.first_lsn + count - 1 }
             }
             (_, Some(end)) if segment.sealed && segment.header_whole => Class::Sealed { end },
@@ -228,6 +238,7 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
             segments_reread: 0,
             mended: Vec::new(),
             only_here: Vec::new(),
+            undeclared: seen.survey.report.gaps.len() as u64 + u64::from(seen.reaches_the_end().is_err()),
             gaps: seen.survey.report.known_gaps.clone(),
             notes: seen.survey.report.notes.clone(),
         };
@@ -242,7 +253,8 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
             }
             seen.reaches_the_end()?;
         }
-        let last = seen.survey.report.next_lsn - 1;
+        let durable = seen.live.map_or(0, |live| live.durable_lsn);
+        let last = (seen.survey.report.next_lsn - 1).max(durable);
         if self.old.last_lsn() > last {
             return Err(BackupError::Shorter { journal: last, backup: self.old.last_lsn() });
         }
@@ -262,14 +274,17 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
         let (mut before, mut next, mut number_before) = (Before::NOTHING, 1, 0);
         for (number, listed) in &seen.listing.files {
             copier.at(*number);
+            let old = self.old.segments.get(number);
             if *number != number_before + 1 {
-                before = Before::HOLE;
+                // What was copied beside the lost one was hashed upon it, and is compared upon it.
+                let lost = self.old.segments.get(&(number - 1)).filter(|_| old.is_some());
+                before = lost.map_or(Before::HOLE, Before::behind);
+                next = lost.map_or(next, |held| held.last_lsn + 1);
             }
             let first_lsn = segments.get(number).map_or(next, |s| s.header.first_lsn);
             if first_lsn != next {
                 before = Before::HOLE;
             }
-            let old = self.old.segments.get(number);
             let segment = segments.get(number).copied();
             let class = segment.map_or(Class::AsItIs, |s| seen.class(s));
             let step = Step { number: *number, old, before, how, identity };
@@ -280,16 +295,12 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
                 }
                 (Class::AsItIs, _) | (_, None) => {
                     let behind = segments.range(number + 1..).next().map(|(_, s)| s.header.first_lsn - 1);
-                    let last_lsn = behind.unwrap_or(first_lsn - 1).max(first_lsn - 1);
+                    let last_lsn = behind.unwrap_or(last).max(first_lsn - 1);
                     let limit = if seen.live.is_some() { listed.bytes } else { u64::MAX };
                     step.as_it_is(&mut copier, segment, (first_lsn, last_lsn), limit, &mut self.done)?
                 }
             };
-            before = match held.kept {
-                Kept::Sealed => Before { root: Some(held.digest), sealed: true },
-                Kept::Open => Before { root: Some(held.digest), sealed: false },
-                Kept::AsItIs => Before::HOLE,
-            };
+            before = Before::behind(&held);
             (next, number_before) = (held.last_lsn + 1, *number);
             let unchanged = old == Some(&held);
             self.done.manifest.segments.insert(*number, held);
@@ -299,6 +310,9 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
                 self.done.manifest.write(copier.target)?;
             }
         }
+        let lost = self.old.segments.keys().filter(|number| !seen.listing.files.contains_key(number));
+        self.done.only_here.extend(lost);
+        self.done.only_here.sort_unstable();
         self.done.manifest.checkpoints.clear();
         for checkpoint in seen.survey.checkpoints.iter().filter(|c| c.lsn <= last) {
             if let Some(digest) = copier.checkpoint(checkpoint.lsn)? {
@@ -329,7 +343,7 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
             let held = self.old.segments.get(number).map(|held| held.kept);
             let segment = seen.survey.segments.iter().find(|s| s.header.number == *number);
             needed += match (segment.map(|s| seen.class(s)), held) {
-                (Some(Class::Sealed { .. }), Some(Kept::Sealed)) | (Some(Class::AsItIs) | None, Some(_)) => 0,
+                (Some(Class::Sealed { .. } | Class::AsItIs) | None, Some(Kept::Sealed)) => 0,
                 (Some(Class::Open { end, .. }), _) => end,
                 (Some(Class::Sealed { end }), _) if !listed.packed => end + SEAL_BYTES,
                 (_, _) => file_bytes(self.source, *number).unwrap_or(listed.bytes),
@@ -460,6 +474,7 @@ impl Step<'_> {
         let facts = |e: io::Error| BackupError::source("open", &segment_name(self.number), &e);
         let there = match self.old {
             Some(old) if old.kept == Kept::Open => Some((old.last_lsn, old.digest)),
+            Some(old) if old.kept == Kept::AsItIs => return self.has_all(copier, header, limit),
             Some(_) => None,
             // What an interrupted backup left, or what a manifest that is lost named.
             None => self.left_behind(copier)?,
@@ -475,6 +490,26 @@ impl Step<'_> {
         match seen.asked {
             Some(root) if root == digest => Ok(()),
             Some(_) | None => Err(self.diverged(copier, header)),
+        }
+    }
+
+    /// That the segment has every batch that verifies in the backup's damaged copy of it.
+    fn has_all<R: StorageRead, T: Storage>(
+        &self,
+        copier: &Copier<'_, R, T>,
+        header: &Header,
+        limit: u64,
+    ) -> Result<(), BackupError> {
+        let facts = |e: io::Error| BackupError::source("open", &segment_name(self.number), &e);
+        let Ok(theirs) = open_segment(&copier.target.reader(), self.number) else { return Ok(()) };
+        if header_in(&theirs, self.number, &self.identity).is_some_and(|other| other != *header) {
+            return Err(BackupError::Diverged { lsn: header.first_lsn });
+        }
+        let ours = open_segment(copier.source, self.number).map_err(facts)?;
+        let limit = limit.min(ours.bytes().map_err(facts)?);
+        match lacking(ours, limit, theirs, header) {
+            Some(lsn) => Err(BackupError::Diverged { lsn }),
+            None => Ok(()),
         }
     }
 
@@ -546,18 +581,22 @@ impl Step<'_> {
     ) -> Result<Held, BackupError> {
         let stays = match (self.old, segment) {
             // Of the beginning that the backup has, the journal has everything, and perhaps more.
-            (Some(old), Some(segment)) if old.kept == Kept::Open => {
-                self.continues(copier, segment, u64::MAX).is_err().then(|| old.clone())
+            (Some(old), Some(segment)) if old.kept != Kept::Sealed => {
+                self.continues(copier, segment, limit).is_err().then(|| old.clone())
             }
             (Some(old), _) => Some(old.clone()),
             (None, _) => self.left_whole(copier)?,
         };
         if let Some(held) = stays {
             done.segments_unchanged += 1;
-            if held.kept != Kept::AsItIs {
-                done.only_here.push(self.number);
-            }
+            done.only_here.push(self.number);
             return Ok(held);
+        }
+        if let Some(old) = self.old.filter(|old| old.kept == Kept::AsItIs)
+            && copier.is_as_it_was(self.number, limit, old)?
+        {
+            done.segments_unchanged += 1;
+            return Ok(old.clone());
         }
         let (digest, end) = copier.as_it_is(self.number, limit)?;
         done.segments_copied += 1;
@@ -576,6 +615,46 @@ fn parting<A: Source, B: Source>(ours: SegmentFile<A>, theirs: SegmentFile<B>, h
             (Next::Batch(_), Next::Batch(_))
                 if (ours.link.lsn, ours.link.chain) == (theirs.link.lsn, theirs.link.chain) => {}
             (_, _) => return common,
+        }
+    }
+}
+
+/// The first LSN of a batch that verifies in `theirs`, damaged places passed, and is not the same in `ours` up to `limit`.
+fn lacking<A: Source, B: Source>(
+    ours: SegmentFile<A>,
+    limit: u64,
+    theirs: SegmentFile<B>,
+    header: &Header,
+) -> Option<Lsn> {
+    let bytes = theirs.bytes().ok()?;
+    let (mut ours, mut theirs) =
+        (SegmentScan::new(ours, header, limit), SegmentScan::new(theirs, header, bytes));
+    loop {
+        let first = theirs.link.lsn;
+        match theirs.next_batch() {
+            Next::Batch(_) => {
+                // A jump may end behind what it passed; only a batch that verifies is there.
+                let mut there = false;
+                while ours.link.lsn < theirs.link.lsn {
+                    there = false;
+                    match ours.next_batch() {
+                        Next::Batch(_) => there = true,
+                        Next::Sealed(_) => return Some(first),
+                        Next::Stop(_) => match ours.find_behind().found {
+                            Some(found) => ours.jump(found),
+                            None => return Some(first),
+                        },
+                    }
+                }
+                if !there || (ours.link.lsn, ours.link.chain) != (theirs.link.lsn, theirs.link.chain) {
+                    return Some(first);
+                }
+            }
+            Next::Sealed(_) => return None,
+            Next::Stop(_) => {
+                let found = theirs.find_behind().found?;
+                theirs.jump(found);
+            }
         }
     }
 }

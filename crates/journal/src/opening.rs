@@ -103,7 +103,7 @@ pub fn open<S: Storage>(mut storage: S, expect: Expect, config: Config) -> Resul
     settle(&read)?;
     let mut listing = Listing::read(&read)?;
     let identity = enter(&listing, expect)?;
-    let depth = Depth { base_limit: Lsn::MAX, all_finished: false, hash_tail: false };
+    let depth = Depth { base_limit: Lsn::MAX, cover_limit: Lsn::MAX, all_finished: false, hash_tail: false };
     let survey = survey(&read, &mut listing, identity, config, depth, &mut |_| ())?;
     Ok(Opening { survey, config, storage })
 }

@@ -400,6 +400,9 @@ pub(crate) struct Depth {
     /// Records that a checkpoint at most at this LSN covers are believed, by headers, seals and the checkpoint's
     /// place.
     pub(crate) base_limit: Lsn,
+    /// A gap that an opening left to a checkpoint counts as covered if there is one at most at this LSN, however much of
+    /// the records is read.
+    pub(crate) cover_limit: Lsn,
     /// Whether the newest segment that is looked at is finished too.
     pub(crate) all_finished: bool,
     /// Whether the newest segment is hashed as well, to check what its seal may say.
@@ -421,6 +424,8 @@ pub(crate) fn survey<R: StorageRead>(
     let newest = ours.iter().find(|named| named.checkpoint.lsn <= depth.base_limit);
     let base = newest.map_or(0, |named| named.checkpoint.lsn);
     let place = newest.and_then(|named| named.place);
+    let cover = ours.iter().find(|named| named.checkpoint.lsn <= depth.cover_limit);
+    let cover = cover.map_or(0, |named| named.checkpoint.lsn).max(base);
     let checkpoints: Vec<Checkpoint> = ours.into_iter().map(|named| named.checkpoint).collect();
     let mut walk = Walk {
         read,
@@ -480,5 +485,5 @@ pub(crate) fn survey<R: StorageRead>(
             walk.older(next.as_ref())?;
         }
     }
-    Ok(conclude(walk, last_number, checkpoints, tail))
+    Ok(conclude(walk, last_number, checkpoints, tail, cover))
 }

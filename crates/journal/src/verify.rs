@@ -125,7 +125,7 @@ fn report<R: StorageRead>(
     if let Some((file, version)) = listing.newer() {
         return Err(OpenError::Newer { file, what: crate::Newer::Format { version } });
     }
-    let depth = Depth { base_limit: 0, all_finished, hash_tail: true };
+    let depth = Depth { base_limit: 0, cover_limit: Lsn::MAX, all_finished, hash_tail: true };
     let identity = identity.or_else(|| listing.identity(None)).ok_or(OpenError::Unidentified)?;
     let survey = survey(read, listing, identity, Config::default(), depth, progress)?;
     let mut findings: Vec<Finding> = survey.report.gaps.into_iter().map(Finding::Rot).collect();

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::BackupError;
-use super::manifest::replace;
+use super::manifest::{Held, Kept, replace};
 use crate::checkpoint;
 use crate::error::{Damage, OpenError};
 use crate::frame::Flaw;
@@ -46,6 +46,15 @@ impl Before {
     pub(super) const NOTHING: Before = Before { root: Some(NO_ROOT), sealed: true };
     /// Behind a hole.
     pub(super) const HOLE: Before = Before { root: None, sealed: false };
+
+    /// Behind what a backup holds.
+    pub(super) fn behind(held: &Held) -> Before {
+        match held.kept {
+            Kept::Sealed => Before { root: Some(held.digest), sealed: true },
+            Kept::Open => Before { root: Some(held.digest), sealed: false },
+            Kept::AsItIs => Before::HOLE,
+        }
+    }
 }
 
 /// A segment that was read and verified as far as it was looked at.
@@ -221,6 +230,20 @@ impl<R: StorageRead, T: Storage> Copier<'_, R, T> {
         }
         self.give_name(number, packed)?;
         Ok((digest, bytes))
+    }
+
+    /// Whether a file of the source is what the backup holds of it as it was.
+    ///
+    /// # Errors
+    /// When the source cannot be read.
+    pub(super) fn is_as_it_was(&self, number: u64, limit: u64, held: &Held) -> Result<bool, BackupError> {
+        let file = self.segment(number)?;
+        let name = file.name();
+        let facts = |e: io::Error| BackupError::source("read", &name, &e);
+        let raw = self.source.open(&name).map_err(facts)?;
+        let length = raw.bytes().map_err(facts)?;
+        let bytes = if file.is_packed() { length } else { length.min(limit) };
+        Ok(bytes == held.end && digest_of(&raw, bytes).map_err(facts)? == held.digest)
     }
 
     /// Copies a checkpoint; `None` when it is not there any more, or not whole. Answers BLAKE3 of its file.

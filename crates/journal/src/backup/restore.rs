@@ -68,11 +68,9 @@ impl<'a> Steps<'a> {
         let (number, held) = self.segments.next()?;
         let before = match self.last {
             None if *number == 1 => Before::NOTHING,
-            Some((n, last)) if n + 1 == *number && last.last_lsn + 1 == held.first_lsn => match last.kept {
-                Kept::Sealed => Before { root: Some(last.digest), sealed: true },
-                Kept::Open => Before { root: Some(last.digest), sealed: false },
-                Kept::AsItIs => Before::HOLE,
-            },
+            Some((n, last)) if n + 1 == *number && last.last_lsn + 1 == held.first_lsn => {
+                Before::behind(last)
+            }
             None | Some(_) => Before::HOLE,
         };
         self.last = Some((*number, held));

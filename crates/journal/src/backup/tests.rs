@@ -9,6 +9,7 @@ use crate::{
     Checkpoint, Fault, MemStorage, PowerCut, Room, Writer, checkpoints, create, heads, open, verify,
 };
 
+const SEGMENT: &str = "0000000001.seg";
 const HOW: How = How { now_ns: 1_000, full: false, as_it_is: false };
 const FULL: How = How { now_ns: 2_000, full: true, as_it_is: false };
 const AS_IT_IS: How = How { as_it_is: true, ..HOW };
@@ -58,6 +59,21 @@ fn grown(segments: u64, config: Config) -> (MemStorage, Vec<Owned>) {
     }
     grow(&mut writer, 0, &mut told);
     (disk, told)
+}
+
+/// Opens as an engine does: folded from the checkpoint on, with what is damaged before it declared.
+fn from_checkpoint(disk: &MemStorage) -> Writer<MemStorage> {
+    let mut opening = opened(disk).unwrap();
+    let lsn = opening.checkpoints()[0].lsn;
+    folded(&mut opening, lsn + 1).unwrap();
+    let check = opening.older(lsn);
+    let (mut writer, _) = opening.finish().unwrap();
+    append(&mut writer, 1, 1).unwrap();
+    for found in check.run().unwrap() {
+        writer.declare(&found).unwrap();
+    }
+    writer.sync().unwrap();
+    writer
 }
 
 /// What a plain reader shows of a directory; nothing may be damaged.
@@ -354,6 +370,121 @@ fn a_declared_gap_is_in_the_backup_and_a_whole_segment_is_not_replaced_by_its_da
 }
 
 #[test]
+fn a_copy_made_as_it_is_gives_way_only_to_a_segment_that_has_all_of_it() {
+    let (disk, _) = grown(2, SMALL);
+    let (mut writer, ..) = recover(&disk).unwrap();
+    let other = disk.fork();
+    append(&mut writer, 4, 7).unwrap();
+    writer.sync().unwrap();
+    drop(writer);
+    let records = shown(&disk);
+    let (hurt, target) = (disk.fork(), MemStorage::new());
+    let newest = hurt.names().into_iter().filter(|name| name.ends_with(".seg")).max().unwrap();
+    hurt.patch(&newest, 20, b"??");
+    let done = back_up(&hurt, &target, HOW).unwrap();
+    assert_eq!(done.undeclared, 0, "a header alone loses no record");
+    assert_eq!(
+        checked(&target).unwrap().manifest.last_lsn(),
+        records.len() as u64,
+        "none of them is left out"
+    );
+    // Another history, shorter at first.
+    let before = target.file(&newest);
+    let (mut writer, mut others, _) = recover(&other).unwrap();
+    assert!(matches!(back_up(&other, &target, HOW), Err(BackupError::Shorter { .. })));
+    while others.len() <= records.len() + 4 {
+        others.extend(append(&mut writer, 2, 99).unwrap());
+        writer.sync().unwrap();
+    }
+    for how in [HOW, FULL, AS_IT_IS] {
+        assert!(matches!(back_up(&other, &target, how), Err(BackupError::Diverged { .. })));
+        assert_eq!(target.file(&newest), before);
+    }
+    // The same history goes on.
+    let (mut writer, mut records, _) = recover(&disk).unwrap();
+    grow(&mut writer, 1, &mut records);
+    back_up(&disk, &target, HOW).unwrap();
+    assert_eq!(sound(&target, &records), records.len());
+}
+
+#[test]
+fn a_copy_made_as_it_is_grows_with_the_damaged_segment_and_loses_nothing_of_it() {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    for n in 0..6 {
+        append(&mut writer, 3, n).unwrap();
+    }
+    writer.sync().unwrap();
+    disk.patch(SEGMENT, PAGE_BYTES + 40, b"rot");
+    let target = MemStorage::new();
+    assert!(matches!(
+        back_up(&disk, &target, HOW),
+        Err(BackupError::Damaged { .. } | BackupError::Journal(_))
+    ));
+    let done = back_up(&disk, &target, AS_IT_IS).unwrap();
+    assert_eq!((done.manifest.segments[&1].kept, done.undeclared), (Kept::AsItIs, 1));
+    assert_eq!(done.manifest.last_lsn(), writer.durable_lsn());
+    for n in 0..6 {
+        append(&mut writer, 3, n).unwrap();
+    }
+    writer.sync().unwrap();
+    let done = back_up(&disk, &target, AS_IT_IS).unwrap();
+    assert_eq!((done.segments_copied, done.only_here), (1, vec![]));
+    assert_eq!(read_all(target.reader()).unwrap().0, read_all(disk.reader()).unwrap().0);
+    let done = back_up(&disk, &target, AS_IT_IS).unwrap();
+    assert_eq!(done.segments_copied, 0, "nothing is new");
+    // More damage in the journal than in the copy.
+    let held = target.file(SEGMENT);
+    let worse = disk.fork();
+    worse.patch(SEGMENT, PAGE_BYTES + 900, b"rot");
+    let done = back_up(&worse, &target, AS_IT_IS).unwrap();
+    assert_eq!((done.segments_copied, done.only_here), (0, vec![1]));
+    assert_eq!(target.file(SEGMENT), held);
+}
+
+#[test]
+fn what_an_opening_left_to_a_checkpoint_is_no_damage_of_the_backup() {
+    let (disk, _) = grown(3, SMALL);
+    disk.patch("0000000002.seg", 9_000, b"rot");
+    grow(&mut from_checkpoint(&disk), 2, &mut Vec::new());
+    let report = verify(&disk.reader(), |_| ()).unwrap();
+    assert_eq!((report.findings, report.gaps.len()), (vec![], 1), "it is a known gap and nothing else");
+    for how in [HOW, FULL, HOW] {
+        let target = MemStorage::new();
+        for how in [how, HOW, FULL] {
+            let done = back_up(&disk, &target, how).unwrap();
+            assert_eq!(done.undeclared, 0);
+        }
+        let whole = restored(&target).unwrap();
+        assert_eq!(read_all(whole.reader()).unwrap(), read_all(disk.reader()).unwrap());
+    }
+}
+
+#[test]
+fn a_segment_that_the_journal_lost_stays_in_the_backup_which_goes_on() {
+    let (disk, _) = grown(2, SMALL);
+    // The third segment is begun by an opening and not by a change of segment.
+    let mut writer = from_checkpoint(&disk);
+    grow(&mut writer, 2, &mut Vec::new());
+    mark_state(&mut writer);
+    drop(writer);
+    let target = MemStorage::new();
+    back_up(&disk, &target, HOW).unwrap();
+    for lost in [2, 3] {
+        let (disk, target) = (disk.fork(), target.fork());
+        disk.remove_file(&segment_name(lost));
+        let mut writer = from_checkpoint(&disk);
+        append(&mut writer, 3, 5).unwrap();
+        writer.sync().unwrap();
+        for how in [HOW, FULL] {
+            let done = back_up(&disk, &target, how).unwrap();
+            assert_eq!((done.only_here, done.undeclared), (vec![lost], 0));
+            assert!(checked(&target).unwrap().manifest.segments.contains_key(&lost));
+        }
+    }
+}
+
+#[test]
 fn rot_in_the_backup_is_found_and_mended_from_the_journal() {
     let (disk, told) = grown(4, PACKED);
     let target = MemStorage::new();
@@ -556,7 +687,7 @@ fn what_was_proven_after_the_look_at_the_durable_end_is_no_rot() {
     mark_state(&mut writer);
     let mut listing = Listing::read(&disk.reader()).unwrap();
     listing.limit(live);
-    let depth = Depth { base_limit: 0, all_finished: false, hash_tail: false };
+    let depth = Depth { base_limit: 0, cover_limit: 0, all_finished: false, hash_tail: false };
     let survey = survey(&disk.reader(), &mut listing, ID, SMALL, depth, &mut |_| ()).unwrap();
     assert_eq!((survey.report.gaps, survey.report.last_lsn, survey.checkpoints.len()), (vec![], 3, 0));
 }

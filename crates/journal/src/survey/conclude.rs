@@ -10,12 +10,14 @@ use crate::scan::is_declared;
 use crate::storage::StorageRead;
 use crate::{Checkpoint, Lsn};
 
-/// Turns wounds into gaps: which of them were known, which a checkpoint covers, and where folding ends.
+/// Turns wounds into gaps: which of them were known, which a checkpoint covers, and where folding ends. `cover` is the
+/// checkpoint that earlier openings may have left a gap to.
 pub(super) fn conclude<R: StorageRead>(
     walk: Walk<'_, R>,
     last_number: u64,
     checkpoints: Vec<Checkpoint>,
     tail: TailEnd,
+    cover: Lsn,
 ) -> Survey {
     let mut gaps: Vec<(u64, DeclaredGap)> =
         walk.segments.iter().flat_map(|s| s.header.gaps.iter().map(|gap| (s.header.number, *gap))).collect();
@@ -42,7 +44,7 @@ pub(super) fn conclude<R: StorageRead>(
     }
     // What an earlier opening left to a checkpoint is lost after all when that checkpoint is.
     let lost_bases: Vec<(u64, DeclaredGap)> =
-        gaps.iter().filter(|(_, gap)| gap.by_checkpoint && base < gap.through_lsn).copied().collect();
+        gaps.iter().filter(|(_, gap)| gap.by_checkpoint && cover < gap.through_lsn).copied().collect();
     let wounds_found = wounds.len();
     wounds.extend(lost_bases.iter().map(|(number, gap)| Wound {
         number: *number,
