@@ -282,3 +282,34 @@ fn what_if_of_ticks_changes_the_named_instrument_only() {
     let one = refused(&stage, &["data/act2/engine", "--stop", "recorded", "--market", "l1.csv"]);
     assert!(one.contains("L1_FILE,TRADES_FILE"), "{one}");
 }
+
+#[test]
+fn what_if_knows_a_market_that_came_through_a_pipe() {
+    let stage = story();
+    let file = fs::File::open(stage.path("market.csv")).expect("the market");
+    let mut words = stage.run("data");
+    let market = words.iter().position(|word| word == "--market").expect("a market");
+    words[market + 1] = "/dev/stdin".to_owned();
+    let mut cat = std::process::Command::new("cat");
+    let mut cat = cat.stdin(file).stdout(std::process::Stdio::piped()).spawn().expect("cat");
+    let pipe = cat.stdout.take().expect("a pipe");
+    let run = aegis().args(&words).stdin(pipe).output().expect("the program starts");
+    assert!(cat.wait().expect("cat ends").success());
+    assert_eq!(run.status.code(), Some(0), "{}", told(&run));
+    // Its digest is that of the file: it was read once.
+    let again = object(&stage, &["data/market/engine", "--stop", "recorded", "--market", "market.csv"]);
+    assert_eq!(again["exact"], true, "{again}");
+}
+
+#[test]
+fn what_if_until_a_time_behind_the_record_plays_nothing_that_the_run_never_saw() {
+    let mut stage = Stage::small(12_000);
+    stage.options.extend(["--stop-after".to_owned(), "8000".to_owned()]);
+    stage.complete("data", &[]);
+    let market = stage.path("market.csv").display().to_string();
+    let words = ["data/market/engine", "--stop", "recorded", "--market", &market];
+    let plain = object(&stage, &words);
+    let later = object(&stage, &[&words[..], &["--until", "2030-01-01T00:00:00Z"]].concat());
+    assert_eq!(plain["exact"], true, "{plain}");
+    assert_eq!(later, plain, "there is nothing behind the end");
+}

@@ -419,3 +419,15 @@ fn rule_33_an_exit_below_a_tick_waits_for_the_entry_that_is_unknown_without_a_pr
     assert!(rests(&world), "nothing can be sold until the entry's end is known");
     assert!(reasons(&world).is_empty());
 }
+
+#[test]
+fn rule_21_a_target_beyond_every_price_is_never_reached_and_leaves_the_stop_where_it_belongs() {
+    let plan = Plan { take_profit: Some(rate("99999999999999999")), ..fixed("0.05") };
+    let mut world = holding_with(planned(plan), "0.001", "50000");
+    assert_eq!(world.stop("BTC_USDT"), Some(price("47500")));
+    let protection = world.instrument("BTC_USDT").protection.as_ref();
+    assert_eq!(protection.map(|p| (p.take_profit, p.quantity)), Some((None, quantity("0.001"))));
+    world.tick("BTC_USDT", "47000");
+    world.wait(10);
+    assert_eq!(world.held("BTC_USDT"), quantity("0"), "and it is met");
+}

@@ -44,6 +44,7 @@ fn what_if_of_a_live_journal_and_of_its_copy() {
         );
         let unknowable = wide["unknowable"].to_string();
         assert!(unknowable.contains("the real exchange's delays"), "{unknowable}");
+        assert!(unknowable.contains("the real exchange's fees: the model charges"), "{unknowable}");
         assert!(unknowable.contains("their commands (1) come again"), "{unknowable}");
         assert!(wide["market"].as_str().is_some_and(|m| m.ends_with("ticks in the journal")), "{wide}");
     }

@@ -82,10 +82,10 @@ pub(crate) struct Script<'a> {
 }
 
 /// The act's settings with what only its market tells, and with the market's digest among what is recorded.
-pub(crate) fn with_market(act: &Act, market: &Market) -> Result<Act, Failure> {
+pub(crate) fn with_market(act: &Act, market: &Market, digest: Text) -> Result<Act, Failure> {
     let mut act = priced(act, market)?;
     let at = act.recorded.partition_point(|(key, _)| key.as_str() < market::DIGEST_KEY);
-    act.recorded.insert(at, (Text::new(market::DIGEST_KEY), market::digest(&act.feed)?));
+    act.recorded.insert(at, (Text::new(market::DIGEST_KEY), digest));
     Ok(act)
 }
 

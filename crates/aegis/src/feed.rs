@@ -4,7 +4,7 @@
 //! row and never reads the clock.
 
 pub(crate) mod candles;
-mod rows;
+pub(crate) mod rows;
 pub(crate) mod ticks;
 pub(crate) mod walk;
 

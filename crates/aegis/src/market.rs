@@ -4,13 +4,12 @@
 use crate::config::{Age, FeedSource};
 use crate::exit::{Exit, Failure};
 use crate::feed::candles::{self, CandleRow};
+use crate::feed::rows::Held;
 use crate::feed::ticks;
 use crate::feed::walk::{Step, Walk};
 use aegis_model::ids::{FeedId, InstrumentId, SECOND, Timestamp};
 use aegis_model::{Candle, Label, Price, Rounding, Text, Tick};
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The number of an act's only feed.
@@ -36,37 +35,9 @@ pub(crate) enum Next {
     Closed(InstrumentId, Candle),
 }
 
-/// The setting that holds the digest of an act's market.
+/// The setting that says later which market an act was played on: BLAKE3 of its file as it lay there when it was read,
+/// hexadecimal; of two files both, with a comma between.
 pub(crate) const DIGEST_KEY: &str = "feed_digest";
-
-/// What says later which market an act was played on: BLAKE3 of its file as it lies there, hexadecimal; of two files
-/// both, with a comma between.
-///
-/// # Errors
-/// [`Failure`], naming the file.
-pub(crate) fn digest(source: &FeedSource) -> Result<Text, Failure> {
-    let bytes = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
-    let said = match source {
-        FeedSource::EmbeddedCandles => bytes(candles::EMBEDDED),
-        FeedSource::EmbeddedTicks => ticks::EMBEDDED.map(bytes).join(","),
-        FeedSource::Candles(path) => file_digest(path)?,
-        FeedSource::Ticks(l1, trades) => [file_digest(l1)?, file_digest(trades)?].join(","),
-    };
-    Ok(Text::new(&said))
-}
-
-fn file_digest(path: &Path) -> Result<String, Failure> {
-    let io = |e: std::io::Error| Failure::io(path.display(), &e);
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(io)? {
-            0 => return Ok(hasher.finalize().to_hex().to_string()),
-            read => drop(hasher.update(&buffer[..read])),
-        }
-    }
-}
 
 /// A market, read into memory, before the instruments have their numbers.
 #[derive(Clone)]
@@ -88,12 +59,13 @@ pub(crate) enum Market {
 }
 
 impl Market {
-    /// Reads an act's market.
+    /// Reads an act's market, and its digest (see [`DIGEST_KEY`]).
     ///
     /// # Errors
     /// [`Failure`], naming file and line.
-    pub(crate) fn read(source: &FeedSource, instruments: &[Label]) -> Result<Market, Failure> {
-        let candles = |rows: Vec<CandleRow>| {
+    pub(crate) fn read(source: &FeedSource, instruments: &[Label]) -> Result<(Market, Text), Failure> {
+        let candles = |held: Held<CandleRow>| {
+            let Held { rows, digest } = held;
             let [name] = instruments else {
                 return Err(Failure::new(
                     Exit::Config,
@@ -102,13 +74,14 @@ impl Market {
             };
             let interval_ns = candles::interval_ns(&rows)
                 .ok_or_else(|| Failure::new(Exit::Config, "a candle feed needs at least two candles"))?;
-            Ok(Market::Candles { rows: rows.into(), interval_ns, name: *name })
+            Ok((Market::Candles { rows: rows.into(), interval_ns, name: *name }, Text::new(&digest)))
         };
+        let ticks = |held: Held<ticks::Point>| (Market::Ticks(held.rows), Text::new(&held.digest));
         match source {
             FeedSource::EmbeddedCandles => candles(candles::embedded()?),
             FeedSource::Candles(path) => candles(candles::from_path(path)?),
-            FeedSource::EmbeddedTicks => Ok(Market::Ticks(ticks::embedded()?)),
-            FeedSource::Ticks(l1, trades) => Ok(Market::Ticks(ticks::from_paths(l1, trades)?)),
+            FeedSource::EmbeddedTicks => Ok(ticks(ticks::embedded()?)),
+            FeedSource::Ticks(l1, trades) => Ok(ticks(ticks::from_paths(l1, trades)?)),
         }
     }
 

@@ -110,11 +110,11 @@ fn one(
     asked: &cli::Run,
     desk: &mut Option<Desk>,
 ) -> Result<(ActSummary, Ended), Failure> {
-    let read = || Market::read(&act.feed, &act::names(act));
-    let market = read()?;
-    let act = act::with_market(act, &market)?;
+    // Once: it may be a pipe.
+    let (market, digest) = Market::read(&act.feed, &act::names(act))?;
+    let act = act::with_market(act, &market, digest)?;
     if let Some((engine, venue)) = finished(config, &act)?
-        && act::is_complete(&engine, &act, read()?)?
+        && act::is_complete(&engine, &act, market.clone())?
     {
         let summary = summary(config, &act, "complete before", &engine, venue, None);
         return Ok((summary, Ended::Complete));

@@ -355,7 +355,7 @@ fn drive(accounts: &[Account], settings: &VenueServer) -> Result<(Driver, Vec<dr
         MarketSource::Silent => Ok((Driver::Silent, Vec::new())),
         MarketSource::Recorded(source) => {
             let names: Vec<Label> = settings.instruments.iter().map(|spec| spec.name).take(1).collect();
-            let market = Market::read(source, &names)?;
+            let (market, _) = Market::read(source, &names)?;
             let specs: BTreeMap<Label, ListedInstrument> =
                 settings.instruments.iter().map(|spec| (spec.name, spec.clone())).collect();
             let place = accounts.iter().filter_map(|a| a.venue().feed_position(desk::RECORDED));

@@ -182,7 +182,7 @@ impl Engine {
         if stop >= entry && !plan_is_degenerate(&plan) && entry > tick {
             return Err(ArithmeticError::Overflow);
         }
-        let profit = take_profit(&plan, entry, tick)?;
+        let profit = reachable_profit(&plan, entry, tick);
         let time_exit = plan.hold_ns.map(|ns| holding.opened.after(ns));
         let quantity = self.coverable(id);
         let cycle = holding.cycle;
@@ -231,7 +231,7 @@ impl Engine {
             && instrument.exit_wanted.is_none()
         {
             let initial = below(entry, protection.plan.initial, tick)?;
-            let profit = take_profit(&protection.plan, entry, tick)?;
+            let profit = reachable_profit(&protection.plan, entry, tick);
             if (initial > next.stop && initial < entry)
                 || (profit != next.take_profit && instrument.live_entry(&self.state).is_some())
             {
@@ -339,6 +339,11 @@ impl Engine {
         self.state.asset(quote)?.balance?;
         Some(self.state.equity(|id| self.market.value_price(id)).0)
     }
+}
+
+/// A take-profit beyond every price is never reached, and no reason to go without the stop.
+fn reachable_profit(plan: &Plan, entry: Price, tick: Price) -> Option<Price> {
+    take_profit(plan, entry, tick).unwrap_or(None)
 }
 
 /// A plan whose initial distance is zero protects at the entry price itself.

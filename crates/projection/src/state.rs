@@ -19,7 +19,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// Version of the canonical encoding; part of it, so that digests of different layouts never agree by chance.
-pub const STATE_VERSION: u32 = 3;
+pub const STATE_VERSION: u32 = 4;
 /// Event time that ended orders and their trade ids are remembered, ns (30 days).
 pub const MEMORY_NS: i64 = 30 * aegis_model::ids::DAY;
 /// Ended orders remembered at most.

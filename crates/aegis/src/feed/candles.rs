@@ -4,7 +4,7 @@
 //! never accepts a row that contradicts itself or goes back in time.
 
 use crate::feed::FeedError;
-use crate::feed::rows::{Row, Source};
+use crate::feed::rows::{Held, Row, Source};
 use aegis_model::{Candle, Price, Quantity, Timestamp};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ const ROWS_MAX: usize = 5_000_000;
 const HEADER: [&str; 6] = ["open_time_ms", "open", "high", "low", "close", "volume"];
 
 /// BTC/USDT spot by the hour, 2017-08-17 to 2024-01-01; see fixtures/market/SOURCES.md.
-pub(crate) const EMBEDDED: &[u8] =
+const EMBEDDED: &[u8] =
     include_bytes!("../../../../fixtures/market/binance_spot_BTCUSDT_1h_2017_2024.csv.gz");
 
 /// A candle with its place in its file.
@@ -30,7 +30,7 @@ pub(crate) struct CandleRow {
 ///
 /// # Errors
 /// None that a tested build can meet.
-pub(crate) fn embedded() -> Result<Vec<CandleRow>, FeedError> {
+pub(crate) fn embedded() -> Result<Held<CandleRow>, FeedError> {
     read(Source::bytes("the embedded BTC/USDT candles", EMBEDDED)?)
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn embedded() -> Result<Vec<CandleRow>, FeedError> {
 ///
 /// # Errors
 /// [`FeedError`], naming the file and the line.
-pub(crate) fn from_path(path: &Path) -> Result<Vec<CandleRow>, FeedError> {
+pub(crate) fn from_path(path: &Path) -> Result<Held<CandleRow>, FeedError> {
     read(Source::path(path)?)
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn from_path(path: &Path) -> Result<Vec<CandleRow>, FeedError> {
 /// # Errors
 /// [`FeedError`], naming the line.
 #[cfg(test)]
-pub(crate) fn from_bytes(name: &str, bytes: &[u8]) -> Result<Vec<CandleRow>, FeedError> {
+pub(crate) fn from_bytes(name: &str, bytes: &[u8]) -> Result<Held<CandleRow>, FeedError> {
     read(Source::bytes(name, bytes)?)
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn interval_ns(rows: &[CandleRow]) -> Option<i64> {
     if steps.is_empty() { None } else { Some(*steps.select_nth_unstable(middle).1) }
 }
 
-fn read(source: Source<'_>) -> Result<Vec<CandleRow>, FeedError> {
+fn read(source: Source<'_>) -> Result<Held<CandleRow>, FeedError> {
     let (mut count, mut previous) = (0u64, None::<Timestamp>);
     source.rows(HEADER, ROWS_MAX, |row| {
         let candle = candle(&row)?;

@@ -4,9 +4,11 @@
 
 use crate::feed::FeedError;
 use flate2::bufread::MultiGzDecoder;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 use std::str::FromStr;
 
 /// Bytes that one line may have: ten times the longest seen.
@@ -19,23 +21,52 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub(crate) struct Source<'a> {
     file: String,
     input: Box<dyn BufRead + 'a>,
+    hasher: Rc<RefCell<blake3::Hasher>>,
+}
+
+/// What a file held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Held<T> {
+    /// Its rows.
+    pub(crate) rows: Vec<T>,
+    /// BLAKE3 of the bytes that were read for them, as they lie there, hexadecimal.
+    pub(crate) digest: String,
+}
+
+/// Hashes what passes, so that the digest is of what was read, also from a pipe or a file that is replaced meanwhile.
+struct Hashed<R> {
+    input: R,
+    hasher: Rc<RefCell<blake3::Hasher>>,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.hasher.borrow_mut().update(&buffer[..read]);
+        Ok(read)
+    }
 }
 
 impl<'a> Source<'a> {
     /// A file, plain or gzipped, whatever its name ends with.
     pub(crate) fn path(path: &Path) -> Result<Source<'static>, FeedError> {
         let file = path.display().to_string();
-        match File::open(path).and_then(|opened| unpacked(BufReader::new(opened))) {
-            Ok(input) => Ok(Source { file, input }),
-            Err(cause) => Err(FeedError::Open { file, cause }),
-        }
+        let input = match File::open(path) {
+            Ok(input) => input,
+            Err(cause) => return Err(FeedError::Open { file, cause }),
+        };
+        Source::of(file, input)
     }
 
     /// Bytes in memory, plain or gzipped, to be called `name` in errors.
     pub(crate) fn bytes(name: &str, bytes: &'a [u8]) -> Result<Source<'a>, FeedError> {
-        let file = name.to_owned();
-        match unpacked(bytes) {
-            Ok(input) => Ok(Source { file, input }),
+        Source::of(name.to_owned(), bytes)
+    }
+
+    fn of(file: String, input: impl Read + 'a) -> Result<Source<'a>, FeedError> {
+        let hasher = Rc::new(RefCell::new(blake3::Hasher::new()));
+        match unpacked(BufReader::new(Hashed { input, hasher: Rc::clone(&hasher) })) {
+            Ok(input) => Ok(Source { file, input, hasher }),
             Err(cause) => Err(FeedError::Open { file, cause }),
         }
     }
@@ -46,7 +77,7 @@ impl<'a> Source<'a> {
         header: [&str; COLUMNS],
         rows_max: usize,
         mut parse: impl FnMut(Row<'_, COLUMNS>) -> Result<T, String>,
-    ) -> Result<Vec<T>, FeedError> {
+    ) -> Result<Held<T>, FeedError> {
         let (mut rows, mut text, mut number) = (Vec::new(), Vec::new(), 0u64);
         loop {
             number += 1;
@@ -55,7 +86,10 @@ impl<'a> Source<'a> {
             match (&mut self.input).take(LINE_MAX).read_until(b'\n', &mut text) {
                 Err(cause) => return Err(FeedError::Read { file: self.file, line: number, cause }),
                 Ok(0) if number == 1 => return Err(fault(String::from("the file is empty"))),
-                Ok(0) => return Ok(rows),
+                Ok(0) => {
+                    let digest = self.hasher.borrow().finalize().to_hex().to_string();
+                    return Ok(Held { rows, digest });
+                }
                 Ok(read) if read as u64 == LINE_MAX && !text.ends_with(b"\n") => {
                     return Err(fault(format!("longer than {LINE_MAX} bytes")));
                 }

@@ -3,7 +3,7 @@
 //! It never reorders what arrived, never carries a quote over to a trade and never drops a repeated one.
 
 use crate::feed::FeedError;
-use crate::feed::rows::{Row, Source};
+use crate::feed::rows::{Held, Row, Source};
 use aegis_model::market::PricePath;
 use aegis_model::{FeedId, InstrumentId, Label, Price, Quantity, Tick, Timestamp};
 use std::path::Path;
@@ -19,8 +19,6 @@ const TRADES_HEADER: [&str; 7] = ["exchange_ns", "received_ns", "symbol", "trade
 const L1: &[u8] = include_bytes!("../../../../fixtures/market/binance_spot_ticks_20250325/l1.csv.gz");
 const TRADES: &[u8] = include_bytes!("../../../../fixtures/market/binance_spot_ticks_20250325/trades.csv.gz");
 
-/// Both files of that session.
-pub(crate) const EMBEDDED: [&[u8]; 2] = [L1, TRADES];
 /// Quote assets that end a symbol written in one word; the first that fits counts.
 const QUOTES: [&str; 9] = ["FDUSD", "USDT", "USDC", "TUSD", "USD", "EUR", "BTC", "ETH", "BNB"];
 
@@ -93,7 +91,7 @@ impl Point {
 ///
 /// # Errors
 /// None that a tested build can meet.
-pub(crate) fn embedded() -> Result<Vec<Point>, FeedError> {
+pub(crate) fn embedded() -> Result<Held<Point>, FeedError> {
     merge(Source::bytes("the embedded quotes", L1)?, Source::bytes("the embedded trades", TRADES)?)
 }
 
@@ -101,14 +99,14 @@ pub(crate) fn embedded() -> Result<Vec<Point>, FeedError> {
 ///
 /// # Errors
 /// [`FeedError`], naming the file and the line.
-pub(crate) fn from_paths(l1: &Path, trades: &Path) -> Result<Vec<Point>, FeedError> {
+pub(crate) fn from_paths(l1: &Path, trades: &Path) -> Result<Held<Point>, FeedError> {
     merge(Source::path(l1)?, Source::path(trades)?)
 }
 
 /// Orders both files by the time of arrival; at the same nanosecond quotes come before trades, and rows of one
 /// file in the file's order. The cursor is the place in this order.
-fn merge(l1: Source<'_>, trades: Source<'_>) -> Result<Vec<Point>, FeedError> {
-    let mut points = l1.rows(L1_HEADER, ROWS_MAX, |row| {
+fn merge(l1: Source<'_>, trades: Source<'_>) -> Result<Held<Point>, FeedError> {
+    let Held { rows: mut points, digest } = l1.rows(L1_HEADER, ROWS_MAX, |row| {
         let (bid, ask) = (row.value(3)?, row.value(5)?);
         let (bid_quantity, ask_quantity) = (row.value(4)?, row.value(6)?);
         positive("bid_px", bid)?;
@@ -117,17 +115,18 @@ fn merge(l1: Source<'_>, trades: Source<'_>) -> Result<Vec<Point>, FeedError> {
         not_negative("ask_qty", ask_quantity)?;
         point(&row, Shown::Quote { bid, ask, bid_quantity, ask_quantity })
     })?;
-    points.extend(trades.rows(TRADES_HEADER, ROWS_MAX, |row| {
+    let traded = trades.rows(TRADES_HEADER, ROWS_MAX, |row| {
         let last = row.value(5)?;
         positive("price", last)?;
         not_negative("qty", row.value(6)?)?;
         point(&row, Shown::Trade { last })
-    })?);
+    })?;
+    points.extend(traded.rows);
     points.sort_by_key(|p| p.received);
     for (place, point) in points.iter_mut().enumerate() {
         point.cursor = place as u64 + 1;
     }
-    Ok(points)
+    Ok(Held { rows: points, digest: [digest, traded.digest].join(",") })
 }
 
 fn point(row: &Row<'_, 7>, shown: Shown) -> Result<Point, String> {

@@ -37,6 +37,8 @@ struct Told<'a> {
     change: &'a Change,
     /// Of the last part: settings as recorded, and with what differs.
     settings: [&'a Part; 2],
+    /// Parts with settings of their own, the last one's being told.
+    parts: usize,
     recorded: &'a Outcome,
     model: &'a Outcome,
     what_if: &'a Outcome,
@@ -91,8 +93,9 @@ pub(crate) fn what_if(config: &Config, asked: &cli::WhatIf, json: bool) -> Resul
     let end = model::end(
         &record,
         match until {
-            Until::Time(at) => Some(at),
-            Until::End | Until::Lsn(_) | Until::Before(_) => None,
+            // Behind the record's end the market is not what the run saw.
+            Until::Time(at) if record.goes_on => Some(at),
+            Until::End | Until::Lsn(_) | Until::Before(_) | Until::Time(_) => None,
         },
     );
     let parts = [None, Some(&change)].map(|change| model::parts(&record, &market.market, change, end));
@@ -120,6 +123,7 @@ pub(crate) fn what_if(config: &Config, asked: &cli::WhatIf, json: bool) -> Resul
         market: &market,
         change: &change,
         settings: [a, b],
+        parts: as_recorded.len(),
         exact: figures::equal(&recorded, &model, &off),
         off,
         differences: figures::differences(&model, &what_if, 0),

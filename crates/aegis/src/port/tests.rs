@@ -188,7 +188,7 @@ fn a_broken_stream_is_not_a_bad_line() {
 fn the_signals_of_act_two() {
     let lines = read(include_bytes!("../../../../fixtures/market/act2_signals.ndjson"));
     let signals: Vec<SignalLine> = lines.into_iter().map(|line| line.expect("a committed signal")).collect();
-    let points = crate::feed::ticks::embedded().expect("the embedded capture");
+    let points = crate::feed::ticks::embedded().expect("the embedded capture").rows;
     assert_eq!(
         signals.iter().map(|s| s.instrument.to_string()).collect::<Vec<_>>(),
         ["BTC_USDT", "ETH_USDT", "SOL_USDT"]

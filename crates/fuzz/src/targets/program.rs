@@ -195,15 +195,16 @@ impl Target for Market {
         fs::write(&path, bytes).expect("room");
         let (quotes, trades) = (self.place.path().join("quotes"), self.place.path().join("trades"));
         let told = match kind % 3 {
-            0 => candles::from_path(&path).map(|rows| {
+            0 => candles::from_path(&path).map(|held| {
+                let rows = held.rows;
                 assert!(rows.windows(2).all(|two| two[0].candle.open_time < two[1].candle.open_time));
                 let inside =
                     |c: &aegis_model::Candle| c.low <= c.open.min(c.close) && c.high >= c.open.max(c.close);
                 assert!(rows.iter().all(|row| inside(&row.candle)), "a price outside its candle");
                 rows.len()
             }),
-            1 => ticks::from_paths(&path, &trades).map(|points| ordered(&points)),
-            _ => ticks::from_paths(&quotes, &path).map(|points| ordered(&points)),
+            1 => ticks::from_paths(&path, &trades).map(|held| ordered(&held.rows)),
+            _ => ticks::from_paths(&quotes, &path).map(|held| ordered(&held.rows)),
         };
         let kind = u64::from(kind % 3);
         match told {

@@ -9,7 +9,7 @@ const HOUR: i64 = 3600 * SECOND;
 
 #[test]
 fn the_embedded_candles_are_as_delivered() {
-    let rows = embedded().expect("the embedded candles");
+    let rows = embedded().expect("the embedded candles").rows;
     assert_eq!(rows.len(), 55_765);
     assert!(rows.iter().enumerate().all(|(i, row)| row.row == i as u64 + 1));
     let first = rows[0].candle;
@@ -28,7 +28,7 @@ fn the_embedded_candles_are_as_delivered() {
 fn interval_needs_two_rows() {
     let minutes =
         b"open_time_ms,open,high,low,close,volume\n60000,1,1,1,1,0\n120000,1,1,1,1,0\n300000,1,1,1,1,0\n";
-    let rows = from_bytes("minutes", minutes).expect("minutes");
+    let rows = from_bytes("minutes", minutes).expect("minutes").rows;
     assert_eq!(interval_ns(&rows[..2]), Some(60 * SECOND));
     assert_eq!(interval_ns(&rows[..1]), None);
     assert_eq!(interval_ns(&[]), None);

@@ -8,6 +8,7 @@ use std::io::Write;
 fn read(bytes: &[u8]) -> Result<Vec<(String, i64)>, String> {
     Source::bytes("test.csv", bytes)
         .and_then(|source| source.rows(["name", "n"], 3, |row| Ok((row.text(0).to_owned(), row.value(1)?))))
+        .map(|held| held.rows)
         .map_err(|e| e.to_string())
 }
 
@@ -56,4 +57,16 @@ fn a_torn_gzip_file_is_an_error() {
         Source::path(Path::new("/nonexistent/x.csv"))
             .is_err_and(|e| e.to_string().contains("/nonexistent/x.csv"))
     );
+}
+
+#[test]
+fn the_digest_is_of_the_bytes_that_were_read_packed_or_not() {
+    let text = b"name,n\na,1\nb,2\n";
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(text).expect("memory");
+    for bytes in [text.to_vec(), packed.finish().expect("memory")] {
+        let source = Source::bytes("test.csv", &bytes).expect("memory");
+        let held = source.rows(["name", "n"], 3, |row| row.value::<i64>(1)).expect("rows");
+        assert_eq!((held.rows, held.digest), (vec![1, 2], blake3::hash(&bytes).to_hex().to_string()));
+    }
 }

@@ -11,12 +11,12 @@ fn read(l1: &str, trades: &str) -> Result<Vec<Point>, String> {
     let (l1, trades) = (format!("{L1_HEAD}{l1}"), format!("{TRADES_HEAD}{trades}"));
     let both = Source::bytes("l1", l1.as_bytes())
         .and_then(|l1| merge(l1, Source::bytes("trades", trades.as_bytes())?));
-    both.map_err(|e| e.to_string())
+    both.map(|held| held.rows).map_err(|e| e.to_string())
 }
 
 #[test]
 fn the_embedded_capture_is_as_delivered() {
-    let points = embedded().expect("the embedded capture");
+    let points = embedded().expect("the embedded capture").rows;
     assert_eq!(points.len(), 38_968 + 11_032);
     assert!(points.iter().enumerate().all(|(i, p)| p.cursor == i as u64 + 1));
     assert!(points.windows(2).all(|pair| pair[0].received <= pair[1].received));

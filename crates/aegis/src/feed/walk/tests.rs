@@ -143,7 +143,7 @@ fn other_candles_are_told_apart() {
 
 #[test]
 fn the_embedded_candles_walk_without_a_step_back() {
-    let rows: Arc<[CandleRow]> = crate::feed::candles::embedded().expect("the embedded candles").into();
+    let rows: Arc<[CandleRow]> = crate::feed::candles::embedded().expect("the embedded candles").rows.into();
     let interval = crate::feed::candles::interval_ns(&rows).expect("many rows");
     let mut walk = Walk::new(rows, interval, FEED, BTC);
     let (mut points, mut closed, mut cursor, mut at) = (0u64, 0u64, 0u64, Timestamp(0));

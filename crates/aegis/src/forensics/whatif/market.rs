@@ -4,7 +4,7 @@
 use super::record::{Record, setting};
 use crate::config::FeedSource;
 use crate::exit::Failure;
-use crate::market::{self, Market};
+use crate::market::Market;
 use aegis_model::Label;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,8 @@ pub(super) fn choose(record: &Record, journal: &Path, named: Option<&str>) -> Re
         [digest] => digest,
         [..] => {
             return Err(Failure::usage(format!(
-                "{place}: it was played on several markets: take the part before the second with --until"
+                "{place}: it was played on several markets, or on a file that grew: take the part before the second with --until, and \
+                 --market with the file as it was then"
             )));
         }
     };
@@ -62,7 +63,8 @@ pub(super) fn choose(record: &Record, journal: &Path, named: Option<&str>) -> Re
             )));
         }
     };
-    let found = market::digest(&source)?;
+    let names: Vec<Label> = record.instruments.iter().map(|i| i.name).collect();
+    let (market, found) = Market::read(&source, &names)?;
     if found.as_str() != digest {
         let what = named.unwrap_or("the market that this version carries");
         return Err(Failure::usage(format!(
@@ -70,8 +72,6 @@ pub(super) fn choose(record: &Record, journal: &Path, named: Option<&str>) -> Re
              digest is that of the file as it lies there; one that was packed anew has another"
         )));
     }
-    let names: Vec<Label> = record.instruments.iter().map(|i| i.name).collect();
-    let market = Market::read(&source, &names)?;
     let words = match named {
         Some(named) => format!("{named}, the file of the recorded digest"),
         None => format!("{feed}, of the recorded digest"),

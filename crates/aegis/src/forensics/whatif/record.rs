@@ -19,8 +19,9 @@ use std::path::Path;
 
 /// Inputs that are played again at most.
 const INPUTS_MAX: usize = 5_000_000;
-/// Recorded ticks that are played again at most, about a gigabyte and a half.
-const TICKS_MAX: usize = 10_000_000;
+/// Recorded ticks that are played again at most. Each takes some 900 bytes, in the record, in both markets and in both
+/// journals in memory: about 1.8 GB.
+const TICKS_MAX: usize = 2_000_000;
 /// Records between two looks at the progress line.
 const PROGRESS_RECORDS: u64 = 1 << 14;
 /// Places that a candle's walk has (`feed::walk`): 16 in each of four legs, the last of which is the leg's end.
@@ -91,6 +92,8 @@ pub(super) struct Record {
     pub(super) last: Lsn,
     /// Its time.
     pub(super) until: Timestamp,
+    /// Whether the journal has more than was asked for.
+    pub(super) goes_on: bool,
     /// The feed's last recorded place.
     pub(super) place: u64,
     /// When --from begins, if it was asked for and lies inside.
@@ -142,6 +145,8 @@ impl Record {
         record.hole = reading.hole.as_ref().map(ToString::to_string);
         record.behind_gap = reading.behind_gap;
         record.every_tick &= !record.ticks.is_empty();
+        let more = reading.step_batch(Until::End, &mut |_, _| ());
+        record.goes_on = more.map_err(|e| failure(path, &e))?;
         Ok(record)
     }
 

@@ -5,7 +5,7 @@ use super::change;
 use super::figures::{Difference, Figures, Side};
 use super::market::Chosen;
 use super::model::Part;
-use super::record::Record;
+use super::record::{Record, setting};
 use super::{Change, Told};
 use crate::text::{percent, span};
 use aegis_forensics::audit::{Moment, Share};
@@ -64,6 +64,12 @@ pub(super) fn unknowable(record: &Record, market: &Chosen, parts: &[Part]) -> Ve
             "the real exchange's delays, partial fills and refusals: the paper exchange answers at once. On the record: orders \
              refused {}, outcomes unknown for a time {}, connections lost {}",
             u.rejected, u.unknown, u.links
+        ));
+        let fee = |key| record.epochs.last().and_then(|epoch| setting(&epoch.settings, key)).unwrap_or("?");
+        out.push(format!(
+            "the real exchange's fees: the model charges those of the settings, maker {} and taker {}",
+            fee("venue.maker_fee"),
+            fee("venue.taker_fee")
         ));
     }
     if record.commands > 0 {
@@ -125,6 +131,14 @@ fn head(told: &Told<'_>, out: &mut String) {
         for plan in plans(part, told.change) {
             wrapped(out, name, &plan);
         }
+    }
+    if told.parts > 1 {
+        let times = if told.parts == 2 { "once".to_owned() } else { format!("{} times", told.parts - 1) };
+        wrapped(
+            out,
+            "          ",
+            &format!("at the end; settings changed {times} before, and are played as they were"),
+        );
     }
     out.push('\n');
     let profit =
