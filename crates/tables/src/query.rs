@@ -1,9 +1,11 @@
 //! SQL over a journal: each table is a virtual table of an SQLite connection in memory, which pulls rows from the records as
 //! it wants them.
 //!
-//! One SELECT at a time; whatever would write, attach or set something is refused. Decimals are exact: they compare by value,
-//! `sum` and `avg` add them up exactly, and what SQLite would make a float of is refused. All tables of a query end with the
-//! same record, whatever a writer does meanwhile.
+//! One SELECT at a time; whatever would write, attach or set something is refused. Decimals are exact: `sum` and `avg` add
+//! them up exactly, and they refuse what SQLite made a float of. Columns of decimals compare and sort by value, since a
+//! column has a collation; what a function or an operator makes is a text that has none, and SQLite has no place where a
+//! function could give it one: such a value is sorted with `collate decimal` and compared by `decimal_cmp`. All tables of a
+//! query end with the same record, whatever a writer does meanwhile.
 
 mod cache;
 mod functions;

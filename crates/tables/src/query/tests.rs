@@ -160,6 +160,58 @@ fn decimals_are_exact_and_compare_by_value() {
     });
 }
 
+/// What the README and `aegis query --help` say about what a function makes.
+#[test]
+fn what_a_function_makes_is_sorted_and_compared_as_it_is_documented() {
+    let (batches, _) = history(3, 3_000);
+    let (asking, kept) = (Asking::new(&batches), kept(&batches));
+    let decimal = |text: &str| text.parse::<Fixed>().expect("a decimal");
+    let mut sums: BTreeMap<String, Fixed> = BTreeMap::new();
+    let mut ends: Vec<Fixed> = Vec::new();
+    for row in kept.of("cycles") {
+        let end = decimal(&row["realised"]);
+        let instrument = &row["instrument_id"];
+        let key = format!("{instrument} {}", row.get("reason").map_or("", String::as_str));
+        let sum = sums.entry(key).or_default();
+        *sum = sum.plus(end).expect("in range");
+        ends.push(end);
+    }
+    let grouped = "from cycles group by instrument_id, reason";
+    let all = |sql: &str| -> Vec<Fixed> {
+        asking.rows(sql).iter().map(|row| decimal(row[0].as_deref().expect("a sum"))).collect()
+    };
+    let mut sorted: Vec<Fixed> = sums.into_values().collect();
+    sorted.sort();
+    assert!(sorted[0].is_negative() && sorted[1].is_negative() && sorted.len() > 3, "{sorted:?}");
+    let order = "order by sum(realised) collate decimal";
+    assert_eq!(all(&format!("select sum(realised) {grouped} {order}")), sorted);
+    assert_eq!(all(&format!("select sum(realised) s {grouped} order by s collate decimal")), sorted);
+    let bound = sorted[1];
+    for (sign, wanted) in [
+        ("<", sorted.iter().filter(|s| **s < bound).copied().collect::<Vec<_>>()),
+        (">", sorted.iter().filter(|s| **s > bound).copied().collect()),
+        ("=", sorted.iter().filter(|s| **s == bound).copied().collect()),
+    ] {
+        let having = format!("having decimal_cmp(sum(realised), '{bound}') {sign} 0");
+        assert_eq!(all(&format!("select sum(realised) {grouped} {having} {order}")), wanted, "{sign}");
+    }
+    let lost = sorted.iter().filter(|s| s.is_negative()).copied().collect::<Vec<_>>();
+    let having = "having decimal_cmp(sum(realised), 0) < 0";
+    assert_eq!(all(&format!("select sum(realised) {grouped} {having} {order}")), lost);
+    let made = "decimal_add(realised, 0) collate decimal";
+    let ends = [*ends.iter().min().expect("cycles"), *ends.iter().max().expect("cycles")];
+    let found = asking.rows(&format!("select min({made}), max({made}), min(realised), max(realised) from cycles"));
+    let found: Vec<Fixed> = found[0].iter().map(|cell| decimal(cell.as_deref().expect("one"))).collect();
+    assert_eq!(found, [ends, ends].concat());
+    // A column beside the greatest is of its row.
+    let beside = asking.rows("select max(realised), realised from cycles");
+    assert_eq!(beside[0][0], beside[0][1]);
+    // Columns need none of it.
+    let negative = kept.of("cycles").iter().filter(|row| decimal(&row["realised"]).is_negative()).count();
+    assert_eq!(asking.one("select count(*) from cycles where realised < 0"), negative.to_string());
+    assert!(negative > 0);
+}
+
 #[test]
 fn floats_are_refused_where_sums_are_exact() {
     let (batches, _) = history(3, 600);
