@@ -20,6 +20,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection};
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A journal that can be asked.
@@ -52,7 +53,7 @@ pub struct Asked {
     pub hole: Option<String>,
     /// Intact records behind it.
     pub behind_gap: u64,
-    /// Records before this one were neither read nor verified, since only later ones were asked for.
+    /// Not all records before this one were read and verified, since some of the answer is of later ones only.
     pub unread_before: Option<u64>,
 }
 
@@ -108,16 +109,23 @@ impl Query {
     ) -> Result<Query, QueryError> {
         // It is opened here too, so that a wrong directory is told before any SQL is looked at.
         Reading::open(dir).map_err(QueryError::Read)?;
-        let end = match until {
-            Until::End => None,
+        let met = match until {
+            Until::End => Met::default(),
             Until::Lsn(_) | Until::Before(_) | Until::Time(_) => {
                 let reading =
                     Reading::open_near(dir, until).and_then(|r| r.run(until)).map_err(QueryError::Read)?;
-                Some(reading.state.lsn.0)
+                let (end, behind_gap) = (reading.state.lsn.0, reading.behind_gap);
+                // The point may lie behind it: then this answers about an earlier one.
+                let hole = reading.hole.map(|hole| (hole.lsn, hole.to_string()));
+                Met { end: Some(end), hole, behind_gap, ..Met::default() }
             }
         };
-        let met = Mutex::new(Met { end, ..Met::default() });
-        let shared = Arc::new(Shared { dir: dir.to_path_buf(), met, progress });
+        let shared = Arc::new(Shared {
+            dir: dir.to_path_buf(),
+            met: Mutex::new(met),
+            read_to: AtomicU64::new(0),
+            progress,
+        });
         let connection = connection(&shared).map_err(|e| told("", e))?;
         Ok(Query { connection, shared })
     }
@@ -174,9 +182,10 @@ impl Query {
         let met = self.shared.met();
         Asked {
             last: met.end,
-            hole: met.hole.clone(),
+            hole: met.hole.as_ref().map(|(_, hole)| hole.clone()),
             behind_gap: met.behind_gap,
-            unread_before: met.unread_before.filter(|lsn| *lsn > 1),
+            unread_before: Some(met.first_max)
+                .filter(|first| *first > self.shared.read_to.load(Ordering::Relaxed) + 1),
         }
     }
 

@@ -89,7 +89,8 @@ fn bounds_on_records_and_times_read_a_part_and_lose_nothing() {
         ("lsn between 20000 and 20100", Some(20_000)),
         ("lsn > 30000 and lsn <= 30007", Some(30_001)),
         ("lsn = 12345", Some(12_345)),
-        ("lsn in (700, 12345)", Some(700)),
+        // Between the two nothing is vouched for either.
+        ("lsn in (700, 12345)", Some(12_345)),
         ("lsn < 50", None),
         ("lsn > 5 and lsn < 5", None),
         ("lsn = null", None),
@@ -200,7 +201,8 @@ fn what_a_function_makes_is_sorted_and_compared_as_it_is_documented() {
     assert_eq!(all(&format!("select sum(realised) {grouped} {having} {order}")), lost);
     let made = "decimal_add(realised, 0) collate decimal";
     let ends = [*ends.iter().min().expect("cycles"), *ends.iter().max().expect("cycles")];
-    let found = asking.rows(&format!("select min({made}), max({made}), min(realised), max(realised) from cycles"));
+    let found =
+        asking.rows(&format!("select min({made}), max({made}), min(realised), max(realised) from cycles"));
     let found: Vec<Fixed> = found[0].iter().map(|cell| decimal(cell.as_deref().expect("one"))).collect();
     assert_eq!(found, [ends, ends].concat());
     // A column beside the greatest is of its row.
@@ -300,14 +302,111 @@ fn a_point_in_the_middle_is_the_end_for_every_table() {
     assert_eq!(query.asked().last, Some(1_002));
 }
 
-#[test]
-fn behind_a_hole_nothing_is_shown_and_it_is_told() {
+/// A journal of some 6,000 records with damage in its first segment, at a byte or, if less than 0, before its end.
+fn damaged(at: isize) -> Asking {
     let (batches, _) = history(6, 6_000);
     let asking = Asking::new(&batches);
     let path = asking.dir.path().join("0000000001.seg");
     let mut bytes = std::fs::read(&path).expect("a segment");
-    bytes[30_000..30_008].fill(0xff);
+    let at = if at < 0 { bytes.len().checked_add_signed(at).expect("a place") } else { at.unsigned_abs() };
+    bytes[at..at + 8].fill(0xff);
     std::fs::write(&path, bytes).expect("the damage");
+    asking
+}
+
+#[test]
+fn a_point_behind_a_hole_is_not_reached_and_it_is_told() {
+    let asking = damaged(30_000);
+    let full = asking.query(Until::End);
+    answer(&full, "select count(*) from records").expect("an answer");
+    let full = full.asked();
+    for until in
+        [Until::Lsn(Lsn(5_000)), Until::Before(Lsn(5_000)), Until::Time(aegis_model::Timestamp(i64::MAX))]
+    {
+        let query = asking.query(until);
+        let told = query.asked();
+        assert!(told.hole.is_some() && told.behind_gap > 1_000, "{until:?}: {told:?}");
+        let rows = answer(&query, "select max(lsn), count(*) from records").expect("an answer");
+        assert_eq!(rows[0][0].as_deref(), full.last.map(|last| last.to_string()).as_deref(), "{until:?}");
+        let told = query.asked();
+        assert_eq!(
+            (&told.hole, told.behind_gap, told.last),
+            (&full.hole, full.behind_gap, full.last),
+            "{until:?}"
+        );
+    }
+    let query = asking.query(Until::Lsn(Lsn(50)));
+    answer(&query, "select max(lsn), count(*) from records").expect("an answer");
+    assert_eq!((query.asked().hole, query.asked().last), (None, Some(51)));
+}
+
+#[test]
+fn rows_from_behind_a_hole_are_marked() {
+    let asking = damaged(30_000);
+    let (few, many) =
+        ("(select count(*) from records where lsn < 10)", "(select count(*) from records where lsn > 5000)");
+    let all = "(select count(*) from fills)";
+    let query = asking.query(Until::End);
+    let rows = answer(&query, &format!("select {few}, {many}")).expect("an answer");
+    assert_eq!(rows[0][0].as_deref(), Some("9"));
+    assert_ne!(rows[0][1].as_deref(), Some("0"));
+    assert_eq!((query.asked().unread_before, query.asked().hole), (Some(5_001), None));
+    // What is behind a hole that is known does not belong to the query.
+    for scan in [all, "(select count(*) from records)"] {
+        let query = asking.query(Until::End);
+        answer(&query, &format!("select {scan}")).expect("an answer");
+        let (end, hole, behind) = (query.asked().last, query.asked().hole, query.asked().behind_gap);
+        assert!(
+            hole.is_some() && behind > 1_000 && end.is_some_and(|end| end < 1_000),
+            "{:?}",
+            query.asked()
+        );
+        assert_eq!(answer(&query, &format!("select {many}")).expect("an answer")[0][0].as_deref(), Some("0"));
+        assert_eq!((query.asked().last, query.asked().hole), (end, hole));
+        // What was met first in the other order is marked by both.
+        let query = asking.query(Until::End);
+        answer(&query, &format!("select {many}")).expect("an answer");
+        assert!(query.asked().last.is_some_and(|last| last > 5_000), "{:?}", query.asked());
+        answer(&query, &format!("select {scan}")).expect("an answer");
+        let told = query.asked();
+        assert_eq!((told.last, told.behind_gap, told.unread_before), (end, behind, Some(5_001)), "{told:?}");
+    }
+    // Scans that together read all of it leave nothing unread.
+    let (batches, _) = history(6, 3_000);
+    let asking = Asking::new(&batches);
+    for (sql, unread) in [
+        (format!("select {all}, (select count(*) from records where lsn > 1000)"), None),
+        ("select (select count(*) from records where lsn < 900), (select count(*) from records where lsn > 800)".to_owned(), None),
+        (format!("select {few}, (select count(*) from records where lsn > 1000)"), Some(1_001)),
+        ("select count(*) from records r join records c on c.lsn = r.cause_lsn limit 1".to_owned(), None),
+    ] {
+        let query = asking.query(Until::End);
+        answer(&query, &sql).expect("an answer");
+        assert_eq!(query.asked().unread_before, unread, "{sql}");
+    }
+}
+
+#[test]
+fn a_batch_behind_damage_begins_where_it_begins() {
+    // The next segment begins so soon behind it that a look back begins before it.
+    let asking = damaged(-1_500);
+    let query = asking.query(Until::End);
+    answer(&query, "select count(*) from records").expect("an answer");
+    let hole = query.asked().last.expect("an end");
+    let behind: Vec<u64> = (hole + 1..hole + 80)
+        .filter(|lsn| {
+            let found = asking.rows(&format!("select batch_lsn from records where lsn = {lsn}"));
+            let batch = (lsn - 1) / 3 * 3 + 1;
+            assert!(found.iter().all(|row| row[0] == Some(batch.to_string())), "{lsn}: {found:?}");
+            !found.is_empty()
+        })
+        .collect();
+    assert!(behind.len() > 20 && behind[0] > hole + 1, "{hole}: {behind:?}");
+}
+
+#[test]
+fn behind_a_hole_nothing_is_shown_and_it_is_told() {
+    let asking = damaged(30_000);
     let query = asking.query(Until::End);
     let rows = answer(&query, "select count(*), max(lsn) from records").expect("an answer");
     let told = query.asked();
