@@ -28,6 +28,9 @@ use std::path::{Path, PathBuf};
 /// How far a transaction may be from zero: cost is told in total and beancount divides it by the quantity, in 28 digits.
 const TOLERANCE: &str = "0.000000000001";
 
+/// How every ledger begins.
+const TITLE: &str = "option \"title\" \"aegis journal\"\n";
+
 /// Writes a ledger; the target must not be there, or is replaced at the end with `force`.
 ///
 /// # Errors
@@ -39,7 +42,7 @@ pub fn export<R: StorageRead>(
     force: bool,
     progress: &mut dyn FnMut(Lsn),
 ) -> Result<Told, ExportError> {
-    let mut target = Target::file(path, force)?;
+    let mut target = Target::file(path, force, |head| head.starts_with(TITLE.as_bytes()))?;
     let file = File::options().write(true).open(target.partial()).map_err(io_error(target.partial()))?;
     let mut ledger = Ledger::new(BufWriter::new(file), target.partial().to_path_buf());
     let mut told = run(reading, until, progress, &mut |point, state| ledger.point(point, state))?;
@@ -265,7 +268,7 @@ impl Ledger {
     fn head(&mut self, state: &State) -> Result<(), SinkError> {
         let quote = commodity(state.journal.quote.as_str());
         self.line(&format!(
-            "option \"title\" \"aegis journal\"\noption \"operating_currency\" \"{quote}\"\n\
+            "{TITLE}option \"operating_currency\" \"{quote}\"\n\
              option \"booking_method\" \"NONE\"\noption \"inferred_tolerance_default\" \"*:{TOLERANCE}\""
         ))
     }
