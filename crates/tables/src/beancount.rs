@@ -303,6 +303,11 @@ impl Ledger {
             (Some(new), Some(old), Some(id)) if id.0 as usize == n => {
                 change(third(&new).map_err(&fail)?, third(old).map_err(&fail)?)?
             }
+            // A fee of another instrument's fill that was paid with what is held here: what left is in no price.
+            (Some(new), Some(old), Some(_)) if units.is_negative() => {
+                let paid = change(new.third_fees, old.third_fees)?;
+                paid.max(Fixed::ZERO).min(units.abs())
+            }
             _ => Fixed::ZERO,
         };
         let traded = units.plus(base_fee).map_err(&fail)?;
@@ -420,5 +425,76 @@ impl Ledger {
     /// What the exchange had at the end, on the day after it.
     fn end(&mut self, state: &State) -> Result<(), SinkError> {
         self.new_day(state.time.after(aegis_model::ids::DAY), state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Where fees go; that all of it balances, beancount says itself (`tests/readers/check.py`).
+
+    use super::*;
+    use crate::testing::{reading, written};
+    use aegis_model::event::{Fee, FillBooked, FillSource};
+    use aegis_model::text::Label;
+    use aegis_model::{Event, OrderId, Price, Quantity, Side, TradeId};
+    use aegis_projection::testing::Story;
+    use std::collections::BTreeMap;
+
+    /// What each account's postings come to, by account and commodity.
+    fn sums(events: &[Event]) -> BTreeMap<(String, String), Fixed> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("x.beancount");
+        let batches: Vec<Vec<Event>> = events.chunks(3).map(<[Event]>::to_vec).collect();
+        export(reading(&written(&batches)), Until::End, &path, false, &mut |_| ()).expect("a journal");
+        let text = std::fs::read_to_string(&path).expect("a ledger");
+        let mut sums: BTreeMap<(String, String), Fixed> = BTreeMap::new();
+        for line in text.lines().filter(|line| line.starts_with("  ") && line.contains(':')) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [account, amount, commodity, ..] = words[..] else { continue };
+            let Ok(amount) = amount.parse::<Fixed>() else { continue };
+            let sum = sums.entry((account.to_owned(), commodity.to_owned())).or_default();
+            *sum = sum.plus(amount).expect("in range");
+        }
+        sums
+    }
+
+    fn buy(story: &mut Story, instrument: u32, trade: &str, quantity: Quantity, fee: Option<Fee>) {
+        story.tell(FillBooked {
+            instrument: InstrumentId(instrument),
+            trade: TradeId(Label::lossy(trade)),
+            order: OrderId(0),
+            venue_order: None,
+            side: Side::Buy,
+            price: Price::new(300, 0),
+            quantity,
+            fee,
+            executed: aegis_projection::testing::BEGIN,
+            source: FillSource::External,
+        });
+    }
+
+    #[test]
+    fn a_fee_paid_with_what_is_held_is_a_fee() {
+        let mut story = Story::begin();
+        let bnb = story.state.instruments[1].spec.base;
+        let fee = |amount: Quantity| Some(Fee { asset: bnb, amount });
+        let fees = |story: &Story| {
+            let found = sums(&story.events);
+            let of = |account: &str| {
+                let key = (account.to_owned(), "BNB".to_owned());
+                found.get(&key).copied().unwrap_or_default().to_string()
+            };
+            (of("Expenses:Fees:BNB"), of("Assets:Exchange:BNB"))
+        };
+        buy(&mut story, 1, "t1", Quantity::new(2, 0), fee(Quantity::new(1, 1)));
+        assert_eq!(fees(&story), ("0.1".to_owned(), "1.9".to_owned()), "in its own asset");
+        buy(&mut story, 0, "t2", Quantity::new(1, 0), fee(Quantity::new(5, 1)));
+        assert_eq!(fees(&story), ("0.6".to_owned(), "1.4".to_owned()), "in a third one that is held");
+        assert_eq!(story.state.assets[usize::from(bnb.0)].third_fees.to_string(), "0.5");
+        // More than is held: nobody knows of the rest, since no balance was told.
+        buy(&mut story, 2, "t3", Quantity::new(1, 0), fee(Quantity::new(3, 0)));
+        let left = story.state.instruments[1].held();
+        assert_eq!(left, Quantity::ZERO);
+        assert_eq!(fees(&story), ("2".to_owned(), "0".to_owned()), "in one of which too little is held");
     }
 }
