@@ -20,13 +20,16 @@ use aegis_forensics::{Point, Reading, Until};
 use aegis_journal::StorageRead;
 use aegis_model::{ArithmeticError, AssetId, Fact, Fixed, InstrumentId, Lsn, Timestamp};
 use aegis_projection::State;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// How far a transaction may be from zero: cost is told in total and beancount divides it by the quantity, in 28 digits.
 const TOLERANCE: &str = "0.000000000001";
+
+/// Bytes of a commodity's name in beancount.
+const NAME_BYTES_MAX: usize = 24;
 
 /// How every ledger begins.
 const TITLE: &str = "option \"title\" \"aegis journal\"\n";
@@ -83,6 +86,8 @@ struct Ledger {
     assets: Vec<Holdings>,
     headed: bool,
     opened: BTreeSet<String>,
+    /// What assets and instruments are called.
+    names: BTreeMap<String, String>,
     day: Option<i64>,
     /// Balances of the exchange that nothing changed since, by asset.
     sure: Vec<Option<(Lsn, Fixed)>>,
@@ -112,17 +117,22 @@ fn date(at: Timestamp) -> String {
 }
 
 /// A name that beancount takes for a commodity: a capital letter first, then capital letters, digits and `-`.
-fn commodity(name: &str) -> String {
+fn plain(name: &str) -> String {
     let mut plain: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '-' }).collect();
     if plain.len() < 2 || !plain.starts_with(|c: char| c.is_ascii_uppercase()) {
         plain.insert(0, 'X');
     }
-    plain.truncate(24);
+    cut(&mut plain, NAME_BYTES_MAX);
+    plain
+}
+
+/// A name of at most so many bytes.
+fn cut(plain: &mut String, bytes_max: usize) {
+    plain.truncate(bytes_max);
     while plain.ends_with('-') {
         plain.pop();
     }
-    plain
 }
 
 /// A text in quotes.
@@ -170,12 +180,31 @@ impl Ledger {
             assets: Vec::new(),
             headed: false,
             opened: BTreeSet::new(),
+            names: BTreeMap::new(),
             day: None,
             sure: Vec::new(),
             asserted: Vec::new(),
             postings: Vec::new(),
             transactions: 0,
         }
+    }
+
+    /// The name that an asset or an instrument has in the ledger: no two of them have the same.
+    fn commodity(&mut self, name: &str) -> String {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        let mut free = plain(name);
+        let mut n = 2;
+        while self.names.values().any(|taken| *taken == free) {
+            let more = format!("-{n}");
+            free = plain(name);
+            cut(&mut free, NAME_BYTES_MAX - more.len());
+            free.push_str(&more);
+            n += 1;
+        }
+        self.names.insert(name.to_owned(), free.clone());
+        free
     }
 
     fn line(&mut self, text: &str) -> Result<(), SinkError> {
@@ -197,7 +226,7 @@ impl Ledger {
     /// What the exchange had at the end of the day before.
     fn new_day(&mut self, at: Timestamp, state: &State) -> Result<(), SinkError> {
         for asset in 0..self.sure.len() {
-            let name = commodity(state.assets[asset].name.as_str());
+            let name = self.commodity(state.assets[asset].name.as_str());
             let account = format!("Assets:Exchange:{name}");
             let sure = self.sure[asset].take().filter(|_| self.opened.contains(&account));
             if let Some((lsn, total)) = sure.filter(|sure| *sure != self.asserted[asset]) {
@@ -219,12 +248,14 @@ impl Ledger {
 
     /// An account of an asset.
     fn account(&mut self, at: Timestamp, class: &str, name: &str) -> Result<String, SinkError> {
-        self.open(at, format!("{class}:{}", commodity(name)), name)
+        let account = format!("{class}:{}", self.commodity(name));
+        self.open(at, account, name)
     }
 
     fn post(&mut self, account: &str, amount: Fixed, name: &str, rest: &str) {
         if !amount.is_zero() {
-            self.postings.push(format!("  {account}  {} {}{rest}", spelled(amount), commodity(name)));
+            let name = self.commodity(name);
+            self.postings.push(format!("  {account}  {} {name}{rest}", spelled(amount)));
         }
     }
 
@@ -266,7 +297,7 @@ impl Ledger {
     }
 
     fn head(&mut self, state: &State) -> Result<(), SinkError> {
-        let quote = commodity(state.journal.quote.as_str());
+        let quote = self.commodity(state.journal.quote.as_str());
         self.line(&format!(
             "{TITLE}option \"operating_currency\" \"{quote}\"\n\
              option \"booking_method\" \"NONE\"\noption \"inferred_tolerance_default\" \"*:{TOLERANCE}\""
@@ -313,9 +344,10 @@ impl Ledger {
         let traded = units.plus(base_fee).map_err(&fail)?;
 
         let assets = self.account(at, "Assets:Exchange", base)?;
-        let total = |cost: Fixed| format!(" {{{{{} {}}}}}", spelled(cost.abs()), commodity(quote));
+        let paid_in = self.commodity(quote);
+        let total = |cost: Fixed| format!(" {{{{{} {paid_in}}}}}", spelled(cost.abs()));
         let price = if let Fact::FillBooked(f) = &point.event.fact {
-            format!(" @ {} {}", spelled(f.price.0), commodity(quote))
+            format!(" @ {} {paid_in}", spelled(f.price.0))
         } else {
             String::new()
         };
@@ -438,7 +470,6 @@ mod tests {
     use aegis_model::text::Label;
     use aegis_model::{Event, OrderId, Price, Quantity, Side, TradeId};
     use aegis_projection::testing::Story;
-    use std::collections::BTreeMap;
 
     /// What each account's postings come to, by account and commodity.
     fn sums(events: &[Event]) -> BTreeMap<(String, String), Fixed> {
@@ -471,6 +502,17 @@ mod tests {
             executed: aegis_projection::testing::BEGIN,
             source: FillSource::External,
         });
+    }
+
+    #[test]
+    fn no_two_assets_share_a_name() {
+        let mut ledger = Ledger::new(BufWriter::new(tempfile::tempfile().expect("a file")), PathBuf::new());
+        let long = "A".repeat(30);
+        let names = ["XW", "W", "w", "A.B", "A-B", "", "-", &long, &long[..25], "BTC"];
+        let named: Vec<String> = names.iter().map(|name| ledger.commodity(name)).collect();
+        let (a24, a22) = ("A".repeat(24), "A".repeat(22) + "-2");
+        assert_eq!(named, ["XW", "XW-2", "XW-3", "A-B", "A-B-2", "X", "X-2", &a24, &a22, "BTC"]);
+        assert_eq!(ledger.commodity("W"), "XW-2");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub enum Cell<'a> {
     Real(f64),
     /// A text, a time or a decimal.
     Text(&'a str),
-    /// Bytes.
+    /// Bytes, or a text that is not UTF-8.
     Bytes(&'a [u8]),
 }
 
@@ -167,7 +167,8 @@ impl Query {
                     ValueRef::Null => Cell::Null,
                     ValueRef::Integer(n) => Cell::Int(n),
                     ValueRef::Real(n) => Cell::Real(n),
-                    ValueRef::Text(text) => Cell::Text(std::str::from_utf8(text).unwrap_or_default()),
+                    // Only a cast of bytes makes such a text: it is shown as what it is.
+                    ValueRef::Text(text) => std::str::from_utf8(text).map_or(Cell::Bytes(text), Cell::Text),
                     ValueRef::Blob(bytes) => Cell::Bytes(bytes),
                 });
             }

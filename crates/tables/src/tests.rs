@@ -160,6 +160,15 @@ fn the_tables_of_the_fold_add_up_to_the_fold() {
 }
 
 #[test]
+fn a_table_that_is_named_twice_is_chosen_once() {
+    let names = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+    let chosen = crate::selection(&names(&["fills", "cycles", "fills"])).expect("tables");
+    assert_eq!(chosen.iter().map(|table| table.name).collect::<Vec<_>>(), ["fills", "cycles"]);
+    assert_eq!(crate::selection(&[]).expect("all").len(), tables().len());
+    assert_eq!(crate::selection(&names(&["fills", "fils"])).err().as_deref(), Some("fils"));
+}
+
+#[test]
 fn a_point_in_the_middle_is_the_end_of_a_batch() {
     let mut story = Story::begin();
     let mut dice = Dice::new(5);

@@ -89,7 +89,7 @@ fn number(context: &Context<'_>, at: usize, name: &str) -> Result<Option<Fixed>>
         ValueRef::Null => Ok(None),
         ValueRef::Integer(n) => Ok(Some(Fixed::from_int(n))),
         ValueRef::Text(text) => {
-            let text = std::str::from_utf8(text).unwrap_or_default();
+            let text = String::from_utf8_lossy(text);
             text.parse().map(Some).map_err(|e| failed(name, &format!("{text:?}: {e}")))
         }
         ValueRef::Real(_) => Err(failed(

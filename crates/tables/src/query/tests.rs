@@ -231,6 +231,13 @@ fn floats_are_refused_where_sums_are_exact() {
 }
 
 #[test]
+fn a_text_that_is_none_is_shown_as_bytes() {
+    let (batches, _) = history(3, 30);
+    let rows = Asking::new(&batches).rows("select cast(x'61ff' as text), cast(x'6162' as text)");
+    assert_eq!(rows, [[Some("[97, 255]".to_owned()), Some("ab".to_owned())]]);
+}
+
+#[test]
 fn joins_look_rows_up() {
     let (batches, _) = history(14, 3_000);
     let (asking, kept) = (Asking::new(&batches), kept(&batches));
