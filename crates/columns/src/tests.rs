@@ -33,7 +33,8 @@ static EACH: LazyLock<Table> = LazyLock::new(|| {
     let number = Column { name: "lsn".to_owned(), ..column(Type::U64, false) };
     let mut columns = vec![number];
     columns.extend(KINDS.iter().flat_map(|kind| [column(*kind, false), column(*kind, true)]));
-    Table { name: "each", doc: "Each type.".to_owned(), source: Source::Records, columns }
+    // A name that an export knows for its own.
+    Table { name: "records", doc: "Each type.".to_owned(), source: Source::Records, columns }
 });
 
 /// A value that owns what it says.
@@ -169,7 +170,7 @@ proptest! {
             let setup = if small { SMALL } else { SETUP };
             let mut files = Files::of(&path, format, about(), false, setup).expect("new");
             write(&mut files, &rows).expect("room");
-            let (_, batches) = read(&path, "each", format);
+            let (_, batches) = read(&path, "records", format);
             prop_assert_eq!(cells(&batches), rows.clone());
             let once_more = dir.path().join(format!("{format:?} once more"));
             write(&mut Files::of(&once_more, format, about(), false, setup).expect("new"), &rows).expect("room");
@@ -286,7 +287,7 @@ fn what_is_held_stays_below_its_bounds() {
     }
     files.finish().expect("room");
     assert!((10 << 10..20 << 10).contains(&most), "{most} bytes of rows waited");
-    for name in ["each", "other", "third", "fourth"] {
+    for name in ["records", "other", "third", "fourth"] {
         let file = File::open(path.join(format!("{name}.parquet"))).expect("a file");
         let reader = SerializedFileReader::new(file).expect("a Parquet file");
         let groups = reader.metadata().row_groups();
@@ -367,5 +368,5 @@ fn a_kill_leaves_a_partial_directory_and_the_next_export_takes_its_place() {
     let mut files = Files::new(&path, Format::Parquet, about(), false).expect("new");
     write(&mut files, &[plain_row(1)]).expect("room");
     assert_eq!(names(), ["out"]);
-    assert_eq!(cells(&read(&path, "each", Format::Parquet).1), [plain_row(1)]);
+    assert_eq!(cells(&read(&path, "records", Format::Parquet).1), [plain_row(1)]);
 }

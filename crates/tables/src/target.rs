@@ -253,9 +253,9 @@ impl Drop for Target {
         if !self.done {
             // A partial file that cannot be removed still has no name that looks whole.
             let _ = if self.extensions.is_some() {
-                removed(&self.partial).is_ok()
+                fs::remove_dir_all(&self.partial)
             } else {
-                fs::remove_file(&self.partial).is_ok()
+                fs::remove_file(&self.partial)
             };
         }
     }
