@@ -243,13 +243,13 @@ fn what_does_not_fit_is_refused_with_its_table_column_and_record_and_nothing_is_
     let decimal = EACH.column("decimal").expect("a column");
     let most = 10_i128.pow(38);
     let rows = [
-        (Cell::Decimal(most), "each.decimal of record 5: 100000000000000000000 has 39 digits"),
-        (Cell::Decimal(-most), "each.decimal of record 5: -100000000000000000000 has 39 digits"),
+        (Cell::Decimal(most), "records.decimal of record 5: 100000000000000000000 has 39 digits"),
+        (Cell::Decimal(-most), "records.decimal of record 5: -100000000000000000000 has 39 digits"),
         (
             Cell::Decimal(i128::MAX),
-            "each.decimal of record 5: 170141183460469231731.687303715884105727 has 39",
+            "records.decimal of record 5: 170141183460469231731.687303715884105727 has 39",
         ),
-        (Cell::U64(1), "each.decimal of record 5: U64(1) is no decimal"),
+        (Cell::U64(1), "records.decimal of record 5: U64(1) is no decimal"),
         (Cell::Null, "decimal"),
     ];
     for format in [Format::Parquet, Format::Arrow] {
@@ -314,7 +314,7 @@ fn a_full_disk_is_told_with_the_file_and_leaves_nothing_that_has_the_name() {
         let full = |result: Result<(), SinkError>| {
             let error = result.expect_err("no room");
             let SinkError::Io { path, cause } = error else { panic!("{format:?}: {error}") };
-            assert!(path.to_string_lossy().contains("out.partial/each."), "{}", path.display());
+            assert!(path.to_string_lossy().contains("out.partial/records."), "{}", path.display());
             assert_eq!(cause.kind(), std::io::ErrorKind::StorageFull);
         };
         let rows: Vec<Vec<Cell>> = (0..5_000).map(plain_row).collect();
