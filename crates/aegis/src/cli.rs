@@ -404,8 +404,12 @@ pub(crate) struct Query {
 
 #[cfg(feature = "forensics")]
 const QUERIES: &str = "\
-Money and quantities are exact decimals: sum() and avg() are exact here, comparisons and ORDER BY go by value, and
-decimal_add, decimal_sub and decimal_mul calculate; the operators + - * / of SQL would make floats of them.
+Money and quantities are exact decimals: sum() and avg() are exact here, and decimal_add, decimal_sub, decimal_mul and
+decimal_div calculate; the operators + - * / of SQL would make floats of them. A column compares and sorts by value;
+what a function makes (sum, avg, min, max, decimal_...) is text to SQLite. Sort it with COLLATE DECIMAL, find the least
+and the greatest so too, and compare it by decimal_cmp(a, b), which is -1, 0 or 1:
+  ... order by sum(realised) collate decimal          max(decimal_sub(sold, bought) collate decimal)
+  ... having decimal_cmp(sum(realised), 0) < 0        and never: having sum(realised) < 0
 Times are texts such as 2025-03-25T23:08:00.000000000Z; a beginning of one will do in a comparison.
   aegis query --tables fills
   aegis query \"select instrument, sum(realised) from cycles group by instrument\"

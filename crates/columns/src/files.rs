@@ -64,9 +64,13 @@ pub enum Format {
 
 impl Format {
     const fn extension(self) -> &'static str {
+        self.extensions()[0]
+    }
+
+    const fn extensions(self) -> &'static [&'static str] {
         match self {
-            Format::Parquet => "parquet",
-            Format::Arrow => "arrow",
+            Format::Parquet => &["parquet"],
+            Format::Arrow => &["arrow"],
         }
     }
 }
@@ -143,7 +147,7 @@ impl Files {
         force: bool,
         setup: Setup,
     ) -> Result<Files, SinkError> {
-        let target = Target::dir(dir, force, &[format.extension()])?;
+        let target = Target::dir(dir, force, format.extensions())?;
         Ok(Files {
             target,
             setup,

@@ -33,7 +33,8 @@ static EACH: LazyLock<Table> = LazyLock::new(|| {
     let number = Column { name: "lsn".to_owned(), ..column(Type::U64, false) };
     let mut columns = vec![number];
     columns.extend(KINDS.iter().flat_map(|kind| [column(*kind, false), column(*kind, true)]));
-    Table { name: "each", doc: "Each type.".to_owned(), source: Source::Records, columns }
+    // A name that an export knows for its own.
+    Table { name: "records", doc: "Each type.".to_owned(), source: Source::Records, columns }
 });
 
 /// A value that owns what it says.
@@ -169,7 +170,7 @@ proptest! {
             let setup = if small { SMALL } else { SETUP };
             let mut files = Files::of(&path, format, about(), false, setup).expect("new");
             write(&mut files, &rows).expect("room");
-            let (_, batches) = read(&path, "each", format);
+            let (_, batches) = read(&path, "records", format);
             prop_assert_eq!(cells(&batches), rows.clone());
             let once_more = dir.path().join(format!("{format:?} once more"));
             write(&mut Files::of(&once_more, format, about(), false, setup).expect("new"), &rows).expect("room");
@@ -242,13 +243,13 @@ fn what_does_not_fit_is_refused_with_its_table_column_and_record_and_nothing_is_
     let decimal = EACH.column("decimal").expect("a column");
     let most = 10_i128.pow(38);
     let rows = [
-        (Cell::Decimal(most), "each.decimal of record 5: 100000000000000000000 has 39 digits"),
-        (Cell::Decimal(-most), "each.decimal of record 5: -100000000000000000000 has 39 digits"),
+        (Cell::Decimal(most), "records.decimal of record 5: 100000000000000000000 has 39 digits"),
+        (Cell::Decimal(-most), "records.decimal of record 5: -100000000000000000000 has 39 digits"),
         (
             Cell::Decimal(i128::MAX),
-            "each.decimal of record 5: 170141183460469231731.687303715884105727 has 39",
+            "records.decimal of record 5: 170141183460469231731.687303715884105727 has 39",
         ),
-        (Cell::U64(1), "each.decimal of record 5: U64(1) is no decimal"),
+        (Cell::U64(1), "records.decimal of record 5: U64(1) is no decimal"),
         (Cell::Null, "decimal"),
     ];
     for format in [Format::Parquet, Format::Arrow] {
@@ -286,7 +287,7 @@ fn what_is_held_stays_below_its_bounds() {
     }
     files.finish().expect("room");
     assert!((10 << 10..20 << 10).contains(&most), "{most} bytes of rows waited");
-    for name in ["each", "other", "third", "fourth"] {
+    for name in ["records", "other", "third", "fourth"] {
         let file = File::open(path.join(format!("{name}.parquet"))).expect("a file");
         let reader = SerializedFileReader::new(file).expect("a Parquet file");
         let groups = reader.metadata().row_groups();
@@ -313,7 +314,7 @@ fn a_full_disk_is_told_with_the_file_and_leaves_nothing_that_has_the_name() {
         let full = |result: Result<(), SinkError>| {
             let error = result.expect_err("no room");
             let SinkError::Io { path, cause } = error else { panic!("{format:?}: {error}") };
-            assert!(path.to_string_lossy().contains("out.partial/each."), "{}", path.display());
+            assert!(path.to_string_lossy().contains("out.partial/records."), "{}", path.display());
             assert_eq!(cause.kind(), std::io::ErrorKind::StorageFull);
         };
         let rows: Vec<Vec<Cell>> = (0..5_000).map(plain_row).collect();
@@ -367,5 +368,5 @@ fn a_kill_leaves_a_partial_directory_and_the_next_export_takes_its_place() {
     let mut files = Files::new(&path, Format::Parquet, about(), false).expect("new");
     write(&mut files, &[plain_row(1)]).expect("room");
     assert_eq!(names(), ["out"]);
-    assert_eq!(cells(&read(&path, "each", Format::Parquet).1), [plain_row(1)]);
+    assert_eq!(cells(&read(&path, "records", Format::Parquet).1), [plain_row(1)]);
 }

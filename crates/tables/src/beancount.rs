@@ -20,13 +20,19 @@ use aegis_forensics::{Point, Reading, Until};
 use aegis_journal::StorageRead;
 use aegis_model::{ArithmeticError, AssetId, Fact, Fixed, InstrumentId, Lsn, Timestamp};
 use aegis_projection::State;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// How far a transaction may be from zero: cost is told in total and beancount divides it by the quantity, in 28 digits.
 const TOLERANCE: &str = "0.000000000001";
+
+/// Bytes of a commodity's name in beancount.
+const NAME_BYTES_MAX: usize = 24;
+
+/// How every ledger begins.
+const TITLE: &str = "option \"title\" \"aegis journal\"\n";
 
 /// Writes a ledger; the target must not be there, or is replaced at the end with `force`.
 ///
@@ -39,7 +45,7 @@ pub fn export<R: StorageRead>(
     force: bool,
     progress: &mut dyn FnMut(Lsn),
 ) -> Result<Told, ExportError> {
-    let mut target = Target::file(path, force)?;
+    let mut target = Target::file(path, force, |head| head.starts_with(TITLE.as_bytes()))?;
     let file = File::options().write(true).open(target.partial()).map_err(io_error(target.partial()))?;
     let mut ledger = Ledger::new(BufWriter::new(file), target.partial().to_path_buf());
     let mut told = run(reading, until, progress, &mut |point, state| ledger.point(point, state))?;
@@ -80,6 +86,8 @@ struct Ledger {
     assets: Vec<Holdings>,
     headed: bool,
     opened: BTreeSet<String>,
+    /// What assets and instruments are called.
+    names: BTreeMap<String, String>,
     day: Option<i64>,
     /// Balances of the exchange that nothing changed since, by asset.
     sure: Vec<Option<(Lsn, Fixed)>>,
@@ -109,17 +117,22 @@ fn date(at: Timestamp) -> String {
 }
 
 /// A name that beancount takes for a commodity: a capital letter first, then capital letters, digits and `-`.
-fn commodity(name: &str) -> String {
+fn plain(name: &str) -> String {
     let mut plain: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '-' }).collect();
     if plain.len() < 2 || !plain.starts_with(|c: char| c.is_ascii_uppercase()) {
         plain.insert(0, 'X');
     }
-    plain.truncate(24);
+    cut(&mut plain, NAME_BYTES_MAX);
+    plain
+}
+
+/// A name of at most so many bytes.
+fn cut(plain: &mut String, bytes_max: usize) {
+    plain.truncate(bytes_max);
     while plain.ends_with('-') {
         plain.pop();
     }
-    plain
 }
 
 /// A text in quotes.
@@ -167,12 +180,31 @@ impl Ledger {
             assets: Vec::new(),
             headed: false,
             opened: BTreeSet::new(),
+            names: BTreeMap::new(),
             day: None,
             sure: Vec::new(),
             asserted: Vec::new(),
             postings: Vec::new(),
             transactions: 0,
         }
+    }
+
+    /// The name that an asset or an instrument has in the ledger: no two of them have the same.
+    fn commodity(&mut self, name: &str) -> String {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        let mut free = plain(name);
+        let mut n = 2;
+        while self.names.values().any(|taken| *taken == free) {
+            let more = format!("-{n}");
+            free = plain(name);
+            cut(&mut free, NAME_BYTES_MAX - more.len());
+            free.push_str(&more);
+            n += 1;
+        }
+        self.names.insert(name.to_owned(), free.clone());
+        free
     }
 
     fn line(&mut self, text: &str) -> Result<(), SinkError> {
@@ -194,7 +226,7 @@ impl Ledger {
     /// What the exchange had at the end of the day before.
     fn new_day(&mut self, at: Timestamp, state: &State) -> Result<(), SinkError> {
         for asset in 0..self.sure.len() {
-            let name = commodity(state.assets[asset].name.as_str());
+            let name = self.commodity(state.assets[asset].name.as_str());
             let account = format!("Assets:Exchange:{name}");
             let sure = self.sure[asset].take().filter(|_| self.opened.contains(&account));
             if let Some((lsn, total)) = sure.filter(|sure| *sure != self.asserted[asset]) {
@@ -216,12 +248,14 @@ impl Ledger {
 
     /// An account of an asset.
     fn account(&mut self, at: Timestamp, class: &str, name: &str) -> Result<String, SinkError> {
-        self.open(at, format!("{class}:{}", commodity(name)), name)
+        let account = format!("{class}:{}", self.commodity(name));
+        self.open(at, account, name)
     }
 
     fn post(&mut self, account: &str, amount: Fixed, name: &str, rest: &str) {
         if !amount.is_zero() {
-            self.postings.push(format!("  {account}  {} {}{rest}", spelled(amount), commodity(name)));
+            let name = self.commodity(name);
+            self.postings.push(format!("  {account}  {} {name}{rest}", spelled(amount)));
         }
     }
 
@@ -263,9 +297,9 @@ impl Ledger {
     }
 
     fn head(&mut self, state: &State) -> Result<(), SinkError> {
-        let quote = commodity(state.journal.quote.as_str());
+        let quote = self.commodity(state.journal.quote.as_str());
         self.line(&format!(
-            "option \"title\" \"aegis journal\"\noption \"operating_currency\" \"{quote}\"\n\
+            "{TITLE}option \"operating_currency\" \"{quote}\"\n\
              option \"booking_method\" \"NONE\"\noption \"inferred_tolerance_default\" \"*:{TOLERANCE}\""
         ))
     }
@@ -300,14 +334,20 @@ impl Ledger {
             (Some(new), Some(old), Some(id)) if id.0 as usize == n => {
                 change(third(&new).map_err(&fail)?, third(old).map_err(&fail)?)?
             }
+            // A fee of another instrument's fill that was paid with what is held here: what left is in no price.
+            (Some(new), Some(old), Some(_)) if units.is_negative() => {
+                let paid = change(new.third_fees, old.third_fees)?;
+                paid.max(Fixed::ZERO).min(units.abs())
+            }
             _ => Fixed::ZERO,
         };
         let traded = units.plus(base_fee).map_err(&fail)?;
 
         let assets = self.account(at, "Assets:Exchange", base)?;
-        let total = |cost: Fixed| format!(" {{{{{} {}}}}}", spelled(cost.abs()), commodity(quote));
+        let paid_in = self.commodity(quote);
+        let total = |cost: Fixed| format!(" {{{{{} {paid_in}}}}}", spelled(cost.abs()));
         let price = if let Fact::FillBooked(f) = &point.event.fact {
-            format!(" @ {} {}", spelled(f.price.0), commodity(quote))
+            format!(" @ {} {paid_in}", spelled(f.price.0))
         } else {
             String::new()
         };
@@ -417,5 +457,86 @@ impl Ledger {
     /// What the exchange had at the end, on the day after it.
     fn end(&mut self, state: &State) -> Result<(), SinkError> {
         self.new_day(state.time.after(aegis_model::ids::DAY), state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Where fees go; that all of it balances, beancount says itself (`tests/readers/check.py`).
+
+    use super::*;
+    use crate::testing::{reading, written};
+    use aegis_model::event::{Fee, FillBooked, FillSource};
+    use aegis_model::text::Label;
+    use aegis_model::{Event, OrderId, Price, Quantity, Side, TradeId};
+    use aegis_projection::testing::Story;
+
+    /// What each account's postings come to, by account and commodity.
+    fn sums(events: &[Event]) -> BTreeMap<(String, String), Fixed> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("x.beancount");
+        let batches: Vec<Vec<Event>> = events.chunks(3).map(<[Event]>::to_vec).collect();
+        export(reading(&written(&batches)), Until::End, &path, false, &mut |_| ()).expect("a journal");
+        let text = std::fs::read_to_string(&path).expect("a ledger");
+        let mut sums: BTreeMap<(String, String), Fixed> = BTreeMap::new();
+        for line in text.lines().filter(|line| line.starts_with("  ") && line.contains(':')) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [account, amount, commodity, ..] = words[..] else { continue };
+            let Ok(amount) = amount.parse::<Fixed>() else { continue };
+            let sum = sums.entry((account.to_owned(), commodity.to_owned())).or_default();
+            *sum = sum.plus(amount).expect("in range");
+        }
+        sums
+    }
+
+    fn buy(story: &mut Story, instrument: u32, trade: &str, quantity: Quantity, fee: Option<Fee>) {
+        story.tell(FillBooked {
+            instrument: InstrumentId(instrument),
+            trade: TradeId(Label::lossy(trade)),
+            order: OrderId(0),
+            venue_order: None,
+            side: Side::Buy,
+            price: Price::new(300, 0),
+            quantity,
+            fee,
+            executed: aegis_projection::testing::BEGIN,
+            source: FillSource::External,
+        });
+    }
+
+    #[test]
+    fn no_two_assets_share_a_name() {
+        let mut ledger = Ledger::new(BufWriter::new(tempfile::tempfile().expect("a file")), PathBuf::new());
+        let long = "A".repeat(30);
+        let names = ["XW", "W", "w", "A.B", "A-B", "", "-", &long, &long[..25], "BTC"];
+        let named: Vec<String> = names.iter().map(|name| ledger.commodity(name)).collect();
+        let (a24, a22) = ("A".repeat(24), "A".repeat(22) + "-2");
+        assert_eq!(named, ["XW", "XW-2", "XW-3", "A-B", "A-B-2", "X", "X-2", &a24, &a22, "BTC"]);
+        assert_eq!(ledger.commodity("W"), "XW-2");
+    }
+
+    #[test]
+    fn a_fee_paid_with_what_is_held_is_a_fee() {
+        let mut story = Story::begin();
+        let bnb = story.state.instruments[1].spec.base;
+        let fee = |amount: Quantity| Some(Fee { asset: bnb, amount });
+        let fees = |story: &Story| {
+            let found = sums(&story.events);
+            let of = |account: &str| {
+                let key = (account.to_owned(), "BNB".to_owned());
+                found.get(&key).copied().unwrap_or_default().to_string()
+            };
+            (of("Expenses:Fees:BNB"), of("Assets:Exchange:BNB"))
+        };
+        buy(&mut story, 1, "t1", Quantity::new(2, 0), fee(Quantity::new(1, 1)));
+        assert_eq!(fees(&story), ("0.1".to_owned(), "1.9".to_owned()), "in its own asset");
+        buy(&mut story, 0, "t2", Quantity::new(1, 0), fee(Quantity::new(5, 1)));
+        assert_eq!(fees(&story), ("0.6".to_owned(), "1.4".to_owned()), "in a third one that is held");
+        assert_eq!(story.state.assets[usize::from(bnb.0)].third_fees.to_string(), "0.5");
+        // More than is held: nobody knows of the rest, since no balance was told.
+        buy(&mut story, 2, "t3", Quantity::new(1, 0), fee(Quantity::new(3, 0)));
+        let left = story.state.instruments[1].held();
+        assert_eq!(left, Quantity::ZERO);
+        assert_eq!(fees(&story), ("2".to_owned(), "0".to_owned()), "in one of which too little is held");
     }
 }

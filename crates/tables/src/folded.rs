@@ -269,10 +269,18 @@ impl Folded {
                 fill.tell(out);
             }
         } else if let Fact::PositionClosed(f) = &point.event.fact {
-            self.cycles.insert((f.instrument, f.cycle), Cycle::closed(lsn, f));
+            // What the fold has no such cycle for is none.
+            if let Some(sums) = ended(state, f.instrument, f.cycle) {
+                let mut cycle = Cycle::closed(lsn, f);
+                cycle.restate(sums);
+                self.cycles.insert((f.instrument, f.cycle), cycle);
+            }
         } else if let Fact::CycleRestated(f) = &point.event.fact {
-            if let Some(cycle) = self.cycles.get_mut(&(f.instrument, f.cycle)) {
-                cycle.realised = f.new;
+            // All its sums are taken now: at the end the fold may have forgotten them.
+            if let Some(sums) = ended(state, f.instrument, f.cycle) {
+                let untold = || Cycle::open(f.instrument, sums, lsn);
+                let cycle = self.cycles.entry((f.instrument, f.cycle)).or_insert_with(untold);
+                cycle.restate(sums);
                 cycle.restated += 1;
             }
         } else if let Fact::StopArmed(f) = &point.event.fact {
@@ -373,6 +381,9 @@ impl Folded {
         }
         for (at, i) in state.instruments.iter().enumerate() {
             let Ok(id) = u32::try_from(at).map(InstrumentId) else { break };
+            // Late news can make one cycle of two: what was told as the second is none any more.
+            let last = i.book.now.cycle;
+            self.cycles.retain(|(of, cycle), _| *of != id || *cycle <= last);
             if i.is_open() {
                 self.cycles.insert((id, i.book.now.cycle), Cycle::open(id, &i.book.now, i.opened));
             }
@@ -446,6 +457,12 @@ fn cycle_at(state: &State, id: InstrumentId, executed: Timestamp) -> Option<u32>
         return Some(book.now.cycle);
     }
     book.ended.iter().rev().map(|ended| &ended.sums).find(|sums| has(sums)).map(|sums| sums.cycle)
+}
+
+/// A cycle that has ended, as far as the fold remembers it.
+fn ended(state: &State, id: InstrumentId, cycle: u32) -> Option<&Holding> {
+    let mut ended = state.instrument(id)?.book.ended.iter().rev().map(|ended| &ended.sums);
+    ended.find(|sums| sums.cycle == cycle)
 }
 
 impl Cycle {

@@ -1,9 +1,11 @@
 //! SQL over a journal: each table is a virtual table of an SQLite connection in memory, which pulls rows from the records as
 //! it wants them.
 //!
-//! One SELECT at a time; whatever would write, attach or set something is refused. Decimals are exact: they compare by value,
-//! `sum` and `avg` add them up exactly, and what SQLite would make a float of is refused. All tables of a query end with the
-//! same record, whatever a writer does meanwhile.
+//! One SELECT at a time; whatever would write, attach or set something is refused. Decimals are exact: `sum` and `avg` add
+//! them up exactly, and they refuse what SQLite made a float of. Columns of decimals compare and sort by value, since a
+//! column has a collation; what a function or an operator makes is a text that has none, and SQLite has no place where a
+//! function could give it one: such a value is sorted with `collate decimal` and compared by `decimal_cmp`. All tables of a
+//! query end with the same record, whatever a writer does meanwhile.
 
 mod cache;
 mod functions;
@@ -18,6 +20,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection};
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A journal that can be asked.
@@ -37,7 +40,7 @@ pub enum Cell<'a> {
     Real(f64),
     /// A text, a time or a decimal.
     Text(&'a str),
-    /// Bytes.
+    /// Bytes, or a text that is not UTF-8.
     Bytes(&'a [u8]),
 }
 
@@ -50,7 +53,7 @@ pub struct Asked {
     pub hole: Option<String>,
     /// Intact records behind it.
     pub behind_gap: u64,
-    /// Records before this one were neither read nor verified, since only later ones were asked for.
+    /// Not all records before this one were read and verified, since some of the answer is of later ones only.
     pub unread_before: Option<u64>,
 }
 
@@ -106,16 +109,23 @@ impl Query {
     ) -> Result<Query, QueryError> {
         // It is opened here too, so that a wrong directory is told before any SQL is looked at.
         Reading::open(dir).map_err(QueryError::Read)?;
-        let end = match until {
-            Until::End => None,
+        let met = match until {
+            Until::End => Met::default(),
             Until::Lsn(_) | Until::Before(_) | Until::Time(_) => {
                 let reading =
                     Reading::open_near(dir, until).and_then(|r| r.run(until)).map_err(QueryError::Read)?;
-                Some(reading.state.lsn.0)
+                let (end, behind_gap) = (reading.state.lsn.0, reading.behind_gap);
+                // The point may lie behind it: then this answers about an earlier one.
+                let hole = reading.hole.map(|hole| (hole.lsn, hole.to_string()));
+                Met { end: Some(end), hole, behind_gap, ..Met::default() }
             }
         };
-        let met = Mutex::new(Met { end, ..Met::default() });
-        let shared = Arc::new(Shared { dir: dir.to_path_buf(), met, progress });
+        let shared = Arc::new(Shared {
+            dir: dir.to_path_buf(),
+            met: Mutex::new(met),
+            read_to: AtomicU64::new(0),
+            progress,
+        });
         let connection = connection(&shared).map_err(|e| told("", e))?;
         Ok(Query { connection, shared })
     }
@@ -157,7 +167,8 @@ impl Query {
                     ValueRef::Null => Cell::Null,
                     ValueRef::Integer(n) => Cell::Int(n),
                     ValueRef::Real(n) => Cell::Real(n),
-                    ValueRef::Text(text) => Cell::Text(std::str::from_utf8(text).unwrap_or_default()),
+                    // Only a cast of bytes makes such a text: it is shown as what it is.
+                    ValueRef::Text(text) => std::str::from_utf8(text).map_or(Cell::Bytes(text), Cell::Text),
                     ValueRef::Blob(bytes) => Cell::Bytes(bytes),
                 });
             }
@@ -172,9 +183,10 @@ impl Query {
         let met = self.shared.met();
         Asked {
             last: met.end,
-            hole: met.hole.clone(),
+            hole: met.hole.as_ref().map(|(_, hole)| hole.clone()),
             behind_gap: met.behind_gap,
-            unread_before: met.unread_before.filter(|lsn| *lsn > 1),
+            unread_before: Some(met.first_max)
+                .filter(|first| *first > self.shared.read_to.load(Ordering::Relaxed) + 1),
         }
     }
 

@@ -54,7 +54,7 @@ impl From<SinkError> for ExportError {
     }
 }
 
-/// The tables of these names; all of them when none is named.
+/// The tables of these names, each once; all of them when none is named.
 ///
 /// # Errors
 /// The first name that is no table's.
@@ -63,7 +63,14 @@ pub fn selection(names: &[String]) -> Result<Vec<&'static Table>, String> {
         return Ok(tables().iter().collect());
     }
     let find = |name: &String| tables().iter().find(|t| t.name == name).ok_or_else(|| name.clone());
-    names.iter().map(find).collect()
+    let mut chosen: Vec<&'static Table> = Vec::new();
+    for table in names.iter().map(find) {
+        let table = table?;
+        if !chosen.iter().any(|known| known.name == table.name) {
+            chosen.push(table);
+        }
+    }
+    Ok(chosen)
 }
 
 /// Reads a journal once, from its first record to a point, and gives the rows of these tables to a sink. `progress` is

@@ -9,11 +9,12 @@ use crate::schema::{Source, Table};
 use crate::{Sink, SinkError};
 use aegis_forensics::replay::{engine_reader, head_of, open_dir};
 use aegis_forensics::{ReadError, Reading, Until};
-use aegis_journal::{DirReader, JournalReader};
+use aegis_journal::{Damage, DirReader, JournalReader};
 use aegis_model::{Event, Lsn, Timestamp};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Records before the first wanted one that are read to find where its batch begins; more if that is not enough.
 const BATCH_LOOK: u64 = 64;
@@ -80,6 +81,8 @@ fn fill(row: &mut Vec<Owned>, cells: &[Value<'_>], mask: Mask) {
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     pub(crate) met: Mutex<Met>,
+    /// All records up to this one were read.
+    pub(crate) read_to: AtomicU64,
     /// Told how many records were read so far.
     pub(crate) progress: Box<dyn Fn(u64) + Send + Sync>,
 }
@@ -88,19 +91,40 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct Met {
     /// The last record of this query: the first scan that comes to the end says, so that a writer that goes on changes
-    /// nothing between two tables.
+    /// nothing between two tables. A hole that is met later moves it before the hole.
     pub(crate) end: Option<u64>,
-    pub(crate) hole: Option<String>,
+    /// The first damaged place: the record that should be there, and what is wrong.
+    pub(crate) hole: Option<(u64, String)>,
     pub(crate) behind_gap: u64,
-    /// Records before this one were not read, if no scan began at the first.
-    pub(crate) unread_before: Option<u64>,
+    /// The first record of the scan that began last in the journal.
+    pub(crate) first_max: u64,
     pub(crate) records: u64,
     pub(crate) failure: Option<ReadError>,
+}
+
+impl Met {
+    /// Notes a damaged place, behind which no record belongs to this query; false if that or an earlier one is known.
+    fn damaged(&mut self, lsn: u64, hole: &Damage) -> bool {
+        if self.hole.as_ref().is_some_and(|(known, _)| *known <= hole.lsn) {
+            return false;
+        }
+        self.hole = Some((hole.lsn, hole.to_string()));
+        self.behind_gap = 0;
+        self.end = Some(self.end.map_or(lsn, |end| end.min(lsn)));
+        true
+    }
 }
 
 impl Shared {
     pub(crate) fn met(&self) -> std::sync::MutexGuard<'_, Met> {
         self.met.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A scan has read all records from one to another.
+    fn covered(&self, first: u64, last: u64) {
+        if first <= self.read_to.load(Ordering::Relaxed) + 1 {
+            self.read_to.fetch_max(last, Ordering::Relaxed);
+        }
     }
 
     fn read(&self, records: u64) {
@@ -159,6 +183,9 @@ impl Scan {
 /// Rows of records.
 pub(crate) struct RecordScan {
     reader: JournalReader<DirReader>,
+    /// Where it began, and the last record that it read.
+    first: u64,
+    last: u64,
     source: Source,
     range: Range,
     mask: Mask,
@@ -219,10 +246,12 @@ impl RecordScan {
         }
         {
             let mut met = shared.met();
-            met.unread_before = Some(met.unread_before.map_or(from, |old| old.min(from)));
+            met.first_max = met.first_max.max(from);
         }
         Ok(RecordScan {
             reader,
+            first: from,
+            last: from.saturating_sub(1),
             source: table.source,
             range: Range { from: range.from.max(from), ..range },
             mask,
@@ -241,6 +270,12 @@ impl RecordScan {
             *row = stage;
             return Ok(true);
         }
+        let found = self.pull(shared, row);
+        shared.covered(self.first, self.last);
+        found
+    }
+
+    fn pull(&mut self, shared: &Shared, row: &mut Vec<Owned>) -> Result<bool, ReadError> {
         let end = shared.met().end;
         let last = end.map_or(self.range.to, |end| end.min(self.range.to));
         let mut ended = false;
@@ -252,10 +287,8 @@ impl RecordScan {
                     break;
                 }
                 Err(damage) => {
-                    let mut met = shared.met();
-                    let known = met.hole.is_some() && self.holes == 0;
-                    met.hole.get_or_insert_with(|| damage.to_string());
-                    drop(met);
+                    let new = self.holes == 0 && shared.met().damaged(self.last, &damage);
+                    let known = self.holes == 0 && !new;
                     self.holes += 1;
                     // Another scan has counted what is behind it.
                     if known || self.holes == HOLES_MAX {
@@ -273,6 +306,7 @@ impl RecordScan {
                 self.stopped = true;
                 break;
             }
+            self.last = record.lsn;
             self.unread += 1;
             if self.unread == PROGRESS_RECORDS {
                 shared.read(std::mem::take(&mut self.unread));
@@ -345,10 +379,8 @@ impl RecordScan {
         self.stopped = true;
         shared.read(std::mem::take(&mut self.unread));
         if ended {
-            let mut met = shared.met();
-            if met.hole.is_none() {
-                met.end.get_or_insert(self.reader.position());
-            }
+            let position = self.reader.position();
+            shared.met().end.get_or_insert(position);
         }
         Ok(false)
     }
@@ -379,15 +411,23 @@ fn seek(reader: &mut JournalReader<DirReader>, from: u64) -> Result<u64, ReadErr
         let start = from.saturating_sub(back).max(1);
         reader.seek(start).map_err(ReadError::Open)?;
         let mut batch = None;
-        while let Ok(Some(record)) = reader.next() {
-            if record.lsn > from {
-                break;
-            }
-            if record.batch_first {
-                batch = Some(record.lsn);
-            }
-            if record.lsn == from {
-                break;
+        let mut holes = 0;
+        while holes < HOLES_MAX {
+            match reader.next() {
+                Ok(Some(record)) if record.lsn <= from => {
+                    if record.batch_first {
+                        batch = Some(record.lsn);
+                    }
+                    if record.lsn == from {
+                        break;
+                    }
+                }
+                Ok(_) => break,
+                // Only whole batches are handed out, so the one that is looked for begins behind the damage.
+                Err(_) => {
+                    batch = None;
+                    holes += 1;
+                }
             }
         }
         if batch.is_some() || start == 1 {
@@ -430,7 +470,6 @@ impl Sink for Collected {
 
 impl FoldedScan {
     fn begin(shared: &Shared, table: &'static Table, mask: Mask) -> Result<FoldedScan, ReadError> {
-        shared.met().unread_before = Some(1);
         let reading = Reading::open(&shared.dir)?;
         let out = Out::new(&[table], Collected { rows: VecDeque::new(), mask });
         Ok(FoldedScan { reading, folded: Some(Folded::default()), out, last: 0 })
@@ -453,9 +492,11 @@ impl FoldedScan {
                 self.last = read;
             }
             if !more {
+                shared.covered(1, read);
                 let mut met = shared.met();
-                if let Some(hole) = &self.reading.hole {
-                    met.hole.get_or_insert_with(|| hole.to_string());
+                if let Some(hole) = &self.reading.hole
+                    && met.damaged(read, hole)
+                {
                     met.behind_gap = self.reading.behind_gap;
                 }
                 met.end.get_or_insert(read);

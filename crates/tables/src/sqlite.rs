@@ -7,12 +7,24 @@
 
 use crate::target::Target;
 use crate::{Sink, SinkError, Table, Type, Value, spell};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Prepared statements that are kept: one for each table, and some room.
 const STATEMENTS: usize = 128;
+
+/// The `application_id` of our databases, `aegi`: in the file before any row, so that what a killed export left is known.
+const APPLICATION: i32 = i32::from_be_bytes(*b"aegi");
+/// Where a database's file has it, after which first bytes.
+const APPLICATION_AT: usize = 68;
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// Whether a file that begins so is a database of ours.
+fn ours(head: &[u8]) -> bool {
+    let id = head.get(APPLICATION_AT..).and_then(|rest| rest.first_chunk());
+    head.starts_with(MAGIC) && id == Some(&APPLICATION.to_be_bytes())
+}
 
 /// Writes a database.
 pub struct Sqlite {
@@ -38,20 +50,28 @@ pub(crate) const fn declared(kind: Type) -> &'static str {
     }
 }
 
+/// A file that is there, by its name and never as a URI.
+fn opened(path: &Path) -> rusqlite::Result<Connection> {
+    // SQLite may be built to take `file:` for a URI whatever the flags are; a path that begins otherwise is none.
+    let path = Path::new(".").join(path);
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
 impl Sqlite {
     /// Begins a database, which must not be there; with `force` one that is there is replaced at the end.
     ///
     /// # Errors
     /// [`SinkError`].
     pub fn new(path: &Path, force: bool) -> Result<Sqlite, SinkError> {
-        let target = Target::file(path, force)?;
+        let target = Target::file(path, force, ours)?;
         let fail = format_error(target.partial());
-        let connection = Connection::open(target.partial()).map_err(&fail)?;
+        let connection = opened(target.partial()).map_err(&fail)?;
         // The file has its name only when it is whole, so a log of its own would protect nothing.
         connection
-            .execute_batch(
-                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;",
-            )
+            .execute_batch(&format!(
+                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; \
+                 PRAGMA application_id = {APPLICATION};"
+            ))
             .map_err(&fail)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Sqlite { connection, target, inserts: Vec::new(), text: Vec::new() })
@@ -198,5 +218,23 @@ mod tests {
         }
         assert!(cells > 20_000, "{cells}");
         assert!(matches!(Sqlite::new(&path, false), Err(SinkError::There(_))));
+        // What was killed on its way is taken for its own.
+        let partial = dir.path().join("other.db.partial");
+        std::fs::copy(&path, &partial).expect("room");
+        drop(Sqlite::new(&dir.path().join("other.db"), false).expect("an export left it"));
+        let begun = Sqlite::new(&dir.path().join("other.db"), false).expect("a new file");
+        assert!(ours(&std::fs::read(&partial).expect("a file")), "before any row");
+        drop(begun);
+        drop(Connection::open(&partial).and_then(|db| db.execute_batch("create table mine (x)")));
+        assert!(Sqlite::new(&dir.path().join("other.db"), false).is_err());
+        assert!(partial.exists());
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_uri_is_a_name() {
+        // As a URI it would be a database in memory, and as a name it is no file that is there.
+        for name in ["file:aegis-none.db?mode=memory", "file::memory:"] {
+            assert!(opened(Path::new(name)).is_err(), "{name}");
+        }
     }
 }

@@ -132,6 +132,7 @@ fn the_tables_of_the_fold_add_up_to_the_fold() {
         let mut dice = Dice::new(seed);
         while story.events.len() < 3_000 {
             story.step(&mut dice);
+            story.tell_cycles();
         }
         let batches: Vec<Vec<Event>> = story.events.chunks(3).map(<[Event]>::to_vec).collect();
         let (sink, _) = kept(&batches, Until::End);
@@ -140,6 +141,15 @@ fn the_tables_of_the_fold_add_up_to_the_fold() {
         assert_eq!(sink.of("positions").len(), open.clone().count());
         let held = open.fold(Fixed::ZERO, |sum, i| sum.plus(i.held().0).expect("in range"));
         assert_eq!(sum(sink.of("positions"), "held"), held);
+        for (at, i) in state.instruments.iter().enumerate() {
+            let id = at.to_string();
+            let cycles = sink.of("cycles").iter().filter(|row| row["instrument_id"] == id);
+            let (book, name) = (&i.book.now, &i.spec.name);
+            let of = |column| sum(cycles.clone(), column);
+            assert_eq!(of("realised"), book.realised_total.0, "seed {seed}, {name}");
+            let numbers: Vec<u32> = cycles.map(|row| row["cycle"].parse().expect("a number")).collect();
+            assert!(numbers.iter().all(|n| *n <= book.cycle), "seed {seed}, {name}: {numbers:?}");
+        }
         assert_eq!(sink.of("fills").len() as u64, state.totals.fills, "seed {seed}");
         assert_eq!(sink.of("balances").len(), state.assets.len());
         let standing = sink.of("stops").iter().filter(|row| !row.contains_key("until_lsn")).count();
@@ -147,6 +157,15 @@ fn the_tables_of_the_fold_add_up_to_the_fold() {
         let moves = sink.of("stops").iter().filter(|row| row.contains_key("why")).count();
         assert!(moves as u64 <= state.totals.stop_moves);
     }
+}
+
+#[test]
+fn a_table_that_is_named_twice_is_chosen_once() {
+    let names = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+    let chosen = crate::selection(&names(&["fills", "cycles", "fills"])).expect("tables");
+    assert_eq!(chosen.iter().map(|table| table.name).collect::<Vec<_>>(), ["fills", "cycles"]);
+    assert_eq!(crate::selection(&[]).expect("all").len(), tables().len());
+    assert_eq!(crate::selection(&names(&["fills", "fils"])).err().as_deref(), Some("fils"));
 }
 
 #[test]

@@ -335,6 +335,15 @@ impl Story {
         });
     }
 
+    /// Tells all that is to be told of ended cycles: an engine does so with each decision.
+    pub fn tell_cycles(&mut self) {
+        let mut told = usize::MAX;
+        while told != self.events.len() {
+            told = self.events.len();
+            self.close_cycles();
+        }
+    }
+
     /// What an engine tells of ended cycles.
     fn close_cycles(&mut self) {
         for at in 0..self.state.instruments.len() {

@@ -1,6 +1,9 @@
 //! Exact decimals in SQL, under the names that the `sqlite3` shell has for its own: `decimal_add`, `decimal_sub`,
 //! `decimal_mul`, `decimal_cmp`, `decimal_sum`, and the collation `decimal`; and `sum` and `avg` that stay exact.
 //!
+//! `min` and `max` are SQLite's own: they go by the collation of what they are given, and other columns beside them are of
+//! the row that they found, which no function of ours can have SQLite do.
+//!
 //! Results have 18 digits behind the point; products and quotients are rounded to the nearest, a tie to the even digit.
 
 use aegis_model::{ArithmeticError, Fixed, Rounding, Timestamp};
@@ -86,7 +89,7 @@ fn number(context: &Context<'_>, at: usize, name: &str) -> Result<Option<Fixed>>
         ValueRef::Null => Ok(None),
         ValueRef::Integer(n) => Ok(Some(Fixed::from_int(n))),
         ValueRef::Text(text) => {
-            let text = std::str::from_utf8(text).unwrap_or_default();
+            let text = String::from_utf8_lossy(text);
             text.parse().map(Some).map_err(|e| failed(name, &format!("{text:?}: {e}")))
         }
         ValueRef::Real(_) => Err(failed(

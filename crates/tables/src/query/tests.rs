@@ -89,7 +89,8 @@ fn bounds_on_records_and_times_read_a_part_and_lose_nothing() {
         ("lsn between 20000 and 20100", Some(20_000)),
         ("lsn > 30000 and lsn <= 30007", Some(30_001)),
         ("lsn = 12345", Some(12_345)),
-        ("lsn in (700, 12345)", Some(700)),
+        // Between the two nothing is vouched for either.
+        ("lsn in (700, 12345)", Some(12_345)),
         ("lsn < 50", None),
         ("lsn > 5 and lsn < 5", None),
         ("lsn = null", None),
@@ -160,6 +161,59 @@ fn decimals_are_exact_and_compare_by_value() {
     });
 }
 
+/// What the README and `aegis query --help` say about what a function makes.
+#[test]
+fn what_a_function_makes_is_sorted_and_compared_as_it_is_documented() {
+    let (batches, _) = history(3, 3_000);
+    let (asking, kept) = (Asking::new(&batches), kept(&batches));
+    let decimal = |text: &str| text.parse::<Fixed>().expect("a decimal");
+    let mut sums: BTreeMap<String, Fixed> = BTreeMap::new();
+    let mut ends: Vec<Fixed> = Vec::new();
+    for row in kept.of("cycles") {
+        let end = decimal(&row["realised"]);
+        let instrument = &row["instrument_id"];
+        let key = format!("{instrument} {}", row.get("reason").map_or("", String::as_str));
+        let sum = sums.entry(key).or_default();
+        *sum = sum.plus(end).expect("in range");
+        ends.push(end);
+    }
+    let grouped = "from cycles group by instrument_id, reason";
+    let all = |sql: &str| -> Vec<Fixed> {
+        asking.rows(sql).iter().map(|row| decimal(row[0].as_deref().expect("a sum"))).collect()
+    };
+    let mut sorted: Vec<Fixed> = sums.into_values().collect();
+    sorted.sort();
+    assert!(sorted[0].is_negative() && sorted[1].is_negative() && sorted.len() > 3, "{sorted:?}");
+    let order = "order by sum(realised) collate decimal";
+    assert_eq!(all(&format!("select sum(realised) {grouped} {order}")), sorted);
+    assert_eq!(all(&format!("select sum(realised) s {grouped} order by s collate decimal")), sorted);
+    let bound = sorted[1];
+    for (sign, wanted) in [
+        ("<", sorted.iter().filter(|s| **s < bound).copied().collect::<Vec<_>>()),
+        (">", sorted.iter().filter(|s| **s > bound).copied().collect()),
+        ("=", sorted.iter().filter(|s| **s == bound).copied().collect()),
+    ] {
+        let having = format!("having decimal_cmp(sum(realised), '{bound}') {sign} 0");
+        assert_eq!(all(&format!("select sum(realised) {grouped} {having} {order}")), wanted, "{sign}");
+    }
+    let lost = sorted.iter().filter(|s| s.is_negative()).copied().collect::<Vec<_>>();
+    let having = "having decimal_cmp(sum(realised), 0) < 0";
+    assert_eq!(all(&format!("select sum(realised) {grouped} {having} {order}")), lost);
+    let made = "decimal_add(realised, 0) collate decimal";
+    let ends = [*ends.iter().min().expect("cycles"), *ends.iter().max().expect("cycles")];
+    let found =
+        asking.rows(&format!("select min({made}), max({made}), min(realised), max(realised) from cycles"));
+    let found: Vec<Fixed> = found[0].iter().map(|cell| decimal(cell.as_deref().expect("one"))).collect();
+    assert_eq!(found, [ends, ends].concat());
+    // A column beside the greatest is of its row.
+    let beside = asking.rows("select max(realised), realised from cycles");
+    assert_eq!(beside[0][0], beside[0][1]);
+    // Columns need none of it.
+    let negative = kept.of("cycles").iter().filter(|row| decimal(&row["realised"]).is_negative()).count();
+    assert_eq!(asking.one("select count(*) from cycles where realised < 0"), negative.to_string());
+    assert!(negative > 0);
+}
+
 #[test]
 fn floats_are_refused_where_sums_are_exact() {
     let (batches, _) = history(3, 600);
@@ -174,6 +228,13 @@ fn floats_are_refused_where_sums_are_exact() {
         Some("0.025")
     );
     assert_eq!(answer(&query, "select decimal_cmp('10', '9')").expect("exact")[0][0].as_deref(), Some("1"));
+}
+
+#[test]
+fn a_text_that_is_none_is_shown_as_bytes() {
+    let (batches, _) = history(3, 30);
+    let rows = Asking::new(&batches).rows("select cast(x'61ff' as text), cast(x'6162' as text)");
+    assert_eq!(rows, [[Some("[97, 255]".to_owned()), Some("ab".to_owned())]]);
 }
 
 #[test]
@@ -248,14 +309,111 @@ fn a_point_in_the_middle_is_the_end_for_every_table() {
     assert_eq!(query.asked().last, Some(1_002));
 }
 
-#[test]
-fn behind_a_hole_nothing_is_shown_and_it_is_told() {
+/// A journal of some 6,000 records with damage in its first segment, at a byte or, if less than 0, before its end.
+fn damaged(at: isize) -> Asking {
     let (batches, _) = history(6, 6_000);
     let asking = Asking::new(&batches);
     let path = asking.dir.path().join("0000000001.seg");
     let mut bytes = std::fs::read(&path).expect("a segment");
-    bytes[30_000..30_008].fill(0xff);
+    let at = if at < 0 { bytes.len().checked_add_signed(at).expect("a place") } else { at.unsigned_abs() };
+    bytes[at..at + 8].fill(0xff);
     std::fs::write(&path, bytes).expect("the damage");
+    asking
+}
+
+#[test]
+fn a_point_behind_a_hole_is_not_reached_and_it_is_told() {
+    let asking = damaged(30_000);
+    let full = asking.query(Until::End);
+    answer(&full, "select count(*) from records").expect("an answer");
+    let full = full.asked();
+    for until in
+        [Until::Lsn(Lsn(5_000)), Until::Before(Lsn(5_000)), Until::Time(aegis_model::Timestamp(i64::MAX))]
+    {
+        let query = asking.query(until);
+        let told = query.asked();
+        assert!(told.hole.is_some() && told.behind_gap > 1_000, "{until:?}: {told:?}");
+        let rows = answer(&query, "select max(lsn), count(*) from records").expect("an answer");
+        assert_eq!(rows[0][0].as_deref(), full.last.map(|last| last.to_string()).as_deref(), "{until:?}");
+        let told = query.asked();
+        assert_eq!(
+            (&told.hole, told.behind_gap, told.last),
+            (&full.hole, full.behind_gap, full.last),
+            "{until:?}"
+        );
+    }
+    let query = asking.query(Until::Lsn(Lsn(50)));
+    answer(&query, "select max(lsn), count(*) from records").expect("an answer");
+    assert_eq!((query.asked().hole, query.asked().last), (None, Some(51)));
+}
+
+#[test]
+fn rows_from_behind_a_hole_are_marked() {
+    let asking = damaged(30_000);
+    let (few, many) =
+        ("(select count(*) from records where lsn < 10)", "(select count(*) from records where lsn > 5000)");
+    let all = "(select count(*) from fills)";
+    let query = asking.query(Until::End);
+    let rows = answer(&query, &format!("select {few}, {many}")).expect("an answer");
+    assert_eq!(rows[0][0].as_deref(), Some("9"));
+    assert_ne!(rows[0][1].as_deref(), Some("0"));
+    assert_eq!((query.asked().unread_before, query.asked().hole), (Some(5_001), None));
+    // What is behind a hole that is known does not belong to the query.
+    for scan in [all, "(select count(*) from records)"] {
+        let query = asking.query(Until::End);
+        answer(&query, &format!("select {scan}")).expect("an answer");
+        let (end, hole, behind) = (query.asked().last, query.asked().hole, query.asked().behind_gap);
+        assert!(
+            hole.is_some() && behind > 1_000 && end.is_some_and(|end| end < 1_000),
+            "{:?}",
+            query.asked()
+        );
+        assert_eq!(answer(&query, &format!("select {many}")).expect("an answer")[0][0].as_deref(), Some("0"));
+        assert_eq!((query.asked().last, query.asked().hole), (end, hole));
+        // What was met first in the other order is marked by both.
+        let query = asking.query(Until::End);
+        answer(&query, &format!("select {many}")).expect("an answer");
+        assert!(query.asked().last.is_some_and(|last| last > 5_000), "{:?}", query.asked());
+        answer(&query, &format!("select {scan}")).expect("an answer");
+        let told = query.asked();
+        assert_eq!((told.last, told.behind_gap, told.unread_before), (end, behind, Some(5_001)), "{told:?}");
+    }
+    // Scans that together read all of it leave nothing unread.
+    let (batches, _) = history(6, 3_000);
+    let asking = Asking::new(&batches);
+    for (sql, unread) in [
+        (format!("select {all}, (select count(*) from records where lsn > 1000)"), None),
+        ("select (select count(*) from records where lsn < 900), (select count(*) from records where lsn > 800)".to_owned(), None),
+        (format!("select {few}, (select count(*) from records where lsn > 1000)"), Some(1_001)),
+        ("select count(*) from records r join records c on c.lsn = r.cause_lsn limit 1".to_owned(), None),
+    ] {
+        let query = asking.query(Until::End);
+        answer(&query, &sql).expect("an answer");
+        assert_eq!(query.asked().unread_before, unread, "{sql}");
+    }
+}
+
+#[test]
+fn a_batch_behind_damage_begins_where_it_begins() {
+    // The next segment begins so soon behind it that a look back begins before it.
+    let asking = damaged(-1_500);
+    let query = asking.query(Until::End);
+    answer(&query, "select count(*) from records").expect("an answer");
+    let hole = query.asked().last.expect("an end");
+    let behind: Vec<u64> = (hole + 1..hole + 80)
+        .filter(|lsn| {
+            let found = asking.rows(&format!("select batch_lsn from records where lsn = {lsn}"));
+            let batch = (lsn - 1) / 3 * 3 + 1;
+            assert!(found.iter().all(|row| row[0] == Some(batch.to_string())), "{lsn}: {found:?}");
+            !found.is_empty()
+        })
+        .collect();
+    assert!(behind.len() > 20 && behind[0] > hole + 1, "{hole}: {behind:?}");
+}
+
+#[test]
+fn behind_a_hole_nothing_is_shown_and_it_is_told() {
+    let asking = damaged(30_000);
     let query = asking.query(Until::End);
     let rows = answer(&query, "select count(*), max(lsn) from records").expect("an answer");
     let told = query.asked();
