@@ -177,11 +177,12 @@ fn of_finding(state: &State, finding: &Finding) -> Difference {
             format!("{} {} at {}", trade.side, trade.quantity, trade.price),
             "looks the stop up: it may have fired",
         ),
-        Finding::ForeignIntent(client) => line(
+        Finding::ForeignIntent(client, venue_order, instrument) => line(
             "foreign",
-            client.to_string(),
+            format!("{} {client}", name(state, *instrument)),
             "never intended".to_owned(),
-            "an order of this installation".to_owned(),
+            venue_order
+                .map_or("an order of this installation".to_owned(), |id| format!("its order {}", id.0)),
             "entries halt: a lost tail or a second copy",
         ),
         Finding::Row(order, row) => line(
