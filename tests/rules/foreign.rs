@@ -136,7 +136,8 @@ fn an_alarm_without_a_record_of_what_was_seen_is_cleared_too() {
     world.exchange.orders.clear();
     world.restart();
     assert!(stands(&world) && world.state().foreign.is_empty());
-    accept(&mut world, Some(client(&world, 1).label()));
+    let gone = client(&world, 1).label();
+    accept(&mut world, Some(gone));
     assert_eq!((refused(&world), stands(&world)), (1, true), "no such order is known");
     accept(&mut world, None);
     assert_eq!((refused(&world), stands(&world)), (1, false));

@@ -124,6 +124,17 @@ fn compare(state: &State, snapshot: &VenueSnapshot, settings: &aegis_engine::Set
     let findings = reconcile::executions(state, snapshot);
     let mut differences: Vec<Difference> =
         findings.iter().map(|finding| of_finding(state, finding)).collect();
+    differences.extend(state.foreign_waiting().map(|(client, known)| {
+        Difference {
+            what: "foreign",
+            which: known.instrument.map_or(client.to_string(), |id| format!("{} {client}", name(state, id))),
+            journal: format!("never intended, seen by record {}", known.seen),
+            exchange: known
+                .venue_order
+                .map_or("an order of this installation".to_owned(), |id| format!("its order {}", id.0)),
+            outcome: "refuses entries until `aegis accept-foreign`".to_owned(),
+        }
+    }));
     // A balance that was only not recorded for a while is no drift.
     let quiet = findings.is_empty();
     for finding in reconcile::balances(state, snapshot, settings) {
