@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::error::OpenError;
-use crate::layout::{Header, NO_ROOT, Root};
+use crate::layout::{Header, Root};
 use crate::scan::{SegmentScan, Step};
 use crate::segment::{open_segment, segment_name};
 use crate::storage::{DirReader, LIVE, Source, StorageRead};
@@ -79,10 +79,11 @@ pub fn heads<R: StorageRead>(
     let mut wanted = wanted.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
-    let segments = listing.files.keys().next_back().copied().unwrap_or(0);
-    let mut walk = Walk { wanted: &wanted, asked: Vec::new(), last: None, before: NO_ROOT };
+    let begin = listing.begin(&identity);
+    let segments = listing.files.keys().next_back().copied().unwrap_or(begin.number);
+    let mut walk = Walk { wanted: &wanted, asked: Vec::new(), last: None, before: begin.root };
     let mut holes = Vec::new();
-    let (mut number, mut lsn, mut chain) = (0, 1, 0);
+    let (mut number, mut lsn, mut chain) = (begin.number, begin.first_lsn, begin.chain);
     for (this, listed) in &listing.files {
         let header = Header::decode(&listed.page).ok();
         let Some(header) = header.filter(|h| h.number == *this && h.identity == identity) else { continue };
