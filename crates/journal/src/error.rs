@@ -207,8 +207,9 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Pruned(pruned) => write!(
                 f,
-                "{pruned}, and no whole checkpoint here tells what they made: copy the checkpoints or the segments of \
-                 that backup here, or restore it"
+                "{pruned}, and no checkpoint here that this program can read tells what they made: copy segments 1 to {} \
+                 of that backup here (`aegis verify` looks at them), or restore it",
+                pruned.segment
             ),
             OpenError::Damaged(damage) => damage.fmt(f),
             OpenError::Io(facts) => facts.fmt(f),

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::begin::Pruned;
 use crate::error::OpenError;
 use crate::layout::{Header, Root};
 use crate::scan::{SegmentScan, Step};
@@ -56,6 +57,9 @@ pub struct Heads {
     pub asked: Vec<Head>,
     /// That of the last whole batch; none when there is no record.
     pub last: Option<Head>,
+    /// What was dropped from the beginning: no head up to there can be computed any more, and those behind it build on the
+    /// root that this tells.
+    pub pruned: Option<Pruned>,
     /// First lost LSN of each hole. A head behind one builds on the root that the next header tells of what is lost.
     pub holes: Vec<Lsn>,
 }
@@ -103,7 +107,7 @@ pub fn heads<R: StorageRead>(
     if number < segments {
         holes.push(lsn);
     }
-    Ok(Heads { asked: walk.asked, last: walk.last, holes })
+    Ok(Heads { asked: walk.asked, last: walk.last, pruned: begin.pruned(), holes })
 }
 
 /// As [`heads`], of the journal in a directory.

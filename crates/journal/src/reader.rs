@@ -15,7 +15,7 @@ use crate::scan::{SegmentScan, Step, is_declared};
 use crate::segment::{open_segment, segment_file, segment_name};
 use crate::storage::{DirReader, LIVE, Live, Source, StorageRead};
 use crate::survey::Listing;
-use crate::{Identity, Lsn, Record};
+use crate::{Checkpoint, Identity, Lsn, Record};
 
 /// A cursor over a whole journal.
 pub struct JournalReader<R: StorageRead> {
@@ -119,6 +119,16 @@ impl<R: StorageRead> JournalReader<R> {
     /// and what came before is only in checkpoints.
     pub fn pruned(&self) -> Option<&Pruned> {
         self.pruned.as_ref()
+    }
+
+    /// The whole checkpoints of this journal, newest first.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn checkpoints(&self) -> Result<Vec<Checkpoint>, OpenError> {
+        let found = crate::checkpoint::load(&self.read).map_err(|e| OpenError::io("list", ".", &e))?.0;
+        let ours = found.into_iter().filter(|named| named.identity == self.identity);
+        Ok(ours.map(|named| named.checkpoint).collect())
     }
 
     /// The segments whose headers are whole: number and LSN of the first record, oldest first. Two readers that each

@@ -149,7 +149,7 @@ fn last_to_drop(survey: &Survey, keep_from: Lsn) -> Result<Option<u64>, BackupEr
     Ok(last)
 }
 
-fn next_of<'a>(survey: &'a Survey, number: u64) -> Option<&'a Segment> {
+fn next_of(survey: &Survey, number: u64) -> Option<&Segment> {
     survey.segments.iter().find(|s| s.header.number == number + 1)
 }
 
