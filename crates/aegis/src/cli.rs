@@ -43,6 +43,10 @@ pub(crate) enum What {
     Backup(Backup),
     /// Make a data directory, or one journal, of a backup
     Restore(Restore),
+    /// Back the journals up, then drop their oldest segments as `prune` does
+    Archive(Prune),
+    /// Drop the oldest segments of the journals: only what a backup holds that is read and verified first
+    Prune(Prune),
     /// The records in words
     #[cfg(feature = "forensics")]
     Log(Log),
@@ -466,6 +470,26 @@ pub(crate) struct Restore {
     /// A new or an empty directory
     #[arg(value_name = "DIR")]
     pub(crate) to: PathBuf,
+}
+
+/// `aegis archive` and `aegis prune`
+#[derive(Args, Debug)]
+pub(crate) struct Prune {
+    /// The directory of the backup, as `aegis backup` is given it
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// Only this journal, whose backup is BACKUP itself; all of the data directory when left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Keep all records of the last so many days
+    #[arg(long, value_name = "DAYS", conflicts_with = "keep_from")]
+    pub(crate) keep_days: Option<u32>,
+    /// Keep the record with this number and all behind it
+    #[arg(long, value_name = "LSN")]
+    pub(crate) keep_from: Option<u64>,
+    /// Only tell what would be dropped
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `aegis log`

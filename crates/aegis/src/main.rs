@@ -26,6 +26,7 @@ mod offline;
 mod place;
 mod port;
 mod progress;
+mod prune;
 mod reconcile;
 mod run;
 mod runtime;
@@ -132,6 +133,8 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Verify(asked) => verify::verify(&plain()?, asked, cli.json),
         What::Backup(asked) => backup::backup(&plain()?, asked, cli.json),
         What::Restore(asked) => backup::restore(asked, cli.json),
+        What::Archive(asked) => prune::archive(&plain()?, asked, cli.json),
+        What::Prune(asked) => prune::prune(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]
         What::Log(asked) => offline::log(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]

@@ -15,6 +15,7 @@
 mod copy;
 mod error;
 mod manifest;
+mod prune;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -32,9 +33,10 @@ use crate::survey::{Depth, Listing, Note, Segment, Survey, TailEnd, survey};
 use crate::{Config, DeclaredGap, Head, Identity, Lsn, Progress};
 
 pub use copy::Copying;
-use copy::{Before, Copier, Examined, examine, file_bytes, header_in, seal_in};
+use copy::{Before, Copier, Examined, begin_in, examine, file_bytes, header_in, seal_in};
 pub use error::BackupError;
-pub use manifest::{Held, Kept, Manifest};
+pub use manifest::{Begins, Held, Kept, Manifest};
+pub use prune::{Dropped, PruneHow, prune};
 pub use restore::{Verified, restore, verify_backup};
 
 /// How often a journal is looked at again when a writer comes or goes meanwhile.
@@ -144,7 +146,13 @@ fn look<R: StorageRead>(
         let identity = listing.identity(None).ok_or(OpenError::Unidentified)?;
         let base_limit = if all { 0 } else { Lsn::MAX };
         // However much is read: a checkpoint covers what an opening left to it.
-        let depth = Depth { base_limit, cover_limit: Lsn::MAX, all_finished: false, hash_tail: false };
+        let depth = Depth {
+            base_limit,
+            cover_limit: Lsn::MAX,
+            cover_known: 0,
+            all_finished: false,
+            hash_tail: false,
+        };
         let survey = survey(source, &mut listing, identity, Config::default(), depth, &mut |at| {
             let Progress { segment, segments, records } = at;
             progress(Copying { segment, segments, records, ..Copying::default() });
@@ -260,6 +268,13 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
         }
         if self.old.segments.is_empty() {
             self.nothing_beyond(&seen)?;
+        } else if let Some(pruned) = seen.survey.begin.pruned() {
+            // What the backup has not seen whole, the journal has no longer.
+            let whole = |held: &Held| held.kept != Kept::Open && held.last_lsn == pruned.last_lsn;
+            let follows = self.old.begins.is_some_and(|begins| begins.segment == pruned.segment);
+            if !follows && !self.old.segments.get(&pruned.segment).is_some_and(whole) {
+                return Err(BackupError::Behind { backup: self.old.last_lsn(), pruned });
+            }
         }
         let bytes_all = self.room(&seen)?;
         if self.old.segments.is_empty() {
@@ -271,7 +286,13 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
         let done = Copying { segments: seen.survey.last_number, bytes_all, ..Copying::default() };
         let (source, how, identity) = (self.source, self.how, self.identity);
         let mut copier = Copier { source, target: &mut *self.target, progress, done };
-        let (mut before, mut next, mut number_before) = (Before::NOTHING, 1, 0);
+        let begin = &seen.survey.begin;
+        if self.old.segments.is_empty() && begin.number > 0 {
+            copier.begin(&identity, begin)?;
+            self.done.manifest.begins = Begins::of(begin);
+        }
+        let (mut before, mut next, mut number_before) =
+            (Before::beginning(begin), begin.first_lsn, begin.number);
         for (number, listed) in &seen.listing.files {
             copier.at(*number);
             let old = self.old.segments.get(number);
@@ -310,7 +331,8 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
                 self.done.manifest.write(copier.target)?;
             }
         }
-        let lost = self.old.segments.keys().filter(|number| !seen.listing.files.contains_key(number));
+        let ours = |number: &u64| *number <= begin.number || seen.listing.files.contains_key(number);
+        let lost = self.old.segments.keys().filter(|number| !ours(number));
         self.done.only_here.extend(lost);
         self.done.only_here.sort_unstable();
         self.done.manifest.checkpoints.clear();
@@ -329,6 +351,13 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
     fn nothing_beyond(&self, seen: &Seen) -> Result<(), BackupError> {
         let entries = self.target.reader().list().map_err(|e| BackupError::target("list", ".", &e))?;
         let mut numbers = entries.iter().filter_map(|entry| segment_file(&entry.name));
+        let begin = seen.survey.begin.number;
+        let only_here = |number: u64| {
+            number <= begin && begin_in(&self.target.reader(), &self.identity, number).is_none()
+        };
+        if let Some((segment, _)) = numbers.clone().find(|(number, _)| only_here(*number)) {
+            return Err(BackupError::Alone { segment });
+        }
         if numbers.any(|(number, _)| number > seen.survey.last_number) {
             let journal = seen.survey.report.next_lsn - 1;
             return Err(BackupError::Shorter { journal, backup: journal + 1 });

@@ -8,9 +8,11 @@ use crate::{Identity, Lsn};
 
 /// Size of the header page at the start of every segment, and of a disk page in every calculation here.
 pub const PAGE_BYTES: u64 = 4096;
-/// The newest version of the format. It reads every version from 1 on, and writes this one where segments may be
-/// compressed.
-pub const FORMAT_VERSION: u16 = 3;
+/// The newest version of the format; every version from 1 on is read. Only the page that a pruned journal begins with has
+/// this one.
+pub const FORMAT_VERSION: u16 = 4;
+/// The version of a segment beside which others may be compressed, and of those.
+pub(crate) const PACKED_VERSION: u16 = 3;
 /// The version of a segment beside which no other one is compressed: programs that know nothing of that read it too.
 pub(crate) const PLAIN_VERSION: u16 = 2;
 /// The version of checkpoints.
@@ -26,7 +28,7 @@ pub const FIRST_BYTES: usize = 8;
 /// Declared gaps a segment header can hold.
 pub const GAPS_MAX: usize = 8;
 
-const MAGIC: &[u8; 8] = b"AEGISJNL";
+pub(crate) const MAGIC: &[u8; 8] = b"AEGISJNL";
 const CHECKED_BYTES: usize = 232;
 const IMMUTABLE_BYTES: usize = 3072;
 const MARK_OFFSETS: [usize; 2] = [3072, 3584];
@@ -128,41 +130,73 @@ pub(crate) struct Header {
     pub(crate) gaps: Vec<DeclaredGap>,
 }
 
+/// The fields of the first page of a file, whichever kind of file it is.
+pub(crate) struct HeaderPage<'a> {
+    pub(crate) version: u16,
+    pub(crate) identity: Identity,
+    pub(crate) number: u64,
+    pub(crate) epoch: u64,
+    pub(crate) first_lsn: Lsn,
+    pub(crate) segment_bytes: u64,
+    pub(crate) chain: u32,
+    pub(crate) root: Root,
+    pub(crate) gaps: &'a [DeclaredGap],
+    /// 0 for a segment.
+    pub(crate) role: u8,
+}
+
+/// The page with these fields and their checksum; all behind that is zero.
+pub(crate) fn page_of(fields: &HeaderPage<'_>) -> [u8; PAGE_BYTES as usize] {
+    assert!(fields.gaps.len() <= GAPS_MAX, "a header declares at most {GAPS_MAX} gaps");
+    let mut page = [0u8; PAGE_BYTES as usize];
+    page[0..8].copy_from_slice(MAGIC);
+    page[8..10].copy_from_slice(&fields.version.to_le_bytes());
+    page[10..12].copy_from_slice(&fields.identity.schema.to_le_bytes());
+    page[12] = fields.identity.mode;
+    page[13] = fields.gaps.len() as u8;
+    page[15] = fields.role;
+    page[16..32].copy_from_slice(&fields.identity.journal_id);
+    page[32..40].copy_from_slice(&fields.number.to_le_bytes());
+    page[40..48].copy_from_slice(&fields.epoch.to_le_bytes());
+    page[48..56].copy_from_slice(&fields.first_lsn.to_le_bytes());
+    page[56..64].copy_from_slice(&fields.segment_bytes.to_le_bytes());
+    page[64..68].copy_from_slice(&fields.chain.to_le_bytes());
+    page[72..104].copy_from_slice(&fields.root);
+    for (slot, gap) in fields.gaps.iter().enumerate() {
+        let at = 104 + slot * 16;
+        page[at..at + 8].copy_from_slice(&gap.first_lsn.to_le_bytes());
+        page[at + 8..at + 16].copy_from_slice(&gap.through_lsn.to_le_bytes());
+        page[14] |= u8::from(gap.by_checkpoint) << slot;
+    }
+    let crc = crc32(0, &page[..CHECKED_BYTES]);
+    page[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&crc.to_le_bytes());
+    page
+}
+
 /// Why a header page is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderFlaw {
     /// Checksum, magic or a reserved field is wrong, or the page is short or unreadable.
     Damaged,
-    /// The checksum is right and the version is one this build does not know.
+    /// The checksum is right and the version is none that a segment of this build has.
     Newer(u16),
 }
 
 impl Header {
     /// The header page with empty mark slots.
     pub(crate) fn encode(&self) -> [u8; PAGE_BYTES as usize] {
-        assert!(self.gaps.len() <= GAPS_MAX, "a header declares at most {GAPS_MAX} gaps");
-        let mut page = [0u8; PAGE_BYTES as usize];
-        page[0..8].copy_from_slice(MAGIC);
-        page[8..10].copy_from_slice(&self.version.to_le_bytes());
-        page[10..12].copy_from_slice(&self.identity.schema.to_le_bytes());
-        page[12] = self.identity.mode;
-        page[13] = self.gaps.len() as u8;
-        page[16..32].copy_from_slice(&self.identity.journal_id);
-        page[32..40].copy_from_slice(&self.number.to_le_bytes());
-        page[40..48].copy_from_slice(&self.epoch.to_le_bytes());
-        page[48..56].copy_from_slice(&self.first_lsn.to_le_bytes());
-        page[56..64].copy_from_slice(&self.segment_bytes.to_le_bytes());
-        page[64..68].copy_from_slice(&self.chain.to_le_bytes());
-        page[72..104].copy_from_slice(&self.root_before);
-        for (slot, gap) in self.gaps.iter().enumerate() {
-            let at = 104 + slot * 16;
-            page[at..at + 8].copy_from_slice(&gap.first_lsn.to_le_bytes());
-            page[at + 8..at + 16].copy_from_slice(&gap.through_lsn.to_le_bytes());
-            page[14] |= u8::from(gap.by_checkpoint) << slot;
-        }
-        let crc = crc32(0, &page[..CHECKED_BYTES]);
-        page[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&crc.to_le_bytes());
-        page
+        page_of(&HeaderPage {
+            version: self.version,
+            identity: self.identity,
+            number: self.number,
+            epoch: self.epoch,
+            first_lsn: self.first_lsn,
+            segment_bytes: self.segment_bytes,
+            chain: self.chain,
+            root: self.root_before,
+            gaps: &self.gaps,
+            role: 0,
+        })
     }
 
     /// Decodes and checks a header page.
@@ -174,7 +208,7 @@ impl Header {
             return Err(HeaderFlaw::Damaged);
         }
         let version = u16_at(page, 8);
-        if !(1..=FORMAT_VERSION).contains(&version) {
+        if !(1..=PACKED_VERSION).contains(&version) {
             return Err(HeaderFlaw::Newer(version));
         }
         let gap_count = usize::from(page[13]);

@@ -47,6 +47,7 @@
 //!   checkpoints, and the storages in memory, which are for tests.
 
 mod backup;
+mod begin;
 mod beside;
 mod checkpoint;
 mod decide;
@@ -68,8 +69,10 @@ mod verify;
 mod writer;
 
 pub use backup::{
-    Backed, BackupError, Copying, Held, How, Kept, Manifest, Verified, backup, restore, verify_backup,
+    Backed, BackupError, Begins, Copying, Dropped, Held, How, Kept, Manifest, PruneHow, Verified, backup,
+    prune, restore, verify_backup,
 };
+pub use begin::Pruned;
 pub use checkpoint::{Checkpoint, checkpoints};
 pub use decide::{Entrance, Evidence, Place, Refused, Row, Seen, Version, admit, decide};
 pub use error::{Damage, Fault, IoFacts, Newer, OpenError, Refusal};

@@ -30,7 +30,7 @@ use crate::{Config, Expect, Identity, Lsn, Record};
 /// Copies of one cut that are kept apart by number; more means that something is very wrong.
 const COPIES_MAX: usize = 100;
 
-fn lock<S: Storage>(storage: &mut S) -> Result<(), OpenError> {
+pub(crate) fn lock<S: Storage>(storage: &mut S) -> Result<(), OpenError> {
     storage.lock().map_err(|error| match error {
         LockError::Held { pid } => OpenError::Locked { pid },
         LockError::Io(e) => OpenError::io("lock", LOCK, &e),
@@ -134,8 +134,19 @@ pub fn open<S: Storage>(mut storage: S, expect: Expect, config: Config) -> Resul
     settle(&read)?;
     let mut listing = Listing::read(&read)?;
     let identity = enter(&listing, expect)?;
-    let depth = Depth { base_limit: Lsn::MAX, cover_limit: Lsn::MAX, all_finished: false, hash_tail: false };
+    let depth = Depth {
+        base_limit: Lsn::MAX,
+        cover_limit: Lsn::MAX,
+        cover_known: 0,
+        all_finished: false,
+        hash_tail: false,
+    };
     let survey = survey(&read, &mut listing, identity, config, depth, &mut |_| ())?;
+    if let Some(pruned) = survey.begin.pruned()
+        && survey.checkpoints.first().is_none_or(|newest| newest.lsn < pruned.last_lsn)
+    {
+        return Err(OpenError::Pruned(pruned));
+    }
     Ok(Opening { survey, config, storage })
 }
 
@@ -239,6 +250,7 @@ impl<S: Storage> Opening<S> {
     ///
     /// # Errors
     /// [`OpenError::NeedsCheckpoint`] when `from` lies at or before rot that only a checkpoint covers;
+    /// [`OpenError::Pruned`] when it lies before the beginning of a pruned journal;
     /// [`OpenError::Damaged`] when a record that no opening verified before is damaged.
     pub fn records<B>(
         &mut self,
@@ -246,6 +258,9 @@ impl<S: Storage> Opening<S> {
         mut f: impl FnMut(Record<'_>) -> ControlFlow<B>,
     ) -> Result<Option<B>, OpenError> {
         let survey = &self.survey;
+        if let Some(pruned) = survey.begin.pruned().filter(|pruned| from <= pruned.last_lsn) {
+            return Err(OpenError::Pruned(pruned));
+        }
         let base = survey.gaps.iter().find(|(_, gap)| gap.by_checkpoint && from <= gap.through_lsn);
         if let Some((_, gap)) = base
             && !survey.gaps.iter().any(|(_, other)| {

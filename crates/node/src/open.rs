@@ -152,7 +152,7 @@ impl<M: Machine, S: Storage> Node<M, S> {
 
 /// Loads the first checkpoint, newest first, whose state is read back with its own LSN and digest. If none is, the
 /// machine is as it was.
-fn newest_usable<M: Machine>(
+pub(crate) fn newest_usable<M: Machine>(
     machine: &mut M,
     checkpoints: &[Checkpoint],
     skipped: &mut Vec<(Lsn, &'static str)>,

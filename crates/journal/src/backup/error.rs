@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::begin::Pruned;
 use crate::error::{IoFacts, OpenError};
 use crate::{Damage, GapEvidence, Head, Lsn};
 
@@ -72,6 +73,29 @@ pub enum BackupError {
     NotHeld {
         /// Number of the segment.
         segment: u64,
+    },
+    /// The journal was pruned behind where this backup ends: the records between are in neither.
+    Behind {
+        /// The backup's last LSN.
+        backup: Lsn,
+        /// What was dropped.
+        pruned: Pruned,
+    },
+    /// The directory has no manifest that can be read, and holds segments that the journal dropped: nothing tells whether
+    /// they are all there.
+    Alone {
+        /// Number of one of them.
+        segment: u64,
+    },
+    /// A segment cannot be dropped: the backup holds it otherwise than the journal does.
+    Differs {
+        /// Number of the segment.
+        segment: u64,
+    },
+    /// Less than two whole checkpoints are left behind what would be dropped, and one alone may be lost.
+    Checkpoints {
+        /// Whole checkpoints of the journal.
+        whole: usize,
     },
     /// A checkpoint of the backup is not what the manifest says.
     Checkpoint {
@@ -163,6 +187,26 @@ impl fmt::Display for BackupError {
                 f,
                 "the backup is not what its manifest says: {damage}; `aegis backup --full` mends it while the journal \
                  holds that record"
+            ),
+            BackupError::Behind { backup, pruned } => write!(
+                f,
+                "this backup ends at record {backup}, and of the journal {pruned}: what lies between is in neither; name \
+                 another directory"
+            ),
+            BackupError::Alone { segment } => write!(
+                f,
+                "no manifest can be read, and segment {segment} is there, which the journal has no longer: leave this \
+                 backup as it is (`aegis verify` reads it) and name another directory"
+            ),
+            BackupError::Differs { segment } => write!(
+                f,
+                "segment {segment} is not in the backup as it is in the journal, so nothing was dropped; `aegis backup` \
+                 brings it there, and `aegis verify` looks at both"
+            ),
+            BackupError::Checkpoints { whole } => write!(
+                f,
+                "the journal has {whole} whole checkpoints, and nothing is dropped unless two hold what it made: run the \
+                 engine until there are two"
             ),
             BackupError::NotHeld { segment } => {
                 write!(f, "segment {segment} is not in the backup, or not whole there")
