@@ -152,6 +152,17 @@ fn effects_come_only_after_a_sync_and_quiet_records_wait_for_one() {
 }
 
 #[test]
+fn each_event_is_told_with_its_number_in_order() {
+    let (mut node, _) = fresh(limits(0));
+    node.step(Timestamp(1), &[add(&[9, 9], false)]).expect("no fault");
+    let mut told = Vec::new();
+    let inputs = [add(&[1, 2], false), add(&[], true), add(&[3], true)];
+    let effects = node.step_telling(Timestamp(2), &inputs, |lsn, event: &Added| told.push((lsn.0, event.0)));
+    assert_eq!(told, [(3, 1), (4, 2), (5, 3)]);
+    assert_eq!(effects.expect("no fault"), [Lsn(4), Lsn(5)], "and the effects are those of a step");
+}
+
+#[test]
 fn one_sync_covers_all_inputs_of_a_step_and_the_bound_forces_one() {
     let (mut node, disk) = fresh(limits(0));
     let before = disk.syncs();
