@@ -1,3 +1,5 @@
+//! The page of a pruned journal, byte for byte.
+
 use super::*;
 
 const IDENTITY: Identity = Identity { journal_id: *b"0123456789abcdef", schema: 2, mode: 1 };
