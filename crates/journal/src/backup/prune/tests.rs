@@ -357,3 +357,46 @@ fn what_an_opening_left_to_a_checkpoint_is_not_found_again_by_the_check_of_the_n
     let (_writer, _) = opening.finish().unwrap();
     assert_eq!(check.run().unwrap(), vec![]);
 }
+
+proptest::proptest! {
+    /// Whatever bit turns, wherever: what is shown is what was stored, and what is folded is that without a hole, behind the
+    /// newest checkpoint that is left; or it is refused by name.
+    #[test]
+    fn any_turned_bit_shows_no_other_record_and_loses_none_in_silence(
+        turns in proptest::collection::vec((0usize..16, 0u64..70_000, 0u8..8), 1..3),
+        packed: bool,
+    ) {
+        let (disk, target, told) = archived(if packed { PACKED } else { SMALL });
+        pruned(&disk, &target, ALL).expect("it is held");
+        let names: Vec<String> = files(&disk).into_iter().filter(|name| name.contains('.')).collect();
+        for (file, at, bit) in turns {
+            let name = &names[file % names.len()];
+            let mut bytes = disk.file(name).expect("it is listed");
+            // Pages at the beginning, where the headers are, are as likely as all the rest.
+            let at = if at % 2 == 0 { at / 2 % 300 } else { at } as usize % bytes.len();
+            bytes[at] ^= 1 << bit;
+            disk.set_file(name, &bytes);
+        }
+        if let Ok((records, _)) = read_all(disk.reader()) {
+            for (record, _) in &records {
+                proptest::prop_assert_eq!(record, &told[record.lsn as usize - 1]);
+            }
+        }
+        let _ = heads(&disk.reader(), &[], |_| ());
+        let before = disk.names();
+        match opened(&disk) {
+            Err(OpenError::Pruned(_) | OpenError::Newer { .. } | OpenError::Unidentified) => {
+                proptest::prop_assert_eq!(disk.names(), before);
+            }
+            Err(e) => return Err(proptest::test_runner::TestCaseError::fail(e.to_string())),
+            Ok(mut opening) => {
+                let base = opening.checkpoints().first().map_or(0, |checkpoint| checkpoint.lsn);
+                let records = folded(&mut opening, base + 1).expect("behind the checkpoint");
+                let lost = opening.report().gap.is_some() || opening.report().cut.is_some();
+                let end = told.len().min(base as usize + records.len());
+                proptest::prop_assert_eq!(&records[..], &told[(base as usize).min(end)..end]);
+                proptest::prop_assert!(end == told.len() || lost, "{} of {}", end, told.len());
+            }
+        }
+    }
+}
