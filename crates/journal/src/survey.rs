@@ -536,3 +536,6 @@ pub(crate) fn survey<R: StorageRead>(
     }
     Ok(conclude(walk, last_number, checkpoints, tail, cover))
 }
+
+#[cfg(test)]
+mod tests;
