@@ -308,7 +308,7 @@ fn pruned(parts: &[&[Vec<Event>]; 3]) -> MemStorage {
     let backup = MemStorage::new();
     let how = How { now_ns: BEGIN, full: false, as_it_is: false };
     aegis_journal::backup(&disk.reader(), &mut backup.clone(), &how, &mut |_| ()).expect("a whole journal");
-    let how = PruneHow { keep_from: u64::MAX, held_in: HELD_IN, dry: false };
+    let how = PruneHow { keep_from: u64::MAX, held_in: HELD_IN, usable: &|_| true, dry: false };
     aegis_journal::prune(&mut disk.clone(), &backup.reader(), &how, &mut |_| ()).expect("it is held");
     disk
 }

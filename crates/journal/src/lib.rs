@@ -70,7 +70,7 @@ mod writer;
 
 pub use backup::{
     Backed, BackupError, Begins, BroughtBack, Copying, Dropped, Held, How, Kept, Manifest, PruneHow,
-    Verified, backup, prune, restore, verify_backup,
+    Verified, backup, prune, restore, unprune, verify_backup,
 };
 pub use begin::Pruned;
 pub use checkpoint::{Checkpoint, checkpoints};
