@@ -5,7 +5,7 @@
 //! than copying them. Nothing here decides what may be dropped; that is `prune.rs`.
 
 use crate::layout::{
-    FORMAT_VERSION, HeaderPage, MAGIC, NO_ROOT, PAGE_BYTES, Root, crc32, page_of, u16_at, u32_at, u64_at,
+    FORMAT_VERSION, Header, MAGIC, NO_ROOT, PAGE_BYTES, Root, crc32, u16_at, u32_at, u64_at,
 };
 use crate::{Identity, Lsn};
 
@@ -79,7 +79,7 @@ impl Begin {
 
     /// The page.
     pub(crate) fn encode(&self, identity: &Identity) -> [u8; PAGE_BYTES as usize] {
-        let mut page = page_of(&HeaderPage {
+        let fields = Header {
             version: FORMAT_VERSION,
             identity: *identity,
             number: self.number,
@@ -87,10 +87,10 @@ impl Begin {
             first_lsn: self.first_lsn,
             segment_bytes: 0,
             chain: self.chain,
-            root: self.root,
-            gaps: &[],
-            role: IS_BEGIN,
-        });
+            root_before: self.root,
+            gaps: Vec::new(),
+        };
+        let mut page = fields.page(IS_BEGIN);
         let mut end = self.held_in.len().min(TEXT_BYTES_MAX);
         while !self.held_in.is_char_boundary(end) {
             end -= 1;
