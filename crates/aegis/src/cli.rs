@@ -138,6 +138,14 @@ pub(crate) enum What {
     },
     /// Accept that acknowledged records are lost
     AcceptGap,
+    /// Accept orders at the exchange under ids of ours that no record intended, so that entries pass again
+    AcceptForeign {
+        /// The client order id of the only one to accept; all that were seen without it
+        client: Option<String>,
+        /// What was found out about them; it is recorded with the ids
+        #[arg(long)]
+        reason: String,
+    },
     /// Look at everything that a live run rests on: settings, key, clock, disk, journal, stops
     Doctor,
     /// Compare a live run with the exchange: by the running process, or as a table that changes nothing

@@ -184,6 +184,9 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Reconcile { dry_run: true } => reconcile::dry_run(&plain()?, cli.json),
         What::Reconcile { dry_run: false } => command(cli, Ask::Reconcile {}),
         What::AcceptGap => command(cli, Ask::AcceptGap {}),
+        What::AcceptForeign { client, reason } => {
+            command(cli, Ask::AcceptForeign { client: client.clone(), reason: reason.clone() })
+        }
         What::ReturnDust { instrument } => command(cli, Ask::ReturnDust { instrument: instrument.clone() }),
         #[cfg(feature = "forensics")]
         What::Inventory(asked) => legacy::inventory(asked, cli.json),

@@ -81,7 +81,7 @@ pub use head::{Head, Heads, heads, heads_dir};
 pub use layout::{
     BATCH_BYTES_MAX, DeclaredGap, FIRST_BYTES, FORMAT_VERSION, FRAME_BYTES, GAPS_MAX, PAGE_BYTES, SEAL_BYTES,
 };
-pub use opening::{Opening, create, open};
+pub use opening::{LostBeginning, Opening, create, open};
 pub use packing::Compression;
 pub use reader::JournalReader;
 pub use storage::{

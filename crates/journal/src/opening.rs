@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use crate::checkpoint::{self, Checkpoint};
 use crate::decide::{Entrance, Refused, Version, admit};
 use crate::error::{Damage, Newer, OpenError};
+use crate::frame::Flaw;
 use crate::layout::{NO_ROOT, SEAL_BYTES, Seal};
 use crate::roots::Before;
 use crate::scan::{Found, SegmentScan, Step, is_declared};
@@ -76,6 +77,36 @@ pub struct Opening<S: Storage> {
 impl<S: Storage> std::fmt::Debug for Opening<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Opening").field("report", &self.survey.report).finish_non_exhaustive()
+    }
+}
+
+/// Nothing can be folded: the very first record is lost, and no whole checkpoint holds what it and its followers made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostBeginning {
+    /// The file that record 1 should be in.
+    pub file: String,
+    /// Whether that file is not there at all.
+    pub missing: bool,
+    /// Offset of the damage in it; in a compressed segment, as it was before.
+    pub offset: u64,
+    /// What is wrong there.
+    pub flaw: Flaw,
+    /// The first and the last of the whole records behind it, if there are any.
+    pub whole: Option<(Lsn, Lsn)>,
+}
+
+impl std::fmt::Display for LostBeginning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "record 1 is lost: {} ", self.file)?;
+        if self.missing {
+            f.write_str("is missing")?;
+        } else {
+            write!(f, "offset {}: {}", self.offset, self.flaw)?;
+        }
+        match self.whole {
+            Some((first, last)) => write!(f, "; the whole records behind it are {first} to {last}"),
+            None => f.write_str("; no whole record is behind it"),
+        }
     }
 }
 
@@ -185,6 +216,33 @@ impl<S: Storage> Opening<S> {
     /// The whole checkpoints, newest first.
     pub fn checkpoints(&self) -> &[Checkpoint] {
         &self.survey.checkpoints
+    }
+
+    /// What took the first record, when no whole checkpoint stands in for it. A caller that has no other source of the
+    /// state must not go on: `finish` would declare all that is there lost.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] when it cannot be seen whether the file is there.
+    pub fn lost_beginning(&self) -> Result<Option<LostBeginning>, OpenError> {
+        let report = &self.survey.report;
+        let Some(gap) = report.gap.as_ref().filter(|gap| report.last_lsn == 0 && gap.first_lsn == 1) else {
+            return Ok(None);
+        };
+        let missing = match open_segment(&self.storage.reader(), gap.segment) {
+            Ok(_) => false,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
+            Err(e) => return Err(OpenError::io("open", &gap.file, &e)),
+        };
+        let spans = || self.survey.spans.iter().filter(|span| span.last_lsn >= span.first_lsn);
+        let first = spans().map(|span| span.first_lsn).min();
+        let last = spans().map(|span| span.last_lsn).max();
+        Ok(Some(LostBeginning {
+            file: gap.file.clone(),
+            missing,
+            offset: gap.offset,
+            flaw: gap.flaw,
+            whole: first.zip(last),
+        }))
     }
 
     /// Hands every folded record from LSN `from` on to `f`, in order, verified, in whole batches. `Break`
