@@ -357,20 +357,38 @@ fn a_journal_is_archived_between_two_runs_and_ends_as_one_that_kept_everything()
         let end = head.split(':').next().expect("a number").to_owned();
         assert_eq!(lines(&done("none", &["log", &engine, "--from", &end, "--json"], 0)).len(), 1);
     }
+    // Brought back, it is whole; and goes again.
+    let unpruned = lines(&done("data", &["unprune", &backup, "--json"], 0));
+    assert!(unpruned.iter().any(|line| line["segments"].as_u64() > Some(0)), "{unpruned:?}");
+    done("none", &["audit", &engine, "--json"], 0);
+    assert_eq!(replayed(&stage, "data", None), replayed(&stage, "backup", None));
+    done("data", &["prune", &backup], 0);
+    done("none", &["audit", &engine, "--json"], 2);
+    // No journal is a backup of itself, and no backup is pruned.
+    std::fs::create_dir_all(stage.path("alias/market")).expect("made");
+    for room in ["engine", "venue"] {
+        std::os::unix::fs::symlink(
+            stage.path(&format!("data/market/{room}")),
+            stage.path(&format!("alias/market/{room}")),
+        )
+        .expect("a link");
+    }
+    assert!(text(&done("data", &["prune", &path("alias")], 2)).contains("one directory"));
+    assert!(text(&done("backup", &["prune", &path("data")], 2)).contains("is a backup"));
     stage.complete("data", &[]);
     done("data", &["backup", &backup], 0);
     let records = replayed(&stage, "backup", None);
     let kept = replayed(&stage, "kept", None);
     assert_eq!(worth(&stage, "backup"), worth(&stage, "kept"), "{records:?} {kept:?}");
     // An engine that runs keeps its journal.
-    let mut running = stage.start("fresh", &[]);
+    let mut running = stage.start("fresh", &["--pace", "realtime"]);
     let asked = Instant::now();
     while !stage.path("fresh/market/engine/live").is_file() {
         assert!(asked.elapsed() < PATIENCE, "no journal: {}", running.said());
         std::thread::yield_now();
     }
-    let out = stage.on("fresh", &["archive", &path("other")]);
-    assert!(out.status.code() == Some(73) || !running.is_alive(), "{}", told(&out));
+    assert!(text(&done("fresh", &["archive", &path("other")], 73)).contains("stop it first"));
+    assert!(running.is_alive() && !stage.path("other").exists());
     running.kill();
 }
 

@@ -43,7 +43,7 @@ fn code(error: &BackupError) -> Exit {
         | BackupError::Shorter { .. }
         | BackupError::Behind { .. }
         | BackupError::Alone { .. }
-        | BackupError::Checkpoints { .. }
+        | BackupError::OfABackup
         | BackupError::NotHeld { .. }
         | BackupError::Differs { .. } => Exit::Usage,
         _ => Exit::Corrupt,
@@ -221,7 +221,7 @@ fn one(from: &Path, to: &Path, how: &How, json: bool) -> Result<(Exit, Backed), 
     let places = Places { from, to, live, same_disk };
     crate::print(&if json { places.in_json(&done) } else { places.words(&done) })?;
     let damaged = done.manifest.segments.values().any(|held| held.kept == Kept::AsItIs);
-    let exit = if done.undeclared > 0 {
+    let exit = if done.undeclared > 0 || !done.lost_here.is_empty() {
         Exit::Corrupt
     } else if !done.mended.is_empty() || !done.only_here.is_empty() || (damaged && done.gaps.is_empty()) {
         Exit::Finding
@@ -283,6 +283,7 @@ impl Places<'_> {
         };
         told(&done.mended, "were damaged in the backup and were copied anew");
         told(&done.only_here, "are damaged or lost in the journal; what the backup has of them stays");
+        told(&done.lost_here, "were pruned from the journal and are DAMAGED OR LOST IN THE BACKUP");
         told(&as_it_is(manifest), "are in the backup with their damage");
         for gap in &done.gaps {
             out.push_str(&format!(
@@ -314,6 +315,7 @@ impl Places<'_> {
             "bytes_copied": done.bytes_copied,
             "mended": done.mended,
             "only_here": done.only_here,
+            "lost_here": done.lost_here,
             "gaps": gaps,
         });
         if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {

@@ -47,6 +47,8 @@ pub(crate) enum What {
     Archive(Prune),
     /// Drop the oldest segments of the journals: only what a backup holds that is read and verified first
     Prune(Prune),
+    /// Bring the segments that were dropped back from a backup
+    Unprune(Unprune),
     /// The records in words
     #[cfg(feature = "forensics")]
     Log(Log),
@@ -487,9 +489,20 @@ pub(crate) struct Prune {
     /// Keep the record with this number and all behind it
     #[arg(long, value_name = "LSN")]
     pub(crate) keep_from: Option<u64>,
-    /// Only tell what would be dropped
+    /// Only tell what would be dropped; `archive` makes the backup all the same
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// `aegis unprune`
+#[derive(Args, Debug)]
+pub(crate) struct Unprune {
+    /// The directory of the backup that has them
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// Only this journal, whose backup is BACKUP itself; all of the data directory when left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
 }
 
 /// `aegis log`

@@ -135,6 +135,7 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Restore(asked) => backup::restore(asked, cli.json),
         What::Archive(asked) => prune::archive(&plain()?, asked, cli.json),
         What::Prune(asked) => prune::prune(&plain()?, asked, cli.json),
+        What::Unprune(asked) => prune::unprune(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]
         What::Log(asked) => offline::log(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]

@@ -21,7 +21,7 @@ const FOLLOW: Duration = Duration::from_millis(200);
 pub(crate) fn failure(path: &Path, error: &ReadError) -> Failure {
     let exit = if let ReadError::Open(cause) = error {
         code_of(cause)
-    } else if matches!(error, ReadError::Schema { .. } | ReadError::Pruned(_)) {
+    } else if matches!(error, ReadError::Schema { .. } | ReadError::Pruned { .. }) {
         Exit::Usage
     } else {
         Exit::Corrupt
@@ -64,7 +64,7 @@ pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result
             Some(until) if !asked.no_checkpoints => Reading::open_near(&path, until),
             Some(_) => Reading::open(&path),
             None => match Reading::open(&path) {
-                Err(ReadError::Pruned(_)) if !asked.no_checkpoints => Reading::open_near(&path, until),
+                Err(ReadError::Pruned { .. }) if !asked.no_checkpoints => Reading::open_near(&path, until),
                 whole => whole,
             },
         };
@@ -134,7 +134,7 @@ pub(crate) fn log(config: &Config, asked: &cli::Log, json: bool) -> Result<Exit,
             crate::print(&format!("{}", path.display()))?;
         }
         let reading = match Reading::open(path) {
-            Err(ReadError::Pruned(_)) => Reading::open_near(path, Until::Before(Lsn(asked.from))),
+            Err(ReadError::Pruned { .. }) => Reading::open_near(path, Until::Before(Lsn(asked.from))),
             whole => whole,
         };
         let mut reading = reading.map_err(|e| failure(path, &e))?;

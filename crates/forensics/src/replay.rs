@@ -65,7 +65,12 @@ pub enum ReadError {
         cause: DecodeError,
     },
     /// The beginning was pruned: what came before is in a backup, and what it made in checkpoints only.
-    Pruned(Pruned),
+    Pruned {
+        /// What was dropped.
+        pruned: Pruned,
+        /// The oldest checkpoint that can be read here: records behind it are folded.
+        known_behind: Option<Lsn>,
+    },
     /// Records are lost, and only a checkpoint holds what they made; folding on without it would show a wrong state.
     Lost {
         /// The first lost one.
@@ -86,11 +91,21 @@ impl fmt::Display for ReadError {
                 )
             }
             ReadError::Decode { lsn, cause } => write!(f, "record {lsn}: {cause}"),
-            ReadError::Pruned(pruned) => write!(
-                f,
-                "{pruned}, and this needs them: bring the backup up to date with `aegis backup` and read the journal \
-                 there; here `aegis replay` shows the newest state, and `aegis log --from N` records behind a checkpoint"
-            ),
+            ReadError::Pruned { pruned, known_behind } => {
+                write!(
+                    f,
+                    "{pruned}, and this needs them: bring the backup up to date with `aegis backup` and read the journal \
+                     there"
+                )?;
+                known_behind.map_or(Ok(()), |lsn| {
+                    write!(
+                        f,
+                        "; here `aegis replay` shows the newest state, and `aegis log --from {}` the records behind the \
+                         oldest checkpoint",
+                        lsn.next()
+                    )
+                })
+            }
             ReadError::Lost { first, last } => write!(
                 f,
                 "records {first} to {last} are lost, and only a checkpoint holds what they made: what lies before is \
@@ -170,7 +185,14 @@ pub fn open_dir(dir: &Path) -> Result<DirReader, ReadError> {
 pub fn engine_reader<R: StorageRead>(read: R) -> Result<JournalReader<R>, ReadError> {
     let reader = reader_of_what_is_left(read)?;
     match reader.pruned() {
-        Some(pruned) => Err(ReadError::Pruned(pruned.clone())),
+        Some(pruned) => {
+            let checkpoints = reader.checkpoints().map_err(ReadError::Open)?;
+            let known_behind = checkpoints.iter().rev().filter(|c| c.lsn >= pruned.last_lsn).find_map(loaded);
+            Err(ReadError::Pruned {
+                pruned: pruned.clone(),
+                known_behind: known_behind.map(|state| state.lsn),
+            })
+        }
         None => Ok(reader),
     }
 }

@@ -5,7 +5,7 @@
 //! than copying them. Nothing here decides what may be dropped; that is `prune.rs`.
 
 use crate::layout::{
-    FORMAT_VERSION, HeaderPage, MAGIC, NO_ROOT, PAGE_BYTES, Root, crc32, page_of, u16_at, u32_at, u64_at,
+    FORMAT_VERSION, Header, MAGIC, NO_ROOT, PAGE_BYTES, Root, crc32, u16_at, u32_at, u64_at,
 };
 use crate::{Identity, Lsn};
 
@@ -14,7 +14,7 @@ const IS_BEGIN: u8 = 1;
 const TEXT_CRC_AT: usize = 252;
 const TEXT_LENGTH_AT: usize = 256;
 const TEXT_AT: usize = 258;
-/// Longest text that names where the dropped segments are; a longer one is cut at its beginning.
+/// Longest text that names where the dropped segments are; a longer one is cut.
 const TEXT_BYTES_MAX: usize = 1024;
 
 /// What was dropped from the beginning of a journal.
@@ -79,7 +79,7 @@ impl Begin {
 
     /// The page.
     pub(crate) fn encode(&self, identity: &Identity) -> [u8; PAGE_BYTES as usize] {
-        let mut page = page_of(&HeaderPage {
+        let fields = Header {
             version: FORMAT_VERSION,
             identity: *identity,
             number: self.number,
@@ -87,15 +87,15 @@ impl Begin {
             first_lsn: self.first_lsn,
             segment_bytes: 0,
             chain: self.chain,
-            root: self.root,
-            gaps: &[],
-            role: IS_BEGIN,
-        });
-        let mut from = self.held_in.len().saturating_sub(TEXT_BYTES_MAX);
-        while !self.held_in.is_char_boundary(from) {
-            from += 1;
+            root_before: self.root,
+            gaps: Vec::new(),
+        };
+        let mut page = fields.page(IS_BEGIN);
+        let mut end = self.held_in.len().min(TEXT_BYTES_MAX);
+        while !self.held_in.is_char_boundary(end) {
+            end -= 1;
         }
-        let text = &self.held_in.as_bytes()[from..];
+        let text = &self.held_in.as_bytes()[..end];
         let length = u16::try_from(text.len()).expect("a text was cut to its longest");
         page[TEXT_LENGTH_AT..TEXT_AT].copy_from_slice(&length.to_le_bytes());
         page[TEXT_AT..TEXT_AT + text.len()].copy_from_slice(text);

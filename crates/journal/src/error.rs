@@ -207,9 +207,8 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Pruned(pruned) => write!(
                 f,
-                "{pruned}, and no checkpoint here that this program can read tells what they made: copy segments 1 to {} \
-                 of that backup here (`aegis verify` looks at them), or restore it",
-                pruned.segment
+                "{pruned}, and no checkpoint here that this program can read tells what they made: bring them back by \
+                 `aegis unprune BACKUP`, or restore that backup"
             ),
             OpenError::Damaged(damage) => damage.fmt(f),
             OpenError::Io(facts) => facts.fmt(f),

@@ -130,49 +130,6 @@ pub(crate) struct Header {
     pub(crate) gaps: Vec<DeclaredGap>,
 }
 
-/// The fields of the first page of a file, whichever kind of file it is.
-pub(crate) struct HeaderPage<'a> {
-    pub(crate) version: u16,
-    pub(crate) identity: Identity,
-    pub(crate) number: u64,
-    pub(crate) epoch: u64,
-    pub(crate) first_lsn: Lsn,
-    pub(crate) segment_bytes: u64,
-    pub(crate) chain: u32,
-    pub(crate) root: Root,
-    pub(crate) gaps: &'a [DeclaredGap],
-    /// 0 for a segment.
-    pub(crate) role: u8,
-}
-
-/// The page with these fields and their checksum; all behind that is zero.
-pub(crate) fn page_of(fields: &HeaderPage<'_>) -> [u8; PAGE_BYTES as usize] {
-    assert!(fields.gaps.len() <= GAPS_MAX, "a header declares at most {GAPS_MAX} gaps");
-    let mut page = [0u8; PAGE_BYTES as usize];
-    page[0..8].copy_from_slice(MAGIC);
-    page[8..10].copy_from_slice(&fields.version.to_le_bytes());
-    page[10..12].copy_from_slice(&fields.identity.schema.to_le_bytes());
-    page[12] = fields.identity.mode;
-    page[13] = fields.gaps.len() as u8;
-    page[15] = fields.role;
-    page[16..32].copy_from_slice(&fields.identity.journal_id);
-    page[32..40].copy_from_slice(&fields.number.to_le_bytes());
-    page[40..48].copy_from_slice(&fields.epoch.to_le_bytes());
-    page[48..56].copy_from_slice(&fields.first_lsn.to_le_bytes());
-    page[56..64].copy_from_slice(&fields.segment_bytes.to_le_bytes());
-    page[64..68].copy_from_slice(&fields.chain.to_le_bytes());
-    page[72..104].copy_from_slice(&fields.root);
-    for (slot, gap) in fields.gaps.iter().enumerate() {
-        let at = 104 + slot * 16;
-        page[at..at + 8].copy_from_slice(&gap.first_lsn.to_le_bytes());
-        page[at + 8..at + 16].copy_from_slice(&gap.through_lsn.to_le_bytes());
-        page[14] |= u8::from(gap.by_checkpoint) << slot;
-    }
-    let crc = crc32(0, &page[..CHECKED_BYTES]);
-    page[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&crc.to_le_bytes());
-    page
-}
-
 /// Why a header page is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderFlaw {
@@ -185,18 +142,35 @@ pub(crate) enum HeaderFlaw {
 impl Header {
     /// The header page with empty mark slots.
     pub(crate) fn encode(&self) -> [u8; PAGE_BYTES as usize] {
-        page_of(&HeaderPage {
-            version: self.version,
-            identity: self.identity,
-            number: self.number,
-            epoch: self.epoch,
-            first_lsn: self.first_lsn,
-            segment_bytes: self.segment_bytes,
-            chain: self.chain,
-            root: self.root_before,
-            gaps: &self.gaps,
-            role: 0,
-        })
+        self.page(0)
+    }
+
+    /// The first page of a file with these fields and their checksum, all behind that zero. `role` is 0 for a segment.
+    pub(crate) fn page(&self, role: u8) -> [u8; PAGE_BYTES as usize] {
+        assert!(self.gaps.len() <= GAPS_MAX, "a header declares at most {GAPS_MAX} gaps");
+        let mut page = [0u8; PAGE_BYTES as usize];
+        page[0..8].copy_from_slice(MAGIC);
+        page[8..10].copy_from_slice(&self.version.to_le_bytes());
+        page[10..12].copy_from_slice(&self.identity.schema.to_le_bytes());
+        page[12] = self.identity.mode;
+        page[13] = self.gaps.len() as u8;
+        page[15] = role;
+        page[16..32].copy_from_slice(&self.identity.journal_id);
+        page[32..40].copy_from_slice(&self.number.to_le_bytes());
+        page[40..48].copy_from_slice(&self.epoch.to_le_bytes());
+        page[48..56].copy_from_slice(&self.first_lsn.to_le_bytes());
+        page[56..64].copy_from_slice(&self.segment_bytes.to_le_bytes());
+        page[64..68].copy_from_slice(&self.chain.to_le_bytes());
+        page[72..104].copy_from_slice(&self.root_before);
+        for (slot, gap) in self.gaps.iter().enumerate() {
+            let at = 104 + slot * 16;
+            page[at..at + 8].copy_from_slice(&gap.first_lsn.to_le_bytes());
+            page[at + 8..at + 16].copy_from_slice(&gap.through_lsn.to_le_bytes());
+            page[14] |= u8::from(gap.by_checkpoint) << slot;
+        }
+        let crc = crc32(0, &page[..CHECKED_BYTES]);
+        page[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&crc.to_le_bytes());
+        page
     }
 
     /// Decodes and checks a header page.

@@ -69,8 +69,8 @@ mod verify;
 mod writer;
 
 pub use backup::{
-    Backed, BackupError, Begins, Copying, Dropped, Held, How, Kept, Manifest, PruneHow, Verified, backup,
-    prune, restore, verify_backup,
+    Backed, BackupError, Begins, BroughtBack, Copying, Dropped, Held, How, Kept, Manifest, PruneHow,
+    Verified, backup, prune, restore, unprune, verify_backup,
 };
 pub use begin::Pruned;
 pub use checkpoint::{Checkpoint, checkpoints};

@@ -121,6 +121,13 @@ pub enum Note {
         /// File name.
         file: String,
     },
+    /// Files of segments that were pruned are still there: an interrupted pruning left them, or somebody put them there.
+    Hidden {
+        /// Number of the first of them.
+        first: u64,
+        /// Number of the last.
+        last: u64,
+    },
     /// A checkpoint file is damaged and not used.
     CheckpointDamaged {
         /// File name.
@@ -232,6 +239,11 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
+    /// The number of the segment that a span lies in.
+    pub(crate) fn number_of(&self, span: &Span) -> u64 {
+        self.segments[span.segment].header.number
+    }
+
     /// What the root of the next segment builds on: the newest root that is known, and every segment behind it. A
     /// segment with a hole has no root, and zeros stand for it.
     pub(crate) fn before(&self) -> Before {
@@ -337,6 +349,12 @@ impl Listing {
             }
             before = number;
         }
+        let packed: BTreeSet<u64> = entries
+            .iter()
+            .filter_map(|entry| segment_file(&entry.name))
+            .filter(|(_, packed)| *packed)
+            .map(|(number, _)| number)
+            .collect();
         let mut listing = Listing {
             files,
             begin: None,
@@ -344,13 +362,13 @@ impl Listing {
             checkpoints: Vec::new(),
             damaged_checkpoints: Vec::new(),
         };
-        listing.find_begin();
+        listing.find_begin(&packed);
         Ok(listing)
     }
 
     /// Takes out what lies before the newest page that says where the journal begins. A page of another journal says
     /// nothing: it stands there as a damaged segment.
-    fn find_begin(&mut self) {
+    fn find_begin(&mut self, packed: &BTreeSet<u64>) {
         let newest = self.files.values().rev().find_map(|listed| Header::decode(&listed.page).ok());
         let found = self.files.iter().rev().find_map(|(number, listed)| {
             let (identity, begin) = Begin::decode(&listed.page)?;
@@ -360,7 +378,8 @@ impl Listing {
         let Some((identity, begin)) = found else { return };
         let left = self.files.split_off(&(begin.number + 1));
         self.dropped = std::mem::replace(&mut self.files, left).into_keys().collect();
-        self.dropped.retain(|number| *number < begin.number);
+        // Beside the page the segment that it stands for may lie under its other name.
+        self.dropped.retain(|number| *number < begin.number || packed.contains(number));
         self.begin = Some((identity, begin));
     }
 
@@ -499,6 +518,9 @@ pub(crate) fn survey<R: StorageRead>(
         row: Row::B,
         cut: None,
     };
+    if let (Some(first), Some(last)) = (listing.dropped.first(), listing.dropped.last()) {
+        walk.notes.push(Note::Hidden { first: *first, last: *last });
+    }
     walk.notes.extend(
         listing.damaged_checkpoints.iter().map(|file| Note::CheckpointDamaged { file: file.clone() }),
     );
@@ -536,3 +558,6 @@ pub(crate) fn survey<R: StorageRead>(
     }
     Ok(conclude(walk, last_number, checkpoints, tail, cover))
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,11 @@ impl fmt::Display for Finding {
             Finding::Note(Note::ListDamaged { file }) => {
                 write!(f, "{file}: one of its two block lists is damaged; no record is lost")
             }
+            Finding::Note(Note::Hidden { first, last }) => write!(
+                f,
+                "files of segments from {first} to {last} are there that were pruned and are not looked at: `aegis prune` \
+                 removes what its backup holds of them, `aegis unprune` brings all of them back"
+            ),
             Finding::Note(Note::CheckpointDamaged { file }) => {
                 write!(f, "{file}: the checkpoint is damaged and not used; a replay takes longer")
             }

@@ -177,6 +177,11 @@ pub(crate) fn newest_usable<M: Machine>(
     None
 }
 
+/// Whether a checkpoint holds a state that this machine reads back, with its own LSN and digest. The machine then holds it.
+pub fn usable<M: Machine>(machine: &mut M, checkpoint: &Checkpoint) -> bool {
+    newest_usable(machine, std::slice::from_ref(checkpoint), &mut Vec::new()).is_some()
+}
+
 /// Folds all records from `from` on; `last` becomes the time of the last one.
 fn replay<M: Machine, S: Storage>(
     machine: &mut M,

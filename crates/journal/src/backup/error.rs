@@ -92,11 +92,13 @@ pub enum BackupError {
         /// Number of the segment.
         segment: u64,
     },
-    /// Less than two whole checkpoints are left behind what would be dropped, and one alone may be lost.
-    Checkpoints {
-        /// Whole checkpoints of the journal.
-        whole: usize,
+    /// The journal that would be pruned has damage that no header declares.
+    NotPruned {
+        /// Where.
+        gaps: Vec<GapEvidence>,
     },
+    /// What would be pruned is a backup itself.
+    OfABackup,
     /// A checkpoint of the backup is not what the manifest says.
     Checkpoint {
         /// Its LSN.
@@ -203,10 +205,16 @@ impl fmt::Display for BackupError {
                 "segment {segment} is not in the backup as it is in the journal, so nothing was dropped; `aegis backup` \
                  brings it there, and `aegis verify` looks at both"
             ),
-            BackupError::Checkpoints { whole } => write!(
-                f,
-                "the journal has {whole} whole checkpoints, and nothing is dropped unless two hold what it made: run the \
-                 engine until there are two"
+            BackupError::NotPruned { gaps } => {
+                f.write_str("acknowledged records are damaged, so nothing was dropped:")?;
+                for gap in gaps {
+                    write!(f, " {} offset {} LSN {}: {};", gap.file, gap.offset, gap.first_lsn, gap.flaw)?;
+                }
+                f.write_str(" start the engine, which declares it, or restore the backup")
+            }
+            BackupError::OfABackup => f.write_str(
+                "this is a backup and no engine's journal, and a backup is the place of what others drop: nothing was \
+                 changed",
             ),
             BackupError::NotHeld { segment } => {
                 write!(f, "segment {segment} is not in the backup, or not whole there")

@@ -59,18 +59,18 @@ pub fn verify_backup<R: StorageRead>(
 }
 
 /// The segments of a manifest in order, each with what its root builds on.
-struct Steps<'a> {
+pub(super) struct Steps<'a> {
     begin: &'a Begin,
     segments: std::collections::btree_map::Iter<'a, u64, Held>,
     last: Option<(u64, &'a Held)>,
 }
 
 impl<'a> Steps<'a> {
-    fn new(segments: &'a BTreeMap<u64, Held>, begin: &'a Begin) -> Steps<'a> {
+    pub(super) fn new(segments: &'a BTreeMap<u64, Held>, begin: &'a Begin) -> Steps<'a> {
         Steps { begin, segments: segments.iter(), last: None }
     }
 
-    fn next(&mut self) -> Option<(u64, &'a Held, Before)> {
+    pub(super) fn next(&mut self) -> Option<(u64, &'a Held, Before)> {
         let (number, held) = self.segments.next()?;
         let before = match self.last {
             None if (*number, held.first_lsn) == (self.begin.number + 1, self.begin.first_lsn) => {
@@ -87,7 +87,7 @@ impl<'a> Steps<'a> {
 }
 
 /// The page that a backup begins with, where its manifest says so.
-fn begin_of<R: StorageRead>(read: &R, manifest: &Manifest) -> Result<Begin, BackupError> {
+pub(super) fn begin_of<R: StorageRead>(read: &R, manifest: &Manifest) -> Result<Begin, BackupError> {
     let Some(begins) = manifest.begins else { return Ok(Begin::FIRST) };
     let found = begin_in(read, &manifest.identity, begins.segment);
     found.filter(|begin| Begins::of(begin) == Some(begins)).ok_or_else(|| {
@@ -116,7 +116,7 @@ fn unsound<F: Source>(file: &SegmentFile<F>, number: u64, held: &Held, flaw: Fla
 }
 
 /// Reads one segment of a backup.
-fn check<R: StorageRead>(
+pub(super) fn check<R: StorageRead>(
     read: &R,
     identity: &Identity,
     number: u64,

@@ -7,10 +7,12 @@ use crate::backup::tests::{
 use crate::backup::{How, Verified, backup};
 use crate::tests::*;
 use crate::{
-    Checkpoint, Finding, Flaw, Head, JournalReader, MemStorage, PowerCut, checkpoints, create, heads, verify,
+    Checkpoint, Finding, Flaw, Head, JournalReader, MemStorage, Note, PowerCut, checkpoints, create, heads,
+    verify,
 };
 
-const ALL: PruneHow<'_> = PruneHow { keep_from: Lsn::MAX, held_in: "/mnt/other", dry: false };
+const ALL: PruneHow<'_> =
+    PruneHow { keep_from: Lsn::MAX, held_in: "/mnt/other", usable: &|_| true, dry: false };
 
 fn pruned(disk: &MemStorage, target: &MemStorage, how: PruneHow<'_>) -> Result<Dropped, BackupError> {
     prune(&mut disk.clone(), &target.reader(), &how, &mut |_| ())
@@ -56,7 +58,9 @@ fn goes_on(disk: &MemStorage, told: &[Owned]) {
     mark_state(&mut writer);
     drop(writer);
     let report = verify(&disk.reader(), |_| ()).expect("a journal");
-    assert_eq!((report.findings, report.gaps), (vec![], vec![]));
+    // What an interrupted pruning left is told, and is no loss.
+    let lost = report.findings.iter().any(|f| !matches!(f, Finding::Note(Note::Hidden { .. })));
+    assert!(!lost && report.gaps.is_empty(), "{report:?}");
 }
 
 #[test]
@@ -186,11 +190,14 @@ fn a_writer_one_checkpoint_and_damage_are_reasons_to_drop_nothing() {
     let old: Vec<Lsn> = checkpoints(&disk.reader()).unwrap().iter().map(|c: &Checkpoint| c.lsn).collect();
     let lone = disk.fork();
     lone.patch(&checkpoint::name(old[1]), 120, &[0xff]);
-    let error = pruned(&lone, &target, ALL).unwrap_err();
-    assert!(matches!(error, BackupError::Checkpoints { whole: 1 }), "{error}");
+    let one = pruned(&lone, &target, ALL).unwrap();
+    assert_eq!((one.segments, one.checkpoints, one.bytes), (0, 1, 0));
+    let other_version = PruneHow { usable: &|checkpoint| checkpoint.lsn != old[0], ..ALL };
+    let one = pruned(&disk, &target, other_version).unwrap();
+    assert_eq!((one.segments, one.checkpoints), (0, 1), "one that nobody can load is none");
     let hurt = disk.fork();
     hurt.patch("0000000002.seg", 8_000, &[0xff; 4]);
-    assert!(matches!(pruned(&hurt, &target, ALL), Err(BackupError::Damaged { .. })));
+    assert!(matches!(pruned(&hurt, &target, ALL), Err(BackupError::NotPruned { .. })));
     assert_eq!(suffix(&disk, &told), None);
 }
 
@@ -273,21 +280,195 @@ fn a_backup_that_ends_before_what_was_pruned_or_lost_its_manifest_is_left_as_it_
 }
 
 #[test]
-fn the_segments_copied_back_make_the_whole_journal_again() {
+fn the_segments_copied_back_by_hand_make_the_whole_journal_again() {
     let (disk, target, told) = archived(SMALL);
     let begins = pruned(&disk, &target, ALL).unwrap().pruned.unwrap();
-    for number in (1..=begins.segment).rev() {
+    for number in 1..=begins.segment {
         let name = segment_name(number);
         disk.set_file(&name, &target.file(&name).unwrap());
-        if number > 1 {
-            // Half way there it is a journal whose beginning is missing; nothing that is left is hidden.
-            assert!(read_all(disk.reader()).unwrap().0.len() >= told.len() - begins.last_lsn as usize);
+        if number < begins.segment {
+            // They are seen when the last of them takes the place of the page.
+            let report = verify(&disk.reader(), |_| ()).unwrap();
+            assert_eq!(report.findings, vec![Finding::Note(Note::Hidden { first: 1, last: number })]);
         }
     }
     assert_eq!(suffix(&disk, &told), None);
     goes_on(&disk, &told);
     let (_, records, report) = recover(&disk).unwrap();
     assert_eq!((records, report.gap), (told, None));
+}
+
+#[test]
+fn unpruned_at_any_step_it_is_the_whole_journal_or_the_pruned_one() {
+    for config in [SMALL, PACKED] {
+        let (disk, target, told) = archived(config);
+        let begins = pruned(&disk, &target, ALL).unwrap().pruned.unwrap();
+        let back = |disk: &MemStorage, target: &MemStorage| {
+            unprune(&mut disk.clone(), &target.reader(), &mut |_| ())
+        };
+        let (mut before, mut after) = (0, 0);
+        for steps in 0.. {
+            let dying = disk.fork();
+            dying.crash_after(steps);
+            let done = back(&dying, &target).is_ok() && !dying.crashed();
+            for seed in 0..3 {
+                let dead = match seed {
+                    0 => dying.kill(),
+                    seed => dying.power_cut(PowerCut { seed: seed + steps, torn: true }),
+                };
+                let left = JournalReader::open(dead.reader()).unwrap().pruned().cloned();
+                before += u32::from(left.is_some());
+                after += u32::from(left.is_none());
+                let lost = verify(&dead.reader(), |_| ()).unwrap().findings;
+                assert!(!lost.iter().any(|f| matches!(f, Finding::Rot(_))), "{lost:?}");
+                // Pruned again by the same backup it is as it was, and unpruned it is whole.
+                let again = dead.fork();
+                pruned(&again, &target, ALL).unwrap();
+                assert_eq!(suffix(&again, &told), Some(begins.clone()));
+                assert_eq!(files(&again), files(&disk), "nothing is left behind");
+                back(&dead, &target).unwrap();
+                assert_eq!(suffix(&dead, &told), None);
+                goes_on(&dead, &told);
+            }
+            if done {
+                break;
+            }
+        }
+        assert!(before > 3 && after > 2, "both were met: {before} {after}");
+        let nothing = back(&target.fork(), &target);
+        assert!(matches!(nothing, Err(BackupError::OfABackup)));
+        // By a backup that was begun later there is nothing to bring.
+        let fresh = MemStorage::new();
+        back_up(&disk, &fresh, HOW).unwrap();
+        assert!(matches!(back(&disk, &fresh), Err(BackupError::NotHeld { .. })));
+        let whole = disk.fork();
+        assert_eq!(back(&whole, &target).unwrap().segments, begins.segment);
+        assert_eq!(back(&whole, &target).unwrap().segments, 0, "there is nothing more to do");
+    }
+}
+
+#[test]
+fn what_an_interrupted_pruning_left_goes_only_if_this_backup_holds_it_too() {
+    for config in [SMALL, PACKED] {
+        let (disk, target, _) = archived(config);
+        let whole = disk.fork();
+        let begins = pruned(&disk, &target, ALL).unwrap().pruned.unwrap();
+        let fresh = MemStorage::new();
+        back_up(&disk, &fresh, HOW).unwrap();
+        let names: Vec<String> = files(&whole)
+            .into_iter()
+            .filter(|name| name.contains(".seg") && !files(&disk).contains(name))
+            .collect();
+        assert!(names.len() >= 4, "{names:?}");
+        for name in &names {
+            disk.set_file(name, &whole.file(name).unwrap());
+        }
+        let found = verify(&disk.reader(), |_| ()).unwrap().findings;
+        assert!(matches!(found[..], [Finding::Note(Note::Hidden { first: 1, .. })]), "{found:?}");
+        let there = files(&disk);
+        let done = pruned(&disk, &fresh, ALL).unwrap();
+        assert_eq!((done.segments, done.bytes, done.left.len()), (0, 0, names.len()));
+        assert_eq!(files(&disk), there, "the later backup does not hold them");
+        // One that is not what the backup holds stays, too.
+        let odd = disk.fork();
+        let mut bytes = odd.file(&names[1]).unwrap();
+        let at = bytes.len() - 5;
+        bytes[at] ^= 1;
+        odd.set_file(&names[1], &bytes);
+        let told = pruned(&odd, &target, ALL).unwrap();
+        assert_eq!(
+            told.left,
+            if config.compress { vec![] } else { vec![2] },
+            "a list at the end is one of two"
+        );
+        assert!(pruned(&disk, &target, ALL).unwrap().left.is_empty());
+        assert!(files(&disk).len() == there.len() - names.len());
+        assert_eq!(JournalReader::open(disk.reader()).unwrap().pruned(), Some(&begins));
+    }
+}
+
+#[test]
+fn a_file_that_no_header_explains_is_dropped_only_if_the_backup_has_it_as_it_is() {
+    let (disk, _, _) = archived(SMALL);
+    disk.patch("0000000001.seg", 0, &[0xee; 5000]);
+    drop(from_checkpoint(&disk));
+    let lost = disk.fork();
+    lost.remove_file("0000000001.seg");
+    let (with, without) = (MemStorage::new(), MemStorage::new());
+    back_up(&disk, &with, HOW).unwrap();
+    back_up(&lost, &without, HOW).unwrap();
+    let names = files(&disk);
+    assert!(matches!(pruned(&disk, &without, ALL), Err(BackupError::NotHeld { segment: 1 })));
+    assert_eq!(files(&disk), names);
+    // A segment that is missing in a declared gap is no hindrance, neither are its neighbours.
+    let hurt = with.file("0000000001.seg").unwrap();
+    assert_eq!(hurt[..8], [0xee; 8]);
+    assert!(pruned(&disk, &with, ALL).unwrap().segments > 2);
+    assert!(pruned(&lost, &without, ALL).unwrap().segments > 2);
+    for left in [&disk, &lost] {
+        drop(from_checkpoint(left));
+    }
+}
+
+#[test]
+fn a_backup_keeps_its_own_beginning_whatever_the_journal_begins_with() {
+    let (disk, target, told) = archived(SMALL);
+    let whole = disk.fork();
+    let begins = pruned(&disk, &target, ALL).unwrap().pruned.unwrap();
+    let fresh = MemStorage::new();
+    back_up(&disk, &fresh, HOW).unwrap();
+    let page = fresh.file(&segment_name(begins.segment)).unwrap();
+    // A journal that has more than the backup, as one that was restored from another.
+    for how in [HOW, FULL] {
+        let done = back_up(&whole, &fresh, how).unwrap();
+        assert_eq!((done.only_here, done.lost_here), (vec![], vec![]));
+        assert_eq!(checked(&fresh).unwrap().manifest.begins.map(|b| b.last_lsn), Some(begins.last_lsn));
+        assert_eq!(fresh.file(&segment_name(begins.segment)).unwrap(), page);
+    }
+    // A journal whose own page is damaged.
+    let hurt = disk.fork();
+    hurt.patch(&segment_name(begins.segment), 60, &[0xff]);
+    drop(from_checkpoint(&hurt));
+    back_up(&hurt, &fresh, HOW).unwrap();
+    checked(&fresh).unwrap();
+    assert_eq!(fresh.file(&segment_name(begins.segment)).unwrap(), page);
+    // And the other way round.
+    let rotten = MemStorage::new();
+    back_up(&disk, &rotten, HOW).unwrap();
+    rotten.patch(&segment_name(begins.segment), 60, &[0xff]);
+    assert!(checked(&rotten).is_err());
+    back_up(&disk, &rotten, HOW).unwrap();
+    checked(&rotten).unwrap();
+    suffix(&rotten, &told);
+}
+
+#[test]
+fn what_only_the_backup_has_is_still_looked_at() {
+    let (disk, target, _) = archived(SMALL);
+    pruned(&disk, &target, ALL).unwrap();
+    assert_eq!(back_up(&disk, &target, FULL).unwrap().lost_here, vec![]);
+    let gone = target.fork();
+    gone.remove_file("0000000003.seg");
+    let rotten = target.fork();
+    rotten.patch("0000000002.seg", 8_000, &[0xff; 4]);
+    for how in [HOW, FULL] {
+        assert_eq!(back_up(&disk, &gone, how).unwrap().lost_here, vec![3]);
+    }
+    assert_eq!(back_up(&disk, &rotten, HOW).unwrap().lost_here, vec![], "not all of it is read each time");
+    assert_eq!(back_up(&disk, &rotten, FULL).unwrap().lost_here, vec![2]);
+    assert!(checked(&rotten).is_err(), "and what is damaged is not called whole");
+}
+
+#[test]
+fn the_page_names_each_backup_that_one_needs() {
+    let (disk, target, _) = archived(SMALL);
+    let starts = JournalReader::open(disk.reader()).unwrap().segments().unwrap();
+    let first = pruned(&disk, &target, PruneHow { keep_from: starts[2].1, ..ALL }).unwrap().pruned.unwrap();
+    let fresh = MemStorage::new();
+    back_up(&disk, &fresh, HOW).unwrap();
+    let more = pruned(&disk, &fresh, PruneHow { held_in: "/mnt/new", ..ALL }).unwrap().pruned.unwrap();
+    let words = format!("/mnt/new, and up to record {} the one in /mnt/other", first.last_lsn);
+    assert_eq!(more.held_in, words);
 }
 
 #[test]
@@ -356,4 +537,47 @@ fn what_an_opening_left_to_a_checkpoint_is_not_found_again_by_the_check_of_the_n
     let check = opening.older(lsn);
     let (_writer, _) = opening.finish().unwrap();
     assert_eq!(check.run().unwrap(), vec![]);
+}
+
+proptest::proptest! {
+    /// Whatever bit turns, wherever: what is shown is what was stored, and what is folded is that without a hole, behind the
+    /// newest checkpoint that is left; or it is refused by name.
+    #[test]
+    fn any_turned_bit_shows_no_other_record_and_loses_none_in_silence(
+        turns in proptest::collection::vec((0usize..16, 0u64..70_000, 0u8..8), 1..3),
+        packed: bool,
+    ) {
+        let (disk, target, told) = archived(if packed { PACKED } else { SMALL });
+        pruned(&disk, &target, ALL).expect("it is held");
+        let names: Vec<String> = files(&disk).into_iter().filter(|name| name.contains('.')).collect();
+        for (file, at, bit) in turns {
+            let name = &names[file % names.len()];
+            let mut bytes = disk.file(name).expect("it is listed");
+            // Pages at the beginning, where the headers are, are as likely as all the rest.
+            let at = if at % 2 == 0 { at / 2 % 300 } else { at } as usize % bytes.len();
+            bytes[at] ^= 1 << bit;
+            disk.set_file(name, &bytes);
+        }
+        if let Ok((records, _)) = read_all(disk.reader()) {
+            for (record, _) in &records {
+                proptest::prop_assert_eq!(record, &told[record.lsn as usize - 1]);
+            }
+        }
+        let _ = heads(&disk.reader(), &[], |_| ());
+        let before = disk.names();
+        match opened(&disk) {
+            Err(OpenError::Pruned(_) | OpenError::Newer { .. } | OpenError::Unidentified) => {
+                proptest::prop_assert_eq!(disk.names(), before);
+            }
+            Err(e) => return Err(proptest::test_runner::TestCaseError::fail(e.to_string())),
+            Ok(mut opening) => {
+                let base = opening.checkpoints().first().map_or(0, |checkpoint| checkpoint.lsn);
+                let records = folded(&mut opening, base + 1).expect("behind the checkpoint");
+                let lost = opening.report().gap.is_some() || opening.report().cut.is_some();
+                let end = told.len().min(base as usize + records.len());
+                proptest::prop_assert_eq!(&records[..], &told[(base as usize).min(end)..end]);
+                proptest::prop_assert!(end == told.len() || lost, "{} of {}", end, told.len());
+            }
+        }
+    }
 }
