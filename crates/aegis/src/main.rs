@@ -25,6 +25,7 @@ mod notify;
 mod offline;
 mod place;
 mod port;
+mod precedent;
 mod progress;
 mod reconcile;
 mod run;

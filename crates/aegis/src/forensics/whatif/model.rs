@@ -8,6 +8,7 @@ use crate::config::recorded::{Facts, FromRecord, from_record};
 use crate::exit::Failure;
 use crate::ids::Draw;
 use crate::market::{FEED, Market};
+use crate::precedent::Counts;
 use crate::signals::Signals;
 use crate::world::{World, knows_engine, knows_venue};
 use aegis_engine::Engine;
@@ -85,7 +86,7 @@ fn read(record: &Record, epoch: usize) -> Result<FromRecord, Failure> {
     from_record(settings, &facts)
 }
 
-/// Plays the parts one after the other and gives the engine's journal.
+/// Plays the parts one after the other and gives the engine's journal, and how much of it is as the record has it.
 ///
 /// # Errors
 /// [`Failure`]: what an act can meet.
@@ -94,7 +95,8 @@ pub(super) fn play(
     market: &Market,
     parts: &[Part],
     name: &str,
-) -> Result<MemReader, Failure> {
+) -> Result<(MemReader, Counts), Failure> {
+    let mut precedents = record.precedents().map(Box::new);
     let (engine, venue) = (MemStorage::new(), MemStorage::new());
     let mut signals = Signals::recorded(record.inputs.clone());
     for (at, part) in parts.iter().enumerate() {
@@ -114,10 +116,10 @@ pub(super) fn play(
             progress: true,
         };
         let last = at + 1 == parts.len();
-        let world = World::of(nodes.0, nodes.1);
-        signals = act::play_part(&script, world, market.clone(), signals, part.ends, last)?;
+        let world = World::of(nodes.0, nodes.1, precedents.take());
+        (signals, precedents) = act::play_part(&script, world, market.clone(), signals, part.ends, last)?;
     }
-    Ok(engine.reader())
+    Ok((engine.reader(), precedents.map(|p| p.counts()).unwrap_or_default()))
 }
 
 /// The end of what is played: that of the record, or the time that --until names.

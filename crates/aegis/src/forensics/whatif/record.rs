@@ -1,11 +1,13 @@
 //! What a journal holds of a run that can be played again: its settings, instruments, signals, commands and, where every
 //! tick was recorded, its market. It is gathered in one pass over the records and decides nothing.
 
+use super::orders::{Orders, Usual};
 use crate::act::Bound;
 use crate::exit::Failure;
 use crate::feed::candles::CandleRow;
 use crate::market::{DIGEST_KEY, FEED, Market, Point};
 use crate::offline::failure;
+use crate::precedent::{Moment, Precedents};
 use crate::progress::Count;
 use crate::signals::Recorded;
 use aegis_forensics::{Reading, Until};
@@ -88,6 +90,8 @@ pub(super) struct Record {
     pub(super) refused: u64,
     /// What is not played again.
     pub(super) unplayed: Unplayed,
+    /// Its orders, and what the exchange did with them.
+    pub(super) orders: Orders,
     /// The last record that was read.
     pub(super) last: Lsn,
     /// Its time.
@@ -120,7 +124,10 @@ impl Record {
             let mut first = None;
             let more = reading.step_batch(until, &mut |point, state| {
                 first.get_or_insert(point.event.at);
-                record.see(point.lsn, point.event.at, &point.event.fact, state);
+                let event = &point.event;
+                let moment = Moment { at: event.at, lsn: point.lsn, place: place(state) };
+                record.orders.see(moment, event.cause, &event.fact, state);
+                record.see(point.lsn, event.at, &event.fact, state);
             });
             if !more.map_err(|e| failure(path, &e))? {
                 break;
@@ -274,6 +281,16 @@ impl Record {
     /// The settings that held at the end.
     pub(super) fn settings(&self) -> Option<&BTreeMap<Text, Text>> {
         self.epochs.last().map(|epoch| &epoch.settings)
+    }
+
+    /// What a model is to do as the exchange did: of a live run, since the paper exchange is its own record.
+    pub(super) fn precedents(&self) -> Option<Precedents> {
+        (self.mode == Some(Mode::Live)).then(|| self.orders.precedents(&self.instruments))
+    }
+
+    /// What was usual at the exchange of a live run.
+    pub(super) fn usual(&self) -> Option<Usual> {
+        (self.mode == Some(Mode::Live)).then(|| self.orders.usual(&self.instruments))
     }
 
     /// The digests of markets that openings were given.
