@@ -1,9 +1,10 @@
-//! `aegis what-if` on a live run's journal while it is being written, and on a plain copy of it.
+//! `aegis what-if` on a live run's journal while it is being written, on a plain copy of it, and on what the paper exchange
+//! would not have done by itself.
 
 use crate::stage::{Stage, until};
 use crate::stories::{hold, rules};
 use aegis_model::Fact;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::Output;
 
 fn told(out: &Output) -> Value {
@@ -43,8 +44,9 @@ fn what_if_of_a_live_journal_and_of_its_copy() {
             (&"stop".into(), &Value::Null)
         );
         let unknowable = wide["unknowable"].to_string();
-        assert!(unknowable.contains("the real exchange's delays"), "{unknowable}");
-        assert!(unknowable.contains("the real exchange's fees: the model charges"), "{unknowable}");
+        assert_eq!(wide["exact"], true, "{wide}");
+        assert!(unknowable.contains("how the real exchange would have filled other orders"), "{unknowable}");
+        assert!(unknowable.contains("the median rate of the record (BTC_USDT 0.00 %)"), "{unknowable}");
         assert!(unknowable.contains("their commands (1) come again"), "{unknowable}");
         assert!(wide["market"].as_str().is_some_and(|m| m.ends_with("ticks in the journal")), "{wide}");
     }
@@ -61,4 +63,100 @@ fn what_if_of_a_live_journal_without_its_ticks_says_what_keeps_them() {
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(said.contains("engine.record = \"all\""), "{said}");
     assert_eq!(stage.stop(), Some(0));
+}
+
+/// What a live run went through that the paper exchange would not have done by itself.
+fn eventful(stage: &mut Stage) {
+    let unseen = |stage: &Stage| {
+        stage.exchange.fault(&json!({ "channel": "ticker*" }), &json!({ "drop_frame": {} }), 1_000);
+    };
+    let seen = |stage: &Stage, bid: &str, ask: &str| {
+        stage.exchange.price("BTC_USDT", bid, ask);
+        let shown = |f: &Fact| matches!(f, Fact::TickSeen(t) if t.bid.is_some_and(|b| b.to_string() == bid));
+        until("the price is on the record", || stage.count(shown) > 0);
+    };
+    stage.start();
+    // Bought off the price that was seen, and in part only.
+    seen(stage, "50000.5", "50000.51");
+    unseen(stage);
+    stage.exchange.sized("BTC_USDT", "50020", "1000", "50020.01", "0.004");
+    stage.order(&["open", "BTC_USDT", "0.01"]);
+    stage.until_guarded("BTC_USDT");
+    stage.exchange.heal();
+    for bid in ["50500", "51000", "50700"] {
+        seen(stage, bid, &format!("{bid}.01"));
+    }
+    until("the stop at the exchange has followed the price", || {
+        stage.stop_of("BTC_USDT").as_deref() == Some("50235")
+            && stage.ledger()["triggers"].to_string().contains("50235")
+    });
+    // Sold by the exchange's stop, off the price that was seen.
+    unseen(stage);
+    stage.exchange.price("BTC_USDT", "50111", "50111.01");
+    until("the position is told closed", || stage.count(|f| matches!(f, Fact::PositionClosed(_))) == 1);
+    stage.exchange.heal();
+    let code = |stage: &Stage, code: u32| {
+        let method = json!({ "method": "private/create-order" });
+        stage.exchange.fault(&method, &json!({ "code": { "code": code, "processed": false } }), 1);
+    };
+    seen(stage, "50120", "50120.01");
+    code(stage, 40004);
+    stage.order(&["open", "BTC_USDT", "0.002"]);
+    until("it is refused", || stage.count(|f| matches!(f, Fact::OrderRejected(_))) == 1);
+    // Lost, and sent again once that is proven; then left by a person behind a stop that rests.
+    seen(stage, "50130", "50130.01");
+    code(stage, 306);
+    stage.order(&["open", "BTC_USDT", "0.002"]);
+    stage.until_guarded("BTC_USDT");
+    seen(stage, "50300", "50300.01");
+    stage.order(&["close", "BTC_USDT"]);
+    until("the position is told closed", || stage.count(|f| matches!(f, Fact::PositionClosed(_))) == 2);
+    // Refused for now; and held at the end.
+    seen(stage, "50310", "50310.01");
+    code(stage, 42901);
+    stage.order(&["open", "BTC_USDT", "0.003"]);
+    until("it is refused", || stage.count(|f| matches!(f, Fact::OrderRejected(_))) == 2);
+    seen(stage, "50315", "50315.01");
+    stage.order(&["open", "BTC_USDT", "0.003"]);
+    stage.until_guarded("BTC_USDT");
+    seen(stage, "50320", "50320.01");
+}
+
+#[test]
+fn what_if_follows_what_the_exchange_did() {
+    let settings = rules("record = \"all\"\n").replacen("taker_fee = \"0\"", "taker_fee = \"30bp\"", 1);
+    // Another fee than that of `[venue]`, which the paper exchange would charge.
+    let mut stage = Stage::with_fee("USDT=100000", &settings, "30bp");
+    eventful(&mut stage);
+    assert_eq!(stage.stop(), Some(0));
+    let same = told(&stage.on(&["what-if", "--stop", "recorded", "--json"]));
+    assert_eq!(same["exact"], true, "{}\n{}\n{}", same["off"], same["recorded"], same["model"]);
+    let recorded = &same["recorded"];
+    assert_eq!(
+        (&recorded["closed"], &recorded["open"], &recorded["fills"]),
+        (&2.into(), &1.into(), &5.into())
+    );
+    for figure in ["realised", "quote_fees", "fees", "fills", "refused"] {
+        assert_eq!(recorded[figure], same["model"][figure], "{figure}: {same}");
+    }
+    assert_eq!(same["model"], same["what_if"]);
+    let exchange = &same["exchange"];
+    assert_eq!(exchange["model"]["fills_recorded"], 5, "{exchange}");
+    assert_eq!(exchange["model"]["orders_modelled"], 0, "{exchange}");
+    assert_eq!(exchange["recorded"]["fee_rates"]["BTC_USDT"], "0.003", "{exchange}");
+    // Without its stop the first position is held to the end, at the price at which it was really bought; the stop
+    // that rests for it is on no record.
+    let wide = told(&stage.on(&["what-if", "--stop", "fixed:20%", "--json"]));
+    assert_eq!((&wide["exact"], &wide["what_if"]["closed"]), (&true.into(), &1.into()), "{wide}");
+    let first = &wide["differences"][0];
+    let (left, right) = (&first["left"], &first["right"]);
+    assert_eq!((&left["entry"], &left["exit"]), (&"50020.01".into(), &"50111".into()), "{wide}");
+    assert_eq!((&right["entry"], &right["quantity"]), (&"50020.01".into(), &"0.004".into()), "{wide}");
+    // The command of the second position sells the first one: the fee is the recorded rate, the price that shown then.
+    assert_eq!((&right["exit"], &right["reason"]), (&"50300".into(), &"command".into()), "{wide}");
+    assert_eq!(wide["exchange"]["what_if"]["fills_modelled"], 1, "{wide}");
+    // 0.003 of 0.00398 * 50300, rounded up nowhere.
+    assert_eq!(wide["what_if"]["quote_fees"], "0.600582", "{wide}");
+    let unknowable = wide["unknowable"].to_string();
+    assert!(unknowable.contains("BTC_USDT 0.30 %"), "{unknowable}");
 }

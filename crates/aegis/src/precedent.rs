@@ -11,7 +11,7 @@ use crate::act::Bound;
 use crate::market::FEED;
 use aegis_model::event::FillSource;
 use aegis_model::ids::SECOND;
-use aegis_model::input::{Lookup, Place, Report, Reported};
+use aegis_model::input::{Answer, Lookup, Place, Report, Reported, Trade};
 use aegis_model::order::{OrderEnd, Purpose, RejectClass, UnknownCause};
 use aegis_model::protection::ExitReason;
 use aegis_model::{
@@ -94,6 +94,8 @@ pub(crate) struct Counts {
     pub(crate) orders_modelled: u64,
     /// Executions as recorded.
     pub(crate) fills_recorded: u64,
+    /// Other executions.
+    pub(crate) fills_modelled: u64,
 }
 
 /// What happens next, and when.
@@ -170,8 +172,7 @@ impl Precedents {
             asset: *asset,
             quantity: *quantity,
         };
-        let charge =
-            |(name, rate): &(Label, Rate)| VenueInput::Charge { name: *name, rate: Some(*rate) };
+        let charge = |(name, rate): &(Label, Rate)| VenueInput::Charge { name: *name, rate: Some(*rate) };
         let keep = |client: &Label| VenueInput::Became { client: *client, what: Became::Kept };
         let funds = self.other_fees.iter().map(fund);
         funds.chain(self.charged.iter().map(charge)).chain(self.following.keys().map(keep)).collect()
@@ -191,9 +192,8 @@ impl Precedents {
     /// When the first thing on the agenda happens, if that is by `until` and before this record.
     pub(crate) fn next(&self, until: Timestamp, before: Lsn) -> Option<Timestamp> {
         let (&(at, lsn, _), (place, _)) = self.agenda.first_key_value()?;
-        let shown = place.is_none_or(|place| {
-            place < self.upto && self.bound.is_none_or(|bound| bound.has(at, lsn))
-        });
+        let shown =
+            place.is_none_or(|place| place < self.upto && self.bound.is_none_or(|bound| bound.has(at, lsn)));
         (shown && (at, lsn) < (until, before)).then_some(at)
     }
 
@@ -262,8 +262,7 @@ impl Precedents {
             What::Venue(_) | What::Traded(..) | What::Told(_) => false,
         });
         let silent = self.following.get(&client).is_some_and(|n| self.all[*n].news.is_empty());
-        (on_its_way || silent)
-            .then_some(Input::LookedUp(order, Lookup::AbsentTooEarly { unchanged: false }))
+        (on_its_way || silent).then_some(Input::LookedUp(order, Lookup::AbsentTooEarly { unchanged: false }))
     }
 
     /// An execution that was told: its date, whatever else is said of it.
@@ -272,26 +271,35 @@ impl Precedents {
             if let VenueEffect::Order(report) = effect
                 && let Said::Traded(VenueTrade { trade, .. }) = &report.what
             {
-                self.counts.fills_recorded += 1;
                 self.dates.insert(*trade, executed);
             }
         }
     }
 
-    /// Puts the recorded dates into an answer.
+    /// Puts the recorded dates into an answer, and counts what it tells first.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest has no executions")]
-    pub(crate) fn date(&self, input: &mut Input) {
-        let date = |trade: &mut aegis_model::input::Trade| {
-            if let Some(executed) = self.dates.get(&trade.trade) {
-                trade.executed = *executed;
+    pub(crate) fn date(&mut self, input: &mut Input) {
+        let dates = &self.dates;
+        let date = |trade: &mut Trade| {
+            let executed = dates.get(&trade.trade);
+            trade.executed = *executed.unwrap_or(&trade.executed);
+            executed.is_some()
+        };
+        let all = |trades: &mut Vec<Trade>| {
+            for trade in trades {
+                let _ = date(trade);
             }
         };
         match input {
-            Input::Report(Report { what: Reported::Filled(trade), .. }) => date(trade),
-            Input::LookedUp(_, Lookup::Present { trades, .. }) => trades.iter_mut().for_each(date),
+            Input::Report(Report { what: Reported::Filled(trade), .. }) => {
+                let recorded = date(trade);
+                self.counts.fills_recorded += u64::from(recorded);
+                self.counts.fills_modelled += u64::from(!recorded);
+            }
+            Input::LookedUp(_, Lookup::Present { trades, .. }) => all(trades),
             Input::Snapshot(snapshot) => {
-                if let aegis_model::input::Answer::Complete(trades) = &mut snapshot.trades {
-                    trades.iter_mut().for_each(date);
+                if let Answer::Complete(trades) = &mut snapshot.trades {
+                    all(trades);
                 }
             }
             _ => {}
@@ -331,16 +339,13 @@ impl Precedents {
         let (client, side, kind, quantity) = (place.client.label(), place.side, place.kind, place.quantity);
         let most = news.iter().filter_map(|(_, news)| match news {
             News::Traded(price, ..) => Some(*price),
-            News::Accepted
-            | News::Refused(..)
-            | News::Fired
-            | News::Unknown(_)
-            | News::Ended(_) => None,
+            News::Accepted | News::Refused(..) | News::Fired | News::Unknown(_) | News::Ended(_) => None,
         });
         let hold = most.max().unwrap_or(match kind {
             aegis_model::OrderKind::Limit { price, .. } => price,
-            aegis_model::OrderKind::StopLoss { trigger }
-            | aegis_model::OrderKind::TakeProfit { trigger } => trigger,
+            aegis_model::OrderKind::StopLoss { trigger } | aegis_model::OrderKind::TakeProfit { trigger } => {
+                trigger
+            }
             aegis_model::OrderKind::Market => Price::ZERO,
         });
         let mut known = false;
@@ -373,9 +378,7 @@ impl Precedents {
                 }
                 News::Ended(OrderEnd::Expired) => What::Venue(became(Became::Expired)),
                 // What we cancelled ends when the model cancels it, too; if it does not, the record has no more to say.
-                News::Ended(OrderEnd::Cancelled) if cancel.is_some() => {
-                    What::Venue(became(Became::LetGo))
-                }
+                News::Ended(OrderEnd::Cancelled) if cancel.is_some() => What::Venue(became(Became::LetGo)),
                 News::Ended(OrderEnd::Cancelled) => What::Venue(became(Became::Cancelled)),
                 // The model's own timers tell it of the other causes.
                 News::Accepted | News::Unknown(_) | News::Ended(_) => continue,

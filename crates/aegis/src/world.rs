@@ -402,11 +402,11 @@ impl<S: Storage> World<S> {
         Ok(inputs)
     }
 
-    fn heard(&self, effects: &[VenueEffect]) -> Vec<Input> {
+    fn heard(&mut self, effects: &[VenueEffect]) -> Vec<Input> {
         let state = self.engine.machine().state();
         let mut inputs: Vec<Input> =
             effects.iter().filter_map(|effect| adapter::heard(state, self.now, effect)).collect();
-        if let Some(precedents) = &self.precedents {
+        if let Some(precedents) = &mut self.precedents {
             inputs.iter_mut().for_each(|input| precedents.date(input));
         }
         inputs

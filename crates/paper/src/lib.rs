@@ -46,8 +46,8 @@ mod venue;
 pub use aegis_model::event::VENUE_SCHEMA;
 pub use fact::{Linked, Liquidity, TriggerKind, VenueEvent, VenueFact, Watched};
 pub use input::{
-    Asked, Became, Conditional, Created, FlowOutcome, Followed, Found, Listing, OrderReport, Said, TriggerRow, VenueEffect,
-    VenueFlow, VenueInput, VenueRow, VenueTrade,
+    Asked, Became, Conditional, Created, FlowOutcome, Followed, Found, Listing, OrderReport, Said,
+    TriggerRow, VenueEffect, VenueFlow, VenueInput, VenueRow, VenueTrade,
 };
 pub use market::candle_ticks;
 pub use settings::{Settings, SettingsError};

@@ -65,8 +65,9 @@ pub(crate) fn query(config: &Config, asked: &cli::Query, json: bool) -> Result<E
         crate::print(&line.to_string())?;
     } else if !asked.csv {
         let s = if rows == 1 { "" } else { "s" };
-        let unread =
-            told.unread_before.map_or(String::new(), |lsn| format!("; not all records before {lsn} were read"));
+        let unread = told
+            .unread_before
+            .map_or(String::new(), |lsn| format!("; not all records before {lsn} were read"));
         crate::print(&format!("({rows} row{s}{unread})"))?;
     }
     incomplete(path, told.hole.as_deref(), told.behind_gap, json || asked.csv)

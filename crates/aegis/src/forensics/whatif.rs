@@ -136,7 +136,7 @@ pub(crate) fn what_if(config: &Config, asked: &cli::WhatIf, json: bool) -> Resul
         exact: figures::equal(&recorded, &model, &off),
         off,
         differences: figures::differences(&model, &what_if, 0),
-        unknowable: words::unknowable(&record, &market, &as_recorded),
+        unknowable: words::unknowable(&record, &market, &as_recorded, &other_counts),
         recorded: &recorded,
         model: &model,
         what_if: &what_if,
@@ -172,6 +172,11 @@ fn in_json(told: &Told<'_>) -> serde_json::Value {
         "model": told.model.figures,
         "what_if": told.what_if.figures,
         "differences": told.differences,
+        "exchange": told.usual.as_ref().map(|usual| json!({
+            "recorded": usual,
+            "model": told.counts[0],
+            "what_if": told.counts[1],
+        })),
         "positions_more": told.model.more + told.what_if.more,
         "unknowable": told.unknowable,
     })

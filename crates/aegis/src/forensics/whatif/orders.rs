@@ -5,7 +5,9 @@ use crate::precedent::{Moment, News, Precedent, Precedents, Why, is_ours};
 use aegis_model::event::{Fee, FillBooked};
 use aegis_model::input::ListedInstrument;
 use aegis_model::order::Purpose;
-use aegis_model::{AssetId, Fact, InstrumentId, Label, Lsn, OrderId, Price, Quantity, Rate, Rounding, Side, TradeId};
+use aegis_model::{
+    AssetId, Fact, InstrumentId, Label, Lsn, OrderId, Price, Quantity, Rate, Rounding, Side, TradeId,
+};
 use aegis_projection::State;
 use std::collections::BTreeMap;
 
@@ -37,6 +39,7 @@ pub(super) struct Usual {
     /// The median time from an order's decision to the first word about it, ns.
     pub(super) delay_ns: i64,
     /// Median fee rates by instrument.
+    #[serde(serialize_with = "by_name")]
     pub(super) fee_rates: Vec<(Label, Rate)>,
     /// How much worse than the touch that was seen last buys were executed, median; negative when better.
     pub(super) buys_off: Option<Rate>,
@@ -169,7 +172,8 @@ impl Orders {
         let mut others: BTreeMap<Label, Quantity> = BTreeMap::new();
         let traded = |asset: &Label| instruments.iter().any(|i| i.base == *asset || i.quote == *asset);
         for (_, _, fee) in self.all.iter().flat_map(|order| order.fills()) {
-            if let Some((asset, amount)) = fee.filter(|(asset, amount)| !traded(asset) && amount.is_positive())
+            if let Some((asset, amount)) =
+                fee.filter(|(asset, amount)| !traded(asset) && amount.is_positive())
             {
                 let sum = others.entry(asset).or_default();
                 *sum = sum.plus(amount).unwrap_or(*sum);
@@ -197,6 +201,10 @@ fn named(fee: &Fee, state: &State) -> Option<(Label, Quantity)> {
 /// `(more - less) / of`.
 fn share(more: Price, less: Price, of: Price) -> Option<Rate> {
     more.0.minus(less.0).ok()?.over(of.0, Rounding::HalfEven).ok().map(Rate)
+}
+
+fn by_name<S: serde::Serializer>(rates: &[(Label, Rate)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(rates.iter().map(|(name, rate)| (name.as_str(), rate)))
 }
 
 /// The middle one, of an even number the lower of the two: one that was recorded.
