@@ -160,3 +160,53 @@ fn what_if_follows_what_the_exchange_did() {
     let unknowable = wide["unknowable"].to_string();
     assert!(unknowable.contains("BTC_USDT 0.30 %"), "{unknowable}");
 }
+
+#[test]
+fn what_if_follows_an_order_through_a_kill_and_other_settings() {
+    let resting = |more: &str| {
+        let all = format!("record = \"all\"\nentry_lifetime = \"60s\"\n{more}");
+        rules(&all).replacen("\"market\"", "\"limit-resting\"", 1)
+    };
+    let fills = |stage: &Stage| stage.count(|f| matches!(f, Fact::FillBooked(_)));
+    let mut stage = Stage::with_fee("USDT=100000", &resting(""), "30bp");
+    stage.exchange.sized("ETH_USDT", "2999", "1000", "3000", "0.004");
+    stage.start();
+    let shown = |f: &Fact| matches!(f, Fact::TickSeen(t) if t.bid.is_some_and(|b| b.to_string() == "2999"));
+    until("the price is on the record", || stage.count(shown) > 0);
+    stage.order(&["open", "ETH_USDT", "0.01"]);
+    until("a part is filled", || fills(&stage) == 1);
+    stage.until_guarded("ETH_USDT");
+    stage.kill();
+    // Nobody of ours sees how the rest is filled.
+    stage.exchange.sized("ETH_USDT", "2990", "1000", "2995", "0.006");
+    until("the rest is filled", || stage.ledger()["balances"]["ETH"]["total"] == json!("0.00997"));
+    stage.start();
+    until("the rest is known", || fills(&stage) == 2);
+    stage.until_guarded("ETH_USDT");
+    assert_eq!(stage.stop(), Some(0));
+    stage.set(&resting("stop_push = \"90ms\"\n[live.engine.plan]\ntrail = \"3%\"\n").replacen(
+        "stop_push = \"100ms\"\n",
+        "",
+        1,
+    ));
+    stage.start();
+    for bid in ["3100", "3200", "3000"] {
+        stage.exchange.price("ETH_USDT", bid, &format!("{bid}.01"));
+        let shown = |f: &Fact| matches!(f, Fact::TickSeen(t) if t.bid.is_some_and(|b| b.to_string() == bid));
+        until("the price is on the record", || stage.count(shown) > 0);
+    }
+    until("the position is told closed", || stage.count(|f| matches!(f, Fact::PositionClosed(_))) == 1);
+    assert_eq!(stage.stop(), Some(0));
+    let same = told(&stage.on(&["what-if", "--stop", "recorded", "--json"]));
+    assert_eq!(same["exact"], true, "{}\n{}\n{}", same["off"], same["recorded"], same["model"]);
+    assert_eq!((&same["model"]["closed"], &same["model"]["fills"]), (&1.into(), &3.into()), "{same}");
+    for figure in ["realised", "quote_fees", "fees", "fills", "stops_hit"] {
+        assert_eq!(same["recorded"][figure], same["model"][figure], "{figure}: {same}");
+    }
+    assert_eq!(same["model"], same["what_if"]);
+    // A take-profit on the way up: bought as recorded, sold by the model.
+    let sold = told(&stage.on(&["what-if", "--take-profit", "3%", "--json"]));
+    let right = &sold["differences"][0]["right"];
+    assert_eq!((&right["entry"], &right["quantity"]), (&"3000".into(), &"0.01".into()), "{sold}");
+    assert_eq!((&right["reason"], &right["exit"]), (&"take_profit".into(), &"3100".into()), "{sold}");
+}

@@ -246,8 +246,10 @@ impl<S: Storage> Play<'_, S> {
         let ended = self.walk(&mut stream, desk, bound, &bar)?;
         // What was recorded behind the last point still arrives.
         self.deliver_recorded(u64::MAX, bound)?;
-        if let Some(at) = self.world.last_recorded() {
+        // What happens may lead to more of it.
+        while let Some(at) = self.world.last_recorded() {
             self.world.clock(at)?;
+            self.world.answers(at, Lsn(u64::MAX))?;
         }
         Ok(ended)
     }
