@@ -101,18 +101,23 @@ pub(super) fn unknowable(record: &Record, market: &Chosen, parts: &[Part], count
 /// What nobody knows of orders that the real exchange never saw, and what is taken in its place.
 fn other_orders(record: &Record, usual: &Usual, counts: &Counts) -> [String; 3] {
     let u = &record.unplayed;
-    let modelled = counts.orders_modelled;
     let off = |rate: Option<Rate>| rate.map_or_else(|| "-".to_owned(), percent);
     let fills = format!(
-        "how the real exchange would have filled other orders: of those with the other settings {} are on the record and          have its prices, quantities, fees and delays ({} executions); {modelled} are not, and fill at the price that is shown          when they arrive, in whole as far as its size goes ({} executions). On the record the median execution was worse than          the price seen last by {} (buys) and {} (sells); that is not added",
+        "how the real exchange would have filled other orders. With the other settings {} of {} orders are on the record \
+         and have its prices, quantities, fees and delays ({} executions). The others fill at the price that is shown when \
+         they arrive, as far as its size goes ({} executions). The median recorded execution was {} (buys) and {} (sells) \
+         worse than the price seen last; that is not added",
         counts.orders_recorded,
+        counts.orders_recorded + counts.orders_modelled,
         counts.fills_recorded,
         counts.fills_modelled,
         off(usual.buys_off),
         off(usual.sells_off),
     );
     let answers = format!(
-        "how the real exchange would have answered them: they arrive after {}, the median of the record, and their answer          comes at once and in full. On the record: orders refused {}, outcomes unknown for a time {}, connections lost {}",
+        "how the real exchange would have answered them: they arrive after {}, the median of the record, are refused only \
+         where the paper exchange refuses, and are answered at once. On the record: orders refused {}, outcomes unknown for \
+         a time {}, connections lost {}",
         delay(usual.delay_ns),
         u.rejected,
         u.unknown,
@@ -123,7 +128,8 @@ fn other_orders(record: &Record, usual: &Usual, counts: &Counts) -> [String; 3] 
     let fee = |key| record.epochs.last().and_then(|epoch| setting(&epoch.settings, key)).unwrap_or("?");
     let known = if rates.is_empty() { "none".to_owned() } else { rates.join(", ") };
     let fees = format!(
-        "what they would have cost: they are charged the median rate of the record ({known}) and, where it has none, that of          the settings, maker {} and taker {}",
+        "what they would have cost: they are charged the median rate of the record ({known}) and, where it has none, that \
+         of the settings, maker {} and taker {}",
         fee("venue.maker_fee"),
         fee("venue.taker_fee")
     );
