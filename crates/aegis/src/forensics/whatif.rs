@@ -99,6 +99,7 @@ pub(crate) fn what_if(config: &Config, asked: &cli::WhatIf, json: bool) -> Resul
     }
     let end = model::end(
         &record,
+        &market,
         match until {
             // Behind the record's end the market is not what the run saw.
             Until::Time(at) if record.goes_on => Some(at),

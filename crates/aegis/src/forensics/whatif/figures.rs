@@ -16,7 +16,7 @@ const REFUSED_MAX: usize = 1_000_000;
 const DECIDED_NS: i64 = 120 * aegis_model::ids::SECOND;
 
 /// The figures of one outcome. Money is in the quote asset.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub(super) struct Figures {
     /// Positions closed.
     pub(super) closed: u64,
@@ -262,7 +262,8 @@ fn same(a: &Position, b: &Position, apart_ns: i64) -> bool {
         && sums(a) == sums(b)
 }
 
-/// Why an outcome has no such position: what it held then, or what its gate said.
+/// Why an outcome has no such position: what it held then, what its gate said, or that it may have had it and kept no more
+/// than its figures.
 fn why_not(outcome: &Outcome, position: &Position) -> Option<String> {
     let at = position.opened.0;
     let held = outcome.positions.iter().find(|p| {
@@ -273,9 +274,15 @@ fn why_not(outcome: &Outcome, position: &Position) -> Option<String> {
     if let Some(held) = held {
         return Some(format!("held since {}", super::words::minute(held.opened)));
     }
-    let refusals = outcome.refusals.get(&position.instrument)?;
-    let (time, reason) = &refusals[refusals.partition_point(|(time, _)| *time <= at).checked_sub(1)?];
-    (at.since(*time) <= DECIDED_NS).then(|| format!("refused: {reason}"))
+    let refusals = outcome.refusals.get(&position.instrument).map_or(&[][..], Vec::as_slice);
+    let last = refusals[..refusals.partition_point(|(time, _)| *time <= at)].last();
+    if let Some((_, reason)) = last.filter(|(time, _)| at.since(*time) <= DECIDED_NS) {
+        return Some(format!("refused: {reason}"));
+    }
+    // The first that closed are the first that only the figures keep.
+    let kept_from = outcome.positions.iter().filter_map(|p| p.closed).min();
+    let trimmed = outcome.more > 0 && kept_from.is_none_or(|kept| at <= kept.0);
+    trimmed.then(|| "in the sums only, with what is older".to_owned())
 }
 
 /// Whether the model gave what was recorded, to the last digit; `off` are the positions that differ. What is open is valued at the prices that each journal
@@ -289,3 +296,6 @@ pub(super) fn equal(recorded: &Outcome, model: &Outcome, off: &[Difference]) -> 
 pub(super) fn bug(error: &ReadError) -> Failure {
     Failure::bug(error)
 }
+
+#[cfg(test)]
+mod tests;

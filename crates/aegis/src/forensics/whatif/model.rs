@@ -2,6 +2,7 @@
 //! settings changed it goes on as after a restart, since a change holds for later positions only.
 
 use super::change::Change;
+use super::market::Chosen;
 use super::record::{Record, setting};
 use crate::act::{self, Bound, Script};
 use crate::config::recorded::{Facts, FromRecord, from_record};
@@ -123,10 +124,13 @@ pub(super) fn play(
 }
 
 /// The end of what is played: that of the record, or the time that --until names.
-pub(super) fn end(record: &Record, until: Option<Timestamp>) -> Bound {
+pub(super) fn end(record: &Record, market: &Chosen, until: Option<Timestamp>) -> Bound {
     match until {
         Some(at) => Bound::Time(at),
-        None => Bound::Record { place: record.place, lsn: Lsn(u64::MAX) },
+        None => {
+            let place = record.seen_to(market.candles && market.from_record);
+            Bound::Record { place, lsn: Lsn(u64::MAX) }
+        }
     }
 }
 

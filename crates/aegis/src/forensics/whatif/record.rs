@@ -317,8 +317,15 @@ impl Record {
         Some(Market::Recorded(self.ticks.iter().filter_map(named).collect()))
     }
 
+    /// The last place of the feed that may be shown. Where candles are made from the record and it ends inside a leg, that
+    /// is all of the leg that the run saw, however many prices are guarded in it, and not its made-up end.
+    pub(super) const fn seen_to(&self, from_record: bool) -> u64 {
+        let inside = self.place % LEG;
+        if from_record && inside != LEG - 1 { self.place - inside + LEG - 2 } else { self.place }
+    }
+
     /// Candles from the points of their walk, so that another stop is met between them where it stands. Of one that the
-    /// record breaks off in the rest is made up and never shown, since the record ends there.
+    /// record breaks off in the rest is made up and never shown, since the record ends there: see [`Record::seen_to`].
     fn candles(&self) -> Option<Market> {
         let name = self.instruments.first()?.name;
         let mut rows: Vec<CandleRow> = Vec::new();
@@ -333,9 +340,23 @@ impl Record {
                 Some(CandleRow { candle, .. }) => set_leg(candle, leg, last),
             }
         }
+        let inside = self.ticks.last().filter(|(t, _)| t.cursor % LEG != LEG - 1);
+        if let Some((seen, _)) = inside
+            && let Some(last) = seen.last
+            && let Some(CandleRow { candle, .. }) = rows.last_mut().filter(|r| r.row == seen.cursor / PLACES)
+        {
+            let end = beyond(candle.close, last).ok()?;
+            set_leg(candle, seen.cursor % PLACES / LEG, end);
+        }
         let interval_ns = crate::feed::candles::interval_ns(&rows)?;
         Some(Market::Candles { rows: rows.into(), interval_ns, name })
     }
+}
+
+/// The price right behind `last` on the way from another one.
+fn beyond(from: Price, last: Price) -> Result<Price, aegis_model::ArithmeticError> {
+    let least = Price::new(1, 18);
+    if last < from { last.minus(least) } else { last.plus(least) }
 }
 
 fn set_leg(candle: &mut Candle, leg: u64, last: Price) {
