@@ -249,7 +249,8 @@ fn difference(of: &Position, a: Option<&Position>, b: Option<&Position>, why: Op
     }
 }
 
-/// Whether two positions are one: everything but record numbers, and times where some distance is allowed.
+/// Whether two positions are one: everything but record numbers, and times where some distance is allowed. A position that
+/// was restated has its profit as it is and its sums as they were told when it closed, so that those say nothing.
 fn same(a: &Position, b: &Position, apart_ns: i64) -> bool {
     let sums = |p: &Position| (p.bought, p.buy_value, p.sold, p.sell_value, p.quote_fees, p.base_fees);
     let near = |a: Moment, b: Moment| a.0.since(b.0).abs() <= apart_ns;
@@ -259,7 +260,7 @@ fn same(a: &Position, b: &Position, apart_ns: i64) -> bool {
     };
     ends && near(a.opened, b.opened)
         && (a.reason, a.dust, a.profit_in_window()) == (b.reason, b.dust, b.profit_in_window())
-        && sums(a) == sums(b)
+        && (a.restated > 0 || b.restated > 0 || sums(a) == sums(b))
 }
 
 /// Why an outcome has no such position: what it held then, what its gate said, or that it may have had it and kept no more

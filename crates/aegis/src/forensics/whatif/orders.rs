@@ -2,7 +2,7 @@
 //! there. It decides nothing.
 
 use crate::precedent::{Moment, News, Precedent, Precedents, Why, is_ours};
-use aegis_model::event::{Fee, FillBooked};
+use aegis_model::event::{Fee, FillBooked, FillInferred};
 use aegis_model::input::ListedInstrument;
 use aegis_model::order::Purpose;
 use aegis_model::{
@@ -23,6 +23,8 @@ pub(super) struct Orders {
     because: BTreeMap<InstrumentId, Lsn>,
     /// Executions whose fee is not known yet: order and place among its news.
     unpriced: BTreeMap<(InstrumentId, TradeId), (usize, usize)>,
+    /// What is held to be executed of an order while the trade itself is not known.
+    inferred: BTreeMap<OrderId, (Moment, FillInferred)>,
     /// Bid and ask that were seen last.
     touches: BTreeMap<InstrumentId, (Option<Price>, Option<Price>)>,
     /// How much worse than the touch executions were, buys and sells.
@@ -58,10 +60,8 @@ impl Orders {
                 self.touches.insert(f.instrument, touch);
             }
             // Asked for again, a balance has a timer as its cause; the reason is the first one.
-            Fact::EntryPrepared(f) if f.snapshot != 0 => {
-                if cause == self.input {
-                    self.because.insert(f.instrument, cause);
-                }
+            Fact::EntryPrepared(f) if f.snapshot != 0 && cause == self.input => {
+                self.because.insert(f.instrument, cause);
             }
             Fact::SignalReceived(_) | Fact::CommandReceived(_) => self.input = now.lsn,
             Fact::OrderIntended(f) => {
@@ -97,6 +97,10 @@ impl Orders {
                 }
             }
             Fact::FillBooked(f) if is_ours(f.source) => self.filled(f, now, state),
+            Fact::FillInferred(f) if f.quantity.is_positive() => {
+                self.inferred.entry(f.order).or_insert_with(|| (now, f.clone())).1 = f.clone();
+            }
+            Fact::FillInferred(f) => drop(self.inferred.remove(&f.order)),
             Fact::FeeResolved(f) => {
                 let Some((order, at)) = self.unpriced.remove(&(f.instrument, f.trade)) else { return };
                 if let Some((_, News::Traded(.., fee, _))) = self.all[order].news.get_mut(at) {
@@ -104,6 +108,15 @@ impl Orders {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// At the record's end: what stayed inferred was executed at its average, for a fee that nobody knows.
+    pub(super) fn ends(&mut self) {
+        for (order, (moment, f)) in std::mem::take(&mut self.inferred) {
+            if let Ok(price) = f.value.0.over(f.quantity.0, Rounding::HalfEven) {
+                self.heard(order, moment, News::Traded(Price(price), f.quantity, None, f.executed));
+            }
         }
     }
 
@@ -118,7 +131,9 @@ impl Orders {
     fn filled(&mut self, f: &FillBooked, now: Moment, state: &State) {
         let fee = f.fee.as_ref().and_then(|fee| named(fee, state));
         let news = News::Traded(f.price, f.quantity, fee, f.executed);
-        let Some(place) = self.heard(f.order, now, news) else { return };
+        // What was inferred before counted from then on.
+        let known = self.inferred.get(&f.order).map_or(now, |(moment, _)| *moment);
+        let Some(place) = self.heard(f.order, known, news) else { return };
         if f.fee.is_none() {
             self.unpriced.insert((f.instrument, f.trade), place);
         }

@@ -146,6 +146,7 @@ impl Record {
                 bar.reached(reading.state.lsn.0);
             }
         }
+        record.orders.ends();
         record.last = reading.state.lsn;
         record.until = reading.state.time;
         record.place = place(&reading.state);
