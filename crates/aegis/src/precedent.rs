@@ -213,7 +213,11 @@ impl Precedents {
     /// An order of the model is sent: it follows its precedent, or goes its way a usual delay later.
     pub(crate) fn place(&mut self, state: &State, place: &Place, request: VenueInput, now: Timestamp) {
         let client = place.client.label();
-        if self.following.contains_key(&client) {
+        if let Some(number) = self.following.get(&client) {
+            // Sent again: as the record has it, or on its own where that has no more to say.
+            if !self.all[*number].news.is_empty() && !self.is_coming(client) {
+                self.later(now, What::Venue(request));
+            }
             return;
         }
         match self.find(state, place, now) {
@@ -258,7 +262,9 @@ impl Precedents {
         let client = client.label();
         let on_its_way = self.agenda.values().any(|(_, what)| match what {
             What::Venue(VenueInput::Follow(followed)) => followed.client == client,
-            What::Venue(VenueInput::Place { client: placed, .. }) => *placed == client,
+            What::Venue(VenueInput::Place { client: of, .. } | VenueInput::Refuse { client: of, .. }) => {
+                *of == client
+            }
             What::Venue(_) | What::Traded(..) | What::Told(_) => false,
         });
         let silent = self.following.get(&client).is_some_and(|n| self.all[*n].news.is_empty());
@@ -304,6 +310,21 @@ impl Precedents {
             }
             _ => {}
         }
+    }
+
+    /// Whether anything is still to come of an order.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is ever on the agenda")]
+    fn is_coming(&self, client: Label) -> bool {
+        self.agenda.values().any(|(_, what)| match what {
+            What::Venue(request) | What::Traded(request, _) => match request {
+                VenueInput::Follow(followed) => followed.client == client,
+                VenueInput::Place { client: of, .. }
+                | VenueInput::Refuse { client: of, .. }
+                | VenueInput::Became { client: of, .. } => *of == client,
+                _ => false,
+            },
+            What::Told(report) => report.client.label() == client,
+        })
     }
 
     /// The record's order that was made for the same reason, unless it was found before.
