@@ -9,7 +9,6 @@
 
 use crate::act::Bound;
 use crate::market::FEED;
-use aegis_model::event::FillSource;
 use aegis_model::ids::SECOND;
 use aegis_model::input::{Answer, Lookup, Place, Report, Reported, Trade};
 use aegis_model::order::{OrderEnd, Purpose, RejectClass, UnknownCause};
@@ -149,7 +148,6 @@ pub(crate) struct Precedents {
 impl Precedents {
     /// From a record: its orders in the order of their decisions, the usual delay in ns, fee rates by instrument, and
     /// what of other assets than the traded ones paid fees.
-    #[cfg_attr(not(feature = "forensics"), allow(dead_code))]
     pub(crate) fn new(
         all: Vec<Precedent>,
         delay_ns: i64,
@@ -160,7 +158,6 @@ impl Precedents {
     }
 
     /// How much came from the record so far.
-    #[cfg_attr(not(feature = "forensics"), allow(dead_code))]
     pub(crate) const fn counts(&self) -> Counts {
         self.counts
     }
@@ -427,13 +424,4 @@ fn is_same(recorded: &Moment, seen: u64, now: Timestamp, timed: bool) -> bool {
 
 fn place_of(state: &State) -> u64 {
     state.feeds.get(&FEED).map_or(0, |seen| seen.cursor)
-}
-
-/// Whether an execution is one of ours.
-#[cfg_attr(not(feature = "forensics"), allow(dead_code))]
-pub(crate) const fn is_ours(source: FillSource) -> bool {
-    match source {
-        FillSource::Report | FillSource::Lookup | FillSource::Listing => true,
-        FillSource::External => false,
-    }
 }

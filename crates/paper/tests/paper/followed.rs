@@ -89,6 +89,10 @@ fn nothing_is_executed_that_the_account_cannot_pay() {
     let fee = Some((Label::literal("CRO"), Quantity::new(1, 0)));
     assert!(became(&mut rig, A, traded(100, 10, fee)).is_empty(), "there is no CRO");
     assert_eq!(balances(&rig), ["2/0", "1000/800"]);
+    let (id, asset) = (Label::literal("f3"), Label::literal("CRO"));
+    rig.give(&VenueInput::Fund { id, asset, quantity: Quantity::new(1, 0) });
+    assert_eq!(became(&mut rig, A, traded(100, 10, fee)).len(), 2, "traded, and its row");
+    assert_eq!(balances(&rig), ["3/0", "900/400"]);
 }
 
 #[test]

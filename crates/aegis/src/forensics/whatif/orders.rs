@@ -1,8 +1,8 @@
 //! What a journal says of its orders: why each was made, what the exchange did with it and when, and what was usual
 //! there. It decides nothing.
 
-use crate::precedent::{Moment, News, Precedent, Precedents, Why, is_ours};
-use aegis_model::event::{Fee, FillBooked, FillInferred};
+use crate::precedent::{Moment, News, Precedent, Precedents, Why};
+use aegis_model::event::{Fee, FillBooked, FillInferred, FillSource};
 use aegis_model::input::ListedInstrument;
 use aegis_model::order::Purpose;
 use aegis_model::{
@@ -96,7 +96,7 @@ impl Orders {
                     order.cancel = Some(now);
                 }
             }
-            Fact::FillBooked(f) if is_ours(f.source) => self.filled(f, now, state),
+            Fact::FillBooked(f) if f.source != FillSource::External => self.filled(f, now, state),
             Fact::FillInferred(f) if f.quantity.is_positive() => {
                 self.inferred.entry(f.order).or_insert_with(|| (now, f.clone())).1 = f.clone();
             }

@@ -116,8 +116,8 @@ fn other_orders(record: &Record, usual: &Usual, counts: &Counts) -> [String; 3] 
     );
     let answers = format!(
         "how the real exchange would have answered them: they arrive after {}, the median of the record, are refused only \
-         where the paper exchange refuses, and are answered at once. On the record: orders refused {}, outcomes unknown for \
-         a time {}, connections lost {}",
+         where the paper exchange refuses, and are answered at once; readings that failed and connections that were lost \
+         keep no entry out again. On the record: orders refused {}, outcomes unknown for a time {}, connections lost {}",
         delay(usual.delay_ns),
         u.rejected,
         u.unknown,
@@ -179,24 +179,26 @@ fn head(told: &Told<'_>, out: &mut String) {
     out.push('\n');
     let profit =
         format!("{} positions closed, profit {}", told.model.figures.closed, told.model.figures.realised);
+    let [counts, _] = told.counts;
+    let follow = match record.mode {
+        Some(Mode::Live) => format!(
+            "; {} of its {} orders were answered, filled and charged as the real exchange did it",
+            counts.orders_recorded,
+            counts.orders_recorded + counts.orders_modelled
+        ),
+        Some(Mode::Paper) | None => String::new(),
+    };
     if told.exact {
-        let [counts, _] = told.counts;
-        let all = counts.orders_recorded + counts.orders_modelled;
-        let but = match record.mode {
-            Some(Mode::Live) => format!(
-                "; {} of its {all} orders were filled, answered and charged as the real exchange did it",
-                counts.orders_recorded
-            ),
-            Some(Mode::Paper) | None => String::new(),
-        };
-        let said =
-            format!("The model with the recorded settings gives exactly what was recorded: {profit}{but}.");
+        let said = format!(
+            "The model with the recorded settings gives exactly what was recorded: {profit}{follow}."
+        );
         wrapped(out, "", &said);
     } else {
         let off = told.model.figures.realised.minus(told.recorded.figures.realised).unwrap_or(Money::ZERO);
         let said = format!(
             "The model with the recorded settings does not give what was recorded: {profit}, which is {} off; {} \
-             positions differ. The figures of the model are compared with each other; what was recorded stands beside them.",
+             positions differ{follow}. The figures of the model are compared with each other; what was recorded stands \
+             beside them.",
             signed(off),
             told.off.len()
         );

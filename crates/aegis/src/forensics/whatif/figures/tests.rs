@@ -55,3 +55,18 @@ fn a_position_that_the_other_side_kept_in_its_sums_only_is_not_told_as_not_enter
     let refused = Some("refused: a reason".to_owned());
     assert_eq!(told(&outcome(&[30], 7, &[20])), [sums, refused, None], "what is known is told");
 }
+
+#[test]
+fn a_restated_position_is_compared_by_its_profit_since_its_sums_are_as_they_were_told() {
+    let with = |quote_fees: Money, restated: u32| {
+        let mut outcome = outcome(&[10], 0, &[]);
+        (outcome.positions[0].quote_fees, outcome.positions[0].restated) = (quote_fees, restated);
+        outcome
+    };
+    let (fee, none) = (Money::new(1, 0), Money::ZERO);
+    assert_eq!(differences(&with(fee, 0), &with(none, 0), 0).len(), 1);
+    assert_eq!(differences(&with(fee, 0), &with(none, 1), 0).len(), 0);
+    let mut other = with(none, 1);
+    other.positions[0].profit = fee;
+    assert_eq!(differences(&with(fee, 0), &other, 0).len(), 1);
+}
