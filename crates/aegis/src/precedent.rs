@@ -84,6 +84,13 @@ pub(crate) struct Precedent {
     pub(crate) news: Vec<(Moment, News)>,
 }
 
+impl Precedent {
+    /// Whether the record has anything definite of it.
+    fn is_told(&self) -> bool {
+        self.news.iter().any(|(_, news)| !matches!(news, News::Unknown(_)))
+    }
+}
+
 /// How many orders and executions of a model are those of the record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub(crate) struct Counts {
@@ -111,8 +118,8 @@ pub(crate) struct Item {
 pub(crate) enum What {
     /// Something at the exchange.
     Venue(VenueInput),
-    /// An execution at the exchange, dated as the other one dated it.
-    Traded(VenueInput, Timestamp),
+    /// An execution at the exchange, dated as the other one dated it; whether its fee was ever told.
+    Traded(VenueInput, Timestamp, bool),
     /// Something that is only told.
     Told(Report),
 }
@@ -141,7 +148,8 @@ pub(crate) struct Precedents {
     /// What is shown next; nothing recorded at or behind it may happen before it.
     upto: u64,
     bound: Option<Bound>,
-    dates: BTreeMap<TradeId, Timestamp>,
+    /// The model's trades that are recorded ones: their dates, and whether their fees are known.
+    dates: BTreeMap<TradeId, (Timestamp, bool)>,
     counts: Counts,
 }
 
@@ -212,7 +220,7 @@ impl Precedents {
         let client = place.client.label();
         if let Some(number) = self.following.get(&client) {
             // Sent again: as the record has it, or on its own where that has no more to say.
-            if !self.all[*number].news.is_empty() && !self.is_coming(client) {
+            if self.all[*number].is_told() && !self.is_coming(client) {
                 self.later(now, What::Venue(request));
             }
             return;
@@ -264,17 +272,17 @@ impl Precedents {
             }
             What::Venue(_) | What::Traded(..) | What::Told(_) => false,
         });
-        let silent = self.following.get(&client).is_some_and(|n| self.all[*n].news.is_empty());
+        let silent = self.following.get(&client).is_some_and(|n| !self.all[*n].is_told());
         (on_its_way || silent).then_some(Input::LookedUp(order, Lookup::AbsentTooEarly { unchanged: false }))
     }
 
-    /// An execution that was told: its date, whatever else is said of it.
-    pub(crate) fn dated(&mut self, heard: &[VenueEffect], executed: Timestamp) {
+    /// An execution that was told: its date, and whether its fee is known, whatever else is said of it.
+    pub(crate) fn dated(&mut self, heard: &[VenueEffect], executed: Timestamp, priced: bool) {
         for effect in heard {
             if let VenueEffect::Order(report) = effect
                 && let Said::Traded(VenueTrade { trade, .. }) = &report.what
             {
-                self.dates.insert(*trade, executed);
+                self.dates.insert(*trade, (executed, priced));
             }
         }
     }
@@ -284,9 +292,10 @@ impl Precedents {
     pub(crate) fn date(&mut self, input: &mut Input) {
         let dates = &self.dates;
         let date = |trade: &mut Trade| {
-            let executed = dates.get(&trade.trade);
-            trade.executed = *executed.unwrap_or(&trade.executed);
-            executed.is_some()
+            let Some((executed, priced)) = dates.get(&trade.trade) else { return false };
+            trade.executed = *executed;
+            trade.fee = trade.fee.filter(|_| *priced);
+            true
         };
         let all = |trades: &mut Vec<Trade>| {
             for trade in trades {
@@ -313,7 +322,7 @@ impl Precedents {
     #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is ever on the agenda")]
     fn is_coming(&self, client: Label) -> bool {
         self.agenda.values().any(|(_, what)| match what {
-            What::Venue(request) | What::Traded(request, _) => match request {
+            What::Venue(request) | What::Traded(request, ..) => match request {
                 VenueInput::Follow(followed) => followed.client == client,
                 VenueInput::Place { client: of, .. }
                 | VenueInput::Refuse { client: of, .. }
@@ -384,7 +393,7 @@ impl Precedents {
                     What::Venue(VenueInput::Refuse { client, instrument, class, code, text })
                 }
                 News::Traded(price, quantity, fee, executed) => {
-                    What::Traded(became(Became::Traded { price, quantity, fee }), executed)
+                    What::Traded(became(Became::Traded { price, quantity, fee }), executed, fee.is_some())
                 }
                 News::Fired => {
                     let what = Reported::Triggered { released: VenueOrderId::default() };

@@ -325,10 +325,10 @@ impl<S: Storage> World<S> {
         match what {
             What::Told(report) => self.tell(vec![Input::Report(report)]),
             What::Venue(request) => self.venue_hears(&[request]),
-            What::Traded(request, executed) => {
+            What::Traded(request, executed, priced) => {
                 let heard = self.venue.step(self.now, &[request])?;
                 if let Some(precedents) = &mut self.precedents {
-                    precedents.dated(&heard, executed);
+                    precedents.dated(&heard, executed, priced);
                 }
                 let inputs = self.heard(&heard);
                 self.tell(inputs)
@@ -511,12 +511,13 @@ impl<S: Storage> World<S> {
         self.tell(vec![Input::Stopping(why)])?;
         // The paper venue answers at once, so what is not confirmed now waits for a timer; ten seconds of them.
         let end = self.now.after(10 * aegis_model::ids::SECOND);
-        if !self.engine.machine().idle() {
+        // Behind a record nothing is known, so what is under way there stays so.
+        if self.precedents.is_none() && !self.engine.machine().idle() {
             self.clock(end)?;
         }
         let state = self.engine.machine().state();
         let working = state.orders.values().filter(|o| o.purpose == Purpose::Entry).count();
-        if working > 0 {
+        if working > 0 && self.precedents.is_none() {
             tracing::warn!(
                 working,
                 "entries are still working after ten seconds; the next start asks about them"

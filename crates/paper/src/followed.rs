@@ -122,16 +122,11 @@ impl Venue {
         let value = price.times(quantity, Rounding::Floor).ok()?;
         order.value.plus(value).ok()?;
         let liquidity = liquidity(order.kind);
-        let (fee_asset, fee) = match fee {
-            Some(fee) => fee,
-            None => {
-                let rate = self.rate(order.instrument, liquidity);
-                match order.side {
-                    Side::Buy => (spec.base, quantity.scaled(rate, Rounding::Ceil).ok()?),
-                    Side::Sell => (spec.quote, Quantity(value.scaled(rate, Rounding::Ceil).ok()?.0)),
-                }
-            }
+        let usual = match order.side {
+            Side::Buy => spec.base,
+            Side::Sell => spec.quote,
         };
+        let (fee_asset, fee) = fee.unwrap_or((usual, Quantity::ZERO));
         order.fee.plus(fee).ok()?;
         let (paying, reserved) = match order.side {
             Side::Buy => (spec.quote, Quantity(order.hold.times(left, Rounding::Ceil).ok()?.0)),

@@ -215,7 +215,7 @@ pub enum Became {
         price: Price,
         /// Base quantity.
         quantity: Quantity,
-        /// The name of the asset that paid the fee, and how much; none for the usual asset at the rate in force.
+        /// The name of the asset that paid the fee, and how much; none if no fee was ever told, and then none is charged.
         fee: Option<(Label, Quantity)>,
     },
     /// What was left of it was cancelled.
