@@ -144,6 +144,12 @@ fn what_if_follows_what_the_exchange_did() {
     assert_eq!(exchange["model"]["fills_recorded"], 5, "{exchange}");
     assert_eq!(exchange["model"]["orders_modelled"], 0, "{exchange}");
     assert_eq!(exchange["recorded"]["fee_rates"]["BTC_USDT"], "0.003", "{exchange}");
+    // Wherever the record is cut, also between an order and its answers: what was under way there stays so.
+    let last = same["last"].as_u64().expect("a record");
+    for lsn in (last.saturating_sub(120)..last).step_by(7) {
+        let cut = told(&stage.on(&["what-if", "--stop", "recorded", "--json", "--until", &lsn.to_string()]));
+        assert_eq!(cut["exact"], true, "until {lsn}: {}\n{}\n{}", cut["off"], cut["recorded"], cut["model"]);
+    }
     // Without its stop the first position is held to the end, at the price at which it was really bought; the stop
     // that rests for it is on no record.
     let wide = told(&stage.on(&["what-if", "--stop", "fixed:20%", "--json"]));

@@ -6,9 +6,11 @@ use aegis_forensics::audit::{self, Audit, Fees, Moment, Position, Share};
 use aegis_forensics::{ReadError, Reading, Until};
 use aegis_journal::StorageRead;
 use aegis_model::protection::StopCause;
-use aegis_model::{ExitReason, Fact, InstrumentId, Lsn, Money, Price, Quantity, Rate, Rounding, Timestamp};
+use aegis_model::{
+    ExitReason, Fact, InstrumentId, Lsn, Money, OrderId, Price, Quantity, Rate, Rounding, Timestamp,
+};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Refused entries that are remembered, to say why a position is not there.
 const REFUSED_MAX: usize = 1_000_000;
@@ -44,7 +46,7 @@ pub(super) struct Figures {
     pub(super) stops_raised: u64,
     /// Positions that a stop ended.
     pub(super) stops_hit: u64,
-    /// Executions.
+    /// Executions, with those that are only inferred.
     pub(super) fills: u64,
     /// Entries that the gate refused.
     pub(super) refused: u64,
@@ -81,6 +83,7 @@ pub(super) fn outcome<R: StorageRead>(
     let begins = from.unwrap_or(Timestamp::EPOCH);
     let mut refusals: BTreeMap<String, Vec<(Timestamp, String)>> = BTreeMap::new();
     let mut stops: BTreeMap<InstrumentId, Price> = BTreeMap::new();
+    let mut inferred: BTreeSet<OrderId> = BTreeSet::new();
     let (mut raised, mut refused) = (0, 0);
     let (mut first, mut last, mut held, mut held_ns) = (None, begins, false, 0);
     loop {
@@ -94,6 +97,12 @@ pub(super) fn outcome<R: StorageRead>(
                     let before = stops.insert(f.instrument, f.stop);
                     let up = before.is_none_or(|before| f.stop > before);
                     raised += u64::from(counts && f.why == StopCause::MarkRaised && up);
+                }
+                Fact::FillInferred(f) if f.quantity.is_positive() => {
+                    inferred.insert(f.order);
+                }
+                Fact::FillInferred(f) => {
+                    inferred.remove(&f.order);
                 }
                 Fact::EntryRefused(f) if counts => {
                     refused += 1;
@@ -119,7 +128,8 @@ pub(super) fn outcome<R: StorageRead>(
         last = now;
     }
     let span_ns = last.since(first.unwrap_or(last).max(begins));
-    let counted = Counted { raised, refused: refused as u64, held_ns, span_ns };
+    let inferred = inferred.len() as u64;
+    let counted = Counted { raised, inferred, refused: refused as u64, held_ns, span_ns };
     let figures = figures(&audit, &counted);
     let mut positions = audit.positions;
     positions.sort_by(|a, b| (a.opened, &a.instrument, a.cycle).cmp(&(b.opened, &b.instrument, b.cycle)));
@@ -129,6 +139,8 @@ pub(super) fn outcome<R: StorageRead>(
 /// What the audit does not count.
 struct Counted {
     raised: u64,
+    /// Orders of which something is held to be executed at the end, while its trade is not known.
+    inferred: u64,
     refused: u64,
     held_ns: i64,
     span_ns: i64,
@@ -151,7 +163,7 @@ fn figures(audit: &Audit, counted: &Counted) -> Figures {
         span_ns: counted.span_ns,
         stops_raised: counted.raised,
         stops_hit: audit.by_reason.iter().find(|share| share.name == stop).map_or(0, |s| s.positions),
-        fills: audit.sums.fills,
+        fills: audit.sums.fills + counted.inferred,
         refused: counted.refused,
         by_instrument: audit.by_instrument.clone(),
         by_reason: audit.by_reason.clone(),
