@@ -1,3 +1,5 @@
+//! Where outcomes differ, and why one has a position that the other lacks, on outcomes made by hand.
+
 use super::{Figures, Outcome, differences};
 use aegis_forensics::audit::{Moment, Position};
 use aegis_model::ids::SECOND;
