@@ -7,6 +7,7 @@ mod rules {
     mod candles;
     mod entries;
     mod fold;
+    mod foreign;
     mod ledger;
     mod openings;
     mod reconcile;

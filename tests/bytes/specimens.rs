@@ -2,7 +2,7 @@
 //! beside them.
 
 use super::support::*;
-use aegis_journal::{DirStorage, Expect, OpenError, Row, open};
+use aegis_journal::{DirStorage, Expect, Finding, JournalReader, OpenError, Row, Storage, open};
 use aegis_model::{Event, Fact, Fixed, Machine};
 use aegis_node::{Limits, Node};
 use aegis_tests::world::{Engine, story_settings};
@@ -62,7 +62,7 @@ fn check_one(name: &str) {
 }
 
 /// Kinds that came after the specimens were frozen.
-const LATER: &[u16] = &[49, 73, 74, 98, 99];
+const LATER: &[u16] = &[7, 8, 49, 73, 74, 98, 99];
 
 #[test]
 fn a_whole_specimen_is_read_whole() {
@@ -91,6 +91,29 @@ fn a_compressed_segment_is_read_like_any_other() {
     for (ours, plain) in ours.iter().zip(&plain) {
         assert_eq!((ours.lsn, &ours.head, &ours.payload), (plain.lsn, &plain.head, &plain.payload));
     }
+}
+
+/// Version 4 is a page in the place of the segments that were pruned.
+#[test]
+fn a_pruned_journal_begins_where_its_page_says() {
+    let told = expected("v4/pruned");
+    let files = segments(&specimen("v4/pruned"));
+    let page = &files[0].1;
+    assert_eq!((page.len(), page[8], page[15]), (4096, 4, 1), "older programs refuse it by name");
+    let disk = disk(&files);
+    let reader = JournalReader::open(disk.reader()).expect("a journal");
+    let pruned = reader.pruned().expect("a page says so").clone();
+    assert_eq!((Some(pruned.last_lsn), pruned.segment), (told["begins_behind"].as_u64(), 1));
+    assert_eq!(Some(pruned.held_in.as_str()), told["held_in"].as_str());
+    let records = read(&disk);
+    assert_eq!(Some(records.len() as u64), told["records"].as_u64());
+    assert_eq!(records.first().map(|r| r.lsn), Some(pruned.last_lsn + 1));
+    assert_eq!(records.last().map(|r| r.lsn), told["last_lsn"].as_u64());
+    // The records go on from where the page says, to the last bit; only a checkpoint is missing here.
+    let found = aegis_journal::verify(&disk.reader(), |_| ()).expect("a journal").findings;
+    assert!(matches!(&found[..], [Finding::Rot(gap)] if gap.first_lsn == 1), "{found:?}");
+    assert!(matches!(open(disk.clone(), EXPECT, CONFIG), Err(OpenError::Pruned(other)) if other == pruned));
+    the_readers_agree("v4/pruned");
 }
 
 #[test]

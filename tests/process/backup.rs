@@ -294,3 +294,107 @@ fn what_no_backup_or_restore_is_made_of_is_refused_in_words_and_changes_nothing(
     assert_eq!(with.status.code(), Some(65), "{}", told(&with));
     assert!(told(&with).contains("with their damage"), "{}", told(&with));
 }
+
+#[test]
+fn a_journal_is_archived_between_two_runs_and_ends_as_one_that_kept_everything() {
+    let stage = Stage::small(31_000);
+    stage.complete("kept", &[]);
+    let path = |name: &str| stage.path(name).display().to_string();
+    let done = |data: &str, words: &[&str], code: i32| {
+        let out = stage.on(data, words);
+        assert_eq!(out.status.code(), Some(code), "{words:?}: {}", told(&out));
+        out
+    };
+    let (backup, engine) = (path("backup"), path("data/market/engine"));
+    let first = |name: &str| {
+        let names = std::fs::read_dir(stage.path(name)).expect("a journal").flatten();
+        let names = names.filter_map(|e| e.file_name().into_string().ok());
+        names.filter(|name| name.ends_with(".seg")).min()
+    };
+    let mut begins = 0;
+    for rows in ["16000", "29000"] {
+        let mut run = aegis();
+        let out = run.args(stage.run("data")).args(["--stop-after", rows]).output().expect("it starts");
+        assert!(out.status.success(), "{}", told(&out));
+        let head = String::from_utf8_lossy(&done("none", &["verify", "--print-head", &engine], 0).stdout)
+            .trim()
+            .to_owned();
+        let names = first("data/market/engine");
+        done("data", &["prune", &backup, "--keep-from", "1"], if begins == 0 { 2 } else { 0 });
+        assert_eq!(first("data/market/engine"), names, "nothing that is to be kept is dropped");
+        let archived = lines(&done("data", &["archive", &backup, "--json"], 0));
+        let line = archived
+            .iter()
+            .find(|line| line["records"].as_u64() > Some(0))
+            .unwrap_or_else(|| panic!("nothing was dropped: {archived:?}"));
+        let last = line["begins_behind"].as_u64().expect("a number");
+        assert!(last > begins, "{line}");
+        begins = last;
+        let begin = stage.path("data/market/engine").join(first("data/market/engine").expect("a page"));
+        assert_eq!(begin.metadata().expect("it is there").len(), 4096, "a page stands where segments were");
+        done("data", &["verify"], 0);
+        done("none", &["verify", &engine, "--head", &head], 0);
+        done("backup", &["verify"], 0);
+        // What needs the whole history says where it is; the state and the last records are read here.
+        for words in [
+            &["audit", &engine][..],
+            &["explain", "asset", "USDT", "--journal", &engine],
+            &["query", "--journal", &engine, "select 1"],
+            &["replay", &engine, "--until", "5"],
+            &["replay", &engine, "--no-checkpoints"],
+            &["log", &engine],
+        ] {
+            let out = stage.on("none", words);
+            assert_eq!(out.status.code(), Some(2), "{words:?}: {}", told(&out));
+            assert!(text(&out).contains("backup in") && text(&out).contains("were pruned"), "{}", told(&out));
+        }
+        let state = |out: &Output| lines(out)[0]["summary"]["digest"].to_string();
+        let here = state(&done("none", &["replay", &engine, "--json"], 0));
+        let there =
+            state(&done("none", &["replay", &path("backup/market/engine"), "--json", "--no-checkpoints"], 0));
+        assert_eq!(here, there);
+        done("data", &["status"], 0);
+        let end = head.split(':').next().expect("a number").to_owned();
+        assert_eq!(lines(&done("none", &["log", &engine, "--from", &end, "--json"], 0)).len(), 1);
+    }
+    // Brought back, it is whole; and goes again.
+    let unpruned = lines(&done("data", &["unprune", &backup, "--json"], 0));
+    assert!(unpruned.iter().any(|line| line["segments"].as_u64() > Some(0)), "{unpruned:?}");
+    done("none", &["audit", &engine, "--json"], 0);
+    assert_eq!(replayed(&stage, "data", None), replayed(&stage, "backup", None));
+    done("data", &["prune", &backup], 0);
+    done("none", &["audit", &engine, "--json"], 2);
+    // No journal is a backup of itself, and no backup is pruned.
+    std::fs::create_dir_all(stage.path("alias/market")).expect("made");
+    for room in ["engine", "venue"] {
+        std::os::unix::fs::symlink(
+            stage.path(&format!("data/market/{room}")),
+            stage.path(&format!("alias/market/{room}")),
+        )
+        .expect("a link");
+    }
+    assert!(text(&done("data", &["prune", &path("alias")], 2)).contains("one directory"));
+    assert!(text(&done("backup", &["prune", &path("data")], 2)).contains("is a backup"));
+    stage.complete("data", &[]);
+    done("data", &["backup", &backup], 0);
+    let records = replayed(&stage, "backup", None);
+    let kept = replayed(&stage, "kept", None);
+    assert_eq!(worth(&stage, "backup"), worth(&stage, "kept"), "{records:?} {kept:?}");
+    // An engine that runs keeps its journal.
+    let mut running = stage.start("fresh", &["--pace", "realtime"]);
+    let asked = Instant::now();
+    while !stage.path("fresh/market/engine/live").is_file() {
+        assert!(asked.elapsed() < PATIENCE, "no journal: {}", running.said());
+        std::thread::yield_now();
+    }
+    assert!(text(&done("fresh", &["archive", &path("other")], 73)).contains("stop it first"));
+    assert!(running.is_alive() && !stage.path("other").exists());
+    running.kill();
+}
+
+/// What a run came to: fills, closed positions, money.
+fn worth(stage: &Stage, data: &str) -> String {
+    let out = stage.on(data, &["replay", "--json", "--no-checkpoints"]);
+    let summary = lines(&out)[0]["summary"].clone();
+    ["fills", "closed", "realised", "fees", "dust"].map(|name| summary[name].to_string()).join(" ")
+}

@@ -55,6 +55,83 @@ fn s42_a_second_engine_refuses_and_names_the_holder() {
 }
 
 #[test]
+fn a_command_that_is_not_carried_out_says_so_and_why_and_one_that_is_names_its_records() {
+    let stage = Stage::new(&["--seed", "7", "--json", "--act", "act2", "--pace", "realtime"]);
+    let mut running = stage.start("data", &[]);
+    until("it answers `status`", BOUND, || {
+        String::from_utf8_lossy(&stage.on("data", &["status", "--json"]).stdout).contains("\"running\":true")
+    });
+    for (words, why) in [
+        (&["open", "BTC_USDT", "0.000000001"][..], "refused: BTC_USDT entry: bad request"),
+        (&["return-dust", "BTC_USDT"], "refused: BTC_USDT has no dust"),
+        (&["accept-gap"], "refused: no gap waits to be accepted"),
+        (&["accept-foreign", "--reason", "why not"], "refused: no order of ours"),
+        (&["close", "DOGE_USDT"], "refused: instrument DOGE_USDT is not listed"),
+    ] {
+        let refused = stage.on("data", words);
+        assert_eq!(refused.status.code(), Some(2), "`{words:?}`: {}", told(&refused));
+        let said = stderr(&refused);
+        assert!(said.contains(why), "`{words:?}`: {said}");
+        // The record that it names says the same.
+        let lsn = said.rsplit_once("(record ").map(|(_, rest)| rest.trim().trim_end_matches(')'));
+        let lsn: u64 = lsn.and_then(|lsn| lsn.parse().ok()).unwrap_or_else(|| panic!("no record: {said}"));
+        let mut reading = Reading::open(&stage.path("data/act2/engine")).expect("its journal");
+        let record = std::iter::from_fn(|| reading.next_point().expect("an intact record"))
+            .find(|point| point.lsn.0 == lsn)
+            .expect("durable before it is told");
+        assert!(
+            matches!(record.event.fact, Fact::CommandRefused(_) | Fact::EntryRefused(_)),
+            "{:?}",
+            record.event
+        );
+    }
+    let done = stage.on("data", &["halt", "enough"]);
+    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    assert!(String::from_utf8_lossy(&done.stdout).starts_with("done: records "), "{}", told(&done));
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait(BOUND).code(), Some(0), "{}", running.said());
+}
+
+#[test]
+fn a_journal_whose_first_segments_and_checkpoints_were_removed_is_refused_and_goes_on_once_they_are_back() {
+    let stage = Stage::small(9_000);
+    stage.complete("data", &[]);
+    let (engine, aside) = (stage.path("data/market/engine"), stage.path("aside"));
+    std::fs::create_dir(&aside).expect("a directory");
+    let list = |dir: &std::path::Path| {
+        let entries = std::fs::read_dir(dir).expect("it").map(|entry| entry.expect("an entry").path());
+        // What holds records or state; the rest tells of the process that had the lock last.
+        let entries = entries.filter(|path| path.extension().is_some());
+        let named = entries.map(|path| (path.clone(), std::fs::read(path).unwrap_or_default()));
+        named.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let whole = list(&engine);
+    let is_taken = |name: &str| name.ends_with(".ckpt") || name.starts_with("0000000001.");
+    for path in whole.keys() {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        if is_taken(name) {
+            std::fs::rename(path, aside.join(name)).expect("moved");
+        }
+    }
+    let before = list(&engine);
+    assert!(before.len() + 1 < whole.len(), "a segment and a checkpoint are gone at least");
+    for _ in 0..2 {
+        let run = aegis().args(stage.run("data")).output().expect("the program starts");
+        assert_eq!(run.status.code(), Some(65), "without its beginning: {}", told(&run));
+        let text = stderr(&run);
+        for what in ["market/engine", "record 1 is lost: 0000000001", "is missing", "aegis restore"] {
+            assert!(text.contains(what), "{what} is not in: {text}");
+        }
+        assert!(!text.contains("panicked"), "{text}");
+        assert!(list(&engine) == before, "something was changed");
+    }
+    for path in list(&aside).keys() {
+        std::fs::rename(path, engine.join(path.file_name().expect("a name"))).expect("moved back");
+    }
+    stage.complete("data", &[]);
+}
+
+#[test]
 fn s38_data_where_nothing_can_be_made() {
     let stage = Stage::new(&["--seed", "7", "--json", "--act", "act2"]);
     stage.write("file", "not a directory\n");

@@ -286,6 +286,14 @@ fn an_order_of_ours_that_no_record_intended_stops_entries() {
     world.tick("BTC_USDT", "40000");
     assert_eq!(world.held("BTC_USDT"), quantity("0"));
     assert_eq!(world.exchange.orders[resting].row.status, aegis_model::input::RowStatus::Open);
+    // A person has looked: entries pass again, also after a start at which the exchange shows the order anew.
+    let reason = aegis_model::Text::new("of the tail that was lost with the disk");
+    world.command(aegis_model::Command::AcceptForeign { client: None, reason });
+    world.restart();
+    world.wait(400);
+    assert!(world.state().alarms.is_empty(), "{:?}", world.state().alarms);
+    buy_at(&mut world, "SOL_USDT", "0.5", "100");
+    assert_replays(&world);
 }
 
 #[test]

@@ -56,4 +56,16 @@ fn an_engine_on_an_older_backup_draws_new_ids_and_enters_nothing_that_the_exchan
     assert_eq!(new.len(), 1, "the opening after the restore drew a number of its own");
     let again = kept.iter().filter(|id| new.contains(&id.0)).filter(|id| known.contains(id)).count();
     assert_eq!(again, 0, "no client order id was used twice");
+    // A person has looked: what the exchange knows is accepted by name, and entries pass, also after a start.
+    let listed = stage.state().foreign.len();
+    assert!(listed > 0);
+    stage.order(&["accept-foreign", "--reason", "what came after the backup"]);
+    let accepted = |stage: &Stage| {
+        stage.count(|fact| matches!(fact, Fact::ForeignIntentAccepted(f) if f.venue_order.is_some()))
+    };
+    assert_eq!(accepted(&stage), listed);
+    stage.kill();
+    stage.start();
+    assert!(!stage.state().alarms.keys().any(|(kind, _)| *kind == AlarmKind::ForeignIntent));
+    hold(&stage, "SOL_USDT", "1");
 }

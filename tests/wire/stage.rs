@@ -284,22 +284,25 @@ impl Stage {
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
     }
 
-    /// Asks to open, and tells whether it was let through; for a price that may not have arrived yet.
+    /// Asks to open, and tells whether it was let through; for a price that may not have arrived yet. What the program
+    /// says is what stands in the journal.
     pub(crate) fn open_at(&self, name: &str, quantity: &str) -> bool {
-        let before = self.state();
-        self.order(&["open", name, quantity]);
-        let mut passed = None;
-        until("the entry is decided upon", || {
-            let now = self.state();
-            let refused = |s: &State| s.totals.refusals.values().sum::<u64>();
-            if refused(&now) > refused(&before) {
-                passed = Some(false);
-            } else if now.totals.entries > before.totals.entries {
-                passed = Some(true);
-            }
-            passed.is_some()
-        });
-        passed == Some(true)
+        let before = self.state().totals;
+        let output = self.on(&["open", name, quantity]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let passed = match output.status.code() {
+            Some(0) => true,
+            Some(2) if said.contains(&format!("refused: {name} entry: ")) => false,
+            code => panic!("open {name} {quantity}: {code:?}, {said}"),
+        };
+        let after = self.state().totals;
+        let refusals = |totals: &aegis_projection::state::Totals| totals.refusals.values().sum::<u64>();
+        if passed {
+            assert!(after.entries > before.entries, "{said}: no record intends an entry");
+        } else {
+            assert!(refusals(&after) > refusals(&before), "{said}: no record refuses it");
+        }
+        passed
     }
 
     /// Instruments and quantities of the stops that wait at the exchange, in order.

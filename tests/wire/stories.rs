@@ -78,8 +78,8 @@ fn s02_killed_before_the_reply_was_read() {
     stage.until_held("BTC_USDT", "0.001");
     stage.until_guarded("BTC_USDT");
     assert_eq!(stage.stop_of("BTC_USDT").as_deref(), Some("49000"));
-    open(&stage, "BTC_USDT", "0.001");
-    until("the second is refused", || refusals(&stage).contains(&Refusal::PositionOpen));
+    assert!(!stage.open_at("BTC_USDT", "0.001"));
+    assert_eq!(refusals(&stage), [Refusal::PositionOpen]);
     assert_eq!(orders_of(&stage, Side::Buy), 1);
     assert!(accepted(&stage).iter().all(|n| *n == 1), "one intent, one order: {:?}", accepted(&stage));
     stage.agrees().expect("at rest");
@@ -93,9 +93,7 @@ fn s03_the_reply_times_out_after_the_fill() {
     open(&stage, "BTC_USDT", "0.001");
     stage.until_held("BTC_USDT", "0.001");
     for _ in 0..2 {
-        let before = refusals(&stage).len();
-        open(&stage, "BTC_USDT", "0.001");
-        until("it is refused", || refusals(&stage).len() > before);
+        assert!(!stage.open_at("BTC_USDT", "0.001"));
     }
     assert_eq!(orders_of(&stage, Side::Buy), 1);
     stage.exchange.heal();
@@ -301,8 +299,7 @@ fn s18_the_exchange_is_down() {
     until("an alarm stands", || down(&stage));
     assert_eq!((stage.held("BTC_USDT"), stage.held("SOL_USDT")), ("0.0001".to_owned(), "0.5".to_owned()));
     assert_eq!(stage.count(|f| matches!(f, Fact::CorrectionBooked(_))), 0);
-    open(&stage, "ETH_USDT", "0.01");
-    until("entries are refused", || !refusals(&stage).is_empty());
+    assert!(!stage.open_at("ETH_USDT", "0.01"));
     // A stop works on prices alone.
     stage.exchange.price("SOL_USDT", "97", "97.01");
     stage.until_held("SOL_USDT", "0");
@@ -445,16 +442,15 @@ fn s26_sizing_is_never_stale() {
     let mut stage = Stage::new("USDT=3", &rules(""));
     stage.start();
     stage.exchange.flow("withdrawal-1", "USDT", "-1.8");
-    open(&stage, "SOL_USDT", "0.015");
+    assert!(!stage.open_at("SOL_USDT", "0.015"));
     let short = |f: &Fact| {
         matches!(f, Fact::EntryRefused(r) if r.reason == Refusal::InsufficientBalance
             && (r.need.to_string(), r.have.to_string()) == ("1.5".to_owned(), "1.2".to_owned()))
     };
-    until("need 1.5 have 1.2", || stage.count(short) == 1);
+    assert_eq!(stage.count(short), 1, "need 1.5 have 1.2");
     let balance = json!({ "method": "private/user-balance" });
     stage.exchange.fault(&balance, &json!({ "page": { "status": 502, "processed": false } }), 1_000_000);
-    open(&stage, "SOL_USDT", "0.01");
-    until("without an answer nothing is bought", || refusals(&stage).len() >= 2);
+    assert!(!stage.open_at("SOL_USDT", "0.01"), "without an answer nothing is bought");
     assert_eq!((orders_of(&stage, Side::Buy), accepted(&stage).len()), (0, 0));
 }
 
@@ -468,9 +464,12 @@ fn s27_reserved_funds_are_not_available() {
     stage.start();
     open(&stage, "SOL_USDT", "0.02");
     until("2.00 is reserved", || stage.ledger()["balances"]["USDT"]["reserved"] == json!("2"));
-    open(&stage, "ETH_USDT", "0.0002");
-    open(&stage, "BTC_USDT", "0.00001");
+    let mut both = [("ETH_USDT", "0.0002"), ("BTC_USDT", "0.00001")]
+        .map(|(name, quantity)| stage.begin(&["open", name, quantity]));
     until("one is refused", || refusals(&stage) == [Refusal::InsufficientBalance]);
+    let mut codes = both.each_mut().map(|asked| asked.wait().expect("it ends").code());
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(2)], "each was told its own");
     until("the other rests", || stage.ledger()["balances"]["USDT"]["reserved"] == json!("2.6"));
     assert_eq!(orders_of(&stage, Side::Buy), 2);
 }

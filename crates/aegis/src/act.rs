@@ -472,12 +472,7 @@ impl<S: Storage> Play<'_, S> {
                     status: crate::status::of(&self.script.act.name, state),
                 }
             }
-            Ok(Some(command)) => {
-                let before = self.world.engine.machine().state().lsn;
-                self.world.command(request.by, command)?;
-                let state = self.world.engine.machine().state();
-                Reply::done(format!("done: records {} to {}", before.next(), state.lsn))
-            }
+            Ok(Some(command)) => self.world.command(request.by, command)?,
         };
         // Whoever asked may have gone.
         let _ = request.reply.send(reply);

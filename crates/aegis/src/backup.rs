@@ -40,12 +40,17 @@ fn code(error: &BackupError) -> Exit {
         | BackupError::NoManifest
         | BackupError::OtherJournal { .. }
         | BackupError::Diverged { .. }
-        | BackupError::Shorter { .. } => Exit::Usage,
+        | BackupError::Shorter { .. }
+        | BackupError::Behind { .. }
+        | BackupError::Alone { .. }
+        | BackupError::OfABackup
+        | BackupError::NotHeld { .. }
+        | BackupError::Differs { .. } => Exit::Usage,
         _ => Exit::Corrupt,
     }
 }
 
-fn failure(path: &Path, error: &BackupError) -> Failure {
+pub(crate) fn failure(path: &Path, error: &BackupError) -> Failure {
     Failure::new(code(error), format!("{}: {error}", path.display()))
 }
 
@@ -54,18 +59,18 @@ fn io(path: &Path) -> impl Fn(std::io::Error) -> Failure + '_ {
 }
 
 /// How far it is: records while the journal is looked at, bytes while something is copied or read.
-struct Shown {
+pub(crate) struct Shown {
     path: PathBuf,
     looking: Option<Count>,
     bar: Option<Bar>,
 }
 
 impl Shown {
-    fn of(path: &Path) -> Shown {
+    pub(crate) fn of(path: &Path) -> Shown {
         Shown { path: path.to_path_buf(), looking: None, bar: None }
     }
 
-    fn reached(&mut self, copying: Copying) {
+    pub(crate) fn reached(&mut self, copying: Copying) {
         if copying.bytes_all == 0 {
             let looking = self.looking.get_or_insert_with(|| Count::new(&self.path, "looking at"));
             looking.reached(copying.records);
@@ -80,7 +85,7 @@ impl Shown {
 }
 
 /// Where a path leads when it is there, else where it would.
-fn leads_to(path: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn leads_to(path: &Path) -> Result<PathBuf, Failure> {
     match fs::canonicalize(path) {
         Ok(there) => Ok(there),
         Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -98,7 +103,7 @@ fn leads_to(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Refuses to write inside of what is read, and the other way round.
-fn apart(read: &Path, written: &Path) -> Result<(), Failure> {
+pub(crate) fn apart(read: &Path, written: &Path) -> Result<(), Failure> {
     let (from, to) = (leads_to(read)?, leads_to(written)?);
     if from.starts_with(&to) || to.starts_with(&from) {
         return Err(Failure::usage(format!(
@@ -216,7 +221,7 @@ fn one(from: &Path, to: &Path, how: &How, json: bool) -> Result<(Exit, Backed), 
     let places = Places { from, to, live, same_disk };
     crate::print(&if json { places.in_json(&done) } else { places.words(&done) })?;
     let damaged = done.manifest.segments.values().any(|held| held.kept == Kept::AsItIs);
-    let exit = if done.undeclared > 0 {
+    let exit = if done.undeclared > 0 || !done.lost_here.is_empty() {
         Exit::Corrupt
     } else if !done.mended.is_empty() || !done.only_here.is_empty() || (damaged && done.gaps.is_empty()) {
         Exit::Finding
@@ -261,6 +266,12 @@ impl Places<'_> {
             done.segments_unchanged,
             if done.segments_reread > 0 { " and read again" } else { "" },
         ));
+        if let Some(begins) = manifest.begins {
+            out.push_str(&format!(
+                "  it begins behind record {}, as the journal did when this backup was begun\n",
+                begins.last_lsn
+            ));
+        }
         if !manifest.checkpoints.is_empty() {
             let lsns = numbers(manifest.checkpoints.iter().map(|(lsn, _)| *lsn));
             out.push_str(&format!("  checkpoints {lsns}\n"));
@@ -272,6 +283,7 @@ impl Places<'_> {
         };
         told(&done.mended, "were damaged in the backup and were copied anew");
         told(&done.only_here, "are damaged or lost in the journal; what the backup has of them stays");
+        told(&done.lost_here, "were pruned from the journal and are DAMAGED OR LOST IN THE BACKUP");
         told(&as_it_is(manifest), "are in the backup with their damage");
         for gap in &done.gaps {
             out.push_str(&format!(
@@ -303,6 +315,7 @@ impl Places<'_> {
             "bytes_copied": done.bytes_copied,
             "mended": done.mended,
             "only_here": done.only_here,
+            "lost_here": done.lost_here,
             "gaps": gaps,
         });
         if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
@@ -320,6 +333,7 @@ fn said(manifest: &Manifest) -> Value {
         "journal_id": hex(&manifest.identity.journal_id),
         "taken": clock(Timestamp(manifest.taken_ns)),
         "verified_since": oldest.map(|ns| clock(Timestamp(ns))),
+        "begins_behind": manifest.begins.map(|begins| begins.last_lsn),
         "last_lsn": manifest.last_lsn(),
         "head": manifest.head.map(|head| head.to_string()),
         "segments": manifest.segments.len(),

@@ -43,6 +43,12 @@ pub(crate) enum What {
     Backup(Backup),
     /// Make a data directory, or one journal, of a backup
     Restore(Restore),
+    /// Back the journals up, then drop their oldest segments as `prune` does
+    Archive(Prune),
+    /// Drop the oldest segments of the journals: only what a backup holds that is read and verified first
+    Prune(Prune),
+    /// Bring the segments that were dropped back from a backup
+    Unprune(Unprune),
     /// The records in words
     #[cfg(feature = "forensics")]
     Log(Log),
@@ -132,6 +138,14 @@ pub(crate) enum What {
     },
     /// Accept that acknowledged records are lost
     AcceptGap,
+    /// Accept orders at the exchange under ids of ours that no record intended, so that entries pass again
+    AcceptForeign {
+        /// The client order id of the only one to accept; all that were seen without it
+        client: Option<String>,
+        /// What was found out about them; it is recorded with the ids
+        #[arg(long)]
+        reason: String,
+    },
     /// Look at everything that a live run rests on: settings, key, clock, disk, journal, stops
     Doctor,
     /// Compare a live run with the exchange: by the running process, or as a table that changes nothing
@@ -458,6 +472,37 @@ pub(crate) struct Restore {
     /// A new or an empty directory
     #[arg(value_name = "DIR")]
     pub(crate) to: PathBuf,
+}
+
+/// `aegis archive` and `aegis prune`
+#[derive(Args, Debug)]
+pub(crate) struct Prune {
+    /// The directory of the backup, as `aegis backup` is given it
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// Only this journal, whose backup is BACKUP itself; all of the data directory when left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Keep all records of the last so many days
+    #[arg(long, value_name = "DAYS", conflicts_with = "keep_from")]
+    pub(crate) keep_days: Option<u32>,
+    /// Keep the record with this number and all behind it
+    #[arg(long, value_name = "LSN")]
+    pub(crate) keep_from: Option<u64>,
+    /// Only tell what would be dropped; `archive` makes the backup all the same
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `aegis unprune`
+#[derive(Args, Debug)]
+pub(crate) struct Unprune {
+    /// The directory of the backup that has them
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// Only this journal, whose backup is BACKUP itself; all of the data directory when left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
 }
 
 /// `aegis log`

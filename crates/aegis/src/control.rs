@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
+pub(crate) mod outcome;
 pub(crate) mod words;
 
 /// Requests that may wait for the node's thread; more are told that it is busy.

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::config::{Config, Live};
+use crate::control::outcome::Asked;
 use crate::control::words::{Ask as Word, Reply};
 use crate::control::{self, Desk, Request};
 use crate::exit::{Exit, Failure};
@@ -27,13 +28,14 @@ use aegis_model::event::JournalCreated;
 use aegis_model::ids::SECOND;
 use aegis_model::input::{Answer, Lookup, Opened, Report, Reported, VenueSnapshot};
 use aegis_model::order::RejectClass;
-use aegis_model::{Effect, Input, Label, Mode, Purpose, Text, Timestamp};
+use aegis_model::{Effect, Event, Input, Label, Lsn, Mode, Purpose, Text, Timestamp};
 use aegis_node::Node;
 use clock::{LiveClock, News};
 use std::collections::BTreeMap;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 use translate::{Told, Wish};
 
 mod clock;
@@ -110,6 +112,8 @@ struct Run<'a> {
     instruments_every: Duration,
     older: Option<crate::world::Older>,
     reserve_only: bool,
+    /// Commands that somebody waits to hear about.
+    asked: Vec<(Asked, oneshot::Sender<Reply>)>,
     kill: Option<Kill>,
     placed: u64,
     /// Decisions of this process that have left records.
@@ -162,6 +166,7 @@ pub(crate) fn run(config: &Config, asked: &cli::Run, json: bool) -> Result<Exit,
         instruments_every: live.wire.instruments_every,
         older,
         reserve_only: false,
+        asked: Vec::new(),
         kill: asked.debug_kill,
         placed: 0,
         recorded: 0,
@@ -416,13 +421,16 @@ impl Run<'_> {
         let mut pending = inputs;
         for _ in 0..ROUNDS_MAX {
             if pending.is_empty() {
-                return Ok(());
+                return self.answer_asked();
             }
             let answered =
                 pending.iter().any(|input| matches!(input, Input::Report(_) | Input::LookedUp(..)));
             let now = self.now();
             let before = self.node.machine().state().lsn;
-            let (effects, took) = self.disk.over(|| self.node.step(now, &pending));
+            let asked = &mut self.asked;
+            let hear =
+                |lsn: Lsn, event: &Event| asked.iter_mut().for_each(|(asked, _)| asked.hear(lsn, event));
+            let (effects, took) = self.disk.over(|| self.node.step_telling(now, &pending, hear));
             let effects = effects?;
             if self.node.machine().state().lsn != before {
                 self.recorded += 1;
@@ -505,14 +513,26 @@ impl Run<'_> {
                 Reply { ok: true, text: String::new(), status: status::of(NAME, state) }
             }
             Ok(Some(command)) => {
-                let before = self.node.machine().state().lsn;
-                self.tell(vec![Input::Command { by: request.by, command }])?;
-                let state = self.node.machine().state();
-                Reply::done(format!("done: records {} to {}", before.next(), state.lsn))
+                self.asked.push((Asked::default(), request.reply));
+                return self.tell(vec![Input::Command { by: request.by, command }]);
             }
         };
         // Whoever asked may have gone.
         let _ = request.reply.send(reply);
+        Ok(())
+    }
+
+    /// Answers those whose command is decided; an entry that waits for its balance is answered when it has come.
+    fn answer_asked(&mut self) -> Result<(), Failure> {
+        if self.asked.iter().all(|(asked, _)| asked.waits()) {
+            return Ok(());
+        }
+        self.disk.over(|| self.node.flush()).0?;
+        let state = self.node.machine().state();
+        for (asked, reply) in self.asked.extract_if(.., |(asked, _)| !asked.waits()) {
+            // Whoever asked may have gone.
+            let _ = reply.send(asked.reply(state));
+        }
         Ok(())
     }
 

@@ -28,6 +28,7 @@ mod port;
 #[cfg_attr(not(feature = "forensics"), allow(dead_code))]
 mod precedent;
 mod progress;
+mod prune;
 mod reconcile;
 mod run;
 mod runtime;
@@ -134,6 +135,9 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Verify(asked) => verify::verify(&plain()?, asked, cli.json),
         What::Backup(asked) => backup::backup(&plain()?, asked, cli.json),
         What::Restore(asked) => backup::restore(asked, cli.json),
+        What::Archive(asked) => prune::archive(&plain()?, asked, cli.json),
+        What::Prune(asked) => prune::prune(&plain()?, asked, cli.json),
+        What::Unprune(asked) => prune::unprune(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]
         What::Log(asked) => offline::log(&plain()?, asked, cli.json),
         #[cfg(feature = "forensics")]
@@ -182,6 +186,9 @@ fn carry_out(cli: &Cli) -> Result<Exit, Failure> {
         What::Reconcile { dry_run: true } => reconcile::dry_run(&plain()?, cli.json),
         What::Reconcile { dry_run: false } => command(cli, Ask::Reconcile {}),
         What::AcceptGap => command(cli, Ask::AcceptGap {}),
+        What::AcceptForeign { client, reason } => {
+            command(cli, Ask::AcceptForeign { client: client.clone(), reason: reason.clone() })
+        }
         What::ReturnDust { instrument } => command(cli, Ask::ReturnDust { instrument: instrument.clone() }),
         #[cfg(feature = "forensics")]
         What::Inventory(asked) => legacy::inventory(asked, cli.json),

@@ -9,6 +9,7 @@ use crate::place;
 use crate::progress::Count;
 use crate::summary::Summary;
 use aegis_forensics::{Point, ReadError, Reading, Until};
+use aegis_model::Lsn;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,7 +21,7 @@ const FOLLOW: Duration = Duration::from_millis(200);
 pub(crate) fn failure(path: &Path, error: &ReadError) -> Failure {
     let exit = if let ReadError::Open(cause) = error {
         code_of(cause)
-    } else if matches!(error, ReadError::Schema { .. }) {
+    } else if matches!(error, ReadError::Schema { .. } | ReadError::Pruned { .. }) {
         Exit::Usage
     } else {
         Exit::Corrupt
@@ -61,7 +62,11 @@ pub(crate) fn replay(config: &Config, asked: &cli::Replay, json: bool) -> Result
         let bar = Count::new(&path, "folding");
         let reading = match asked.until {
             Some(until) if !asked.no_checkpoints => Reading::open_near(&path, until),
-            Some(_) | None => Reading::open(&path),
+            Some(_) => Reading::open(&path),
+            None => match Reading::open(&path) {
+                Err(ReadError::Pruned { .. }) if !asked.no_checkpoints => Reading::open_near(&path, until),
+                whole => whole,
+            },
         };
         let reading = reading.and_then(|r| r.run_telling(until, &mut |lsn| bar.reached(lsn.0)));
         let reading = reading.map_err(|e| failure(&path, &e))?;
@@ -128,7 +133,11 @@ pub(crate) fn log(config: &Config, asked: &cli::Log, json: bool) -> Result<Exit,
         if paths.len() > 1 && !json {
             crate::print(&format!("{}", path.display()))?;
         }
-        let mut reading = Reading::open(path).map_err(|e| failure(path, &e))?;
+        let reading = match Reading::open(path) {
+            Err(ReadError::Pruned { .. }) => Reading::open_near(path, Until::Before(Lsn(asked.from))),
+            whole => whole,
+        };
+        let mut reading = reading.map_err(|e| failure(path, &e))?;
         let mut ended = false;
         loop {
             match reading.next_point().map_err(|e| failure(path, &e))? {

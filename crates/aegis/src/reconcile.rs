@@ -124,6 +124,17 @@ fn compare(state: &State, snapshot: &VenueSnapshot, settings: &aegis_engine::Set
     let findings = reconcile::executions(state, snapshot);
     let mut differences: Vec<Difference> =
         findings.iter().map(|finding| of_finding(state, finding)).collect();
+    differences.extend(state.foreign_waiting().map(|(client, known)| {
+        Difference {
+            what: "foreign",
+            which: known.instrument.map_or(client.to_string(), |id| format!("{} {client}", name(state, id))),
+            journal: format!("never intended, seen by record {}", known.seen),
+            exchange: known
+                .venue_order
+                .map_or("an order of this installation".to_owned(), |id| format!("its order {}", id.0)),
+            outcome: "refuses entries until `aegis accept-foreign`".to_owned(),
+        }
+    }));
     // A balance that was only not recorded for a while is no drift.
     let quiet = findings.is_empty();
     for finding in reconcile::balances(state, snapshot, settings) {
@@ -177,11 +188,12 @@ fn of_finding(state: &State, finding: &Finding) -> Difference {
             format!("{} {} at {}", trade.side, trade.quantity, trade.price),
             "looks the stop up: it may have fired",
         ),
-        Finding::ForeignIntent(client) => line(
+        Finding::ForeignIntent(client, venue_order, instrument) => line(
             "foreign",
-            client.to_string(),
+            format!("{} {client}", name(state, *instrument)),
             "never intended".to_owned(),
-            "an order of this installation".to_owned(),
+            venue_order
+                .map_or("an order of this installation".to_owned(), |id| format!("its order {}", id.0)),
             "entries halt: a lost tail or a second copy",
         ),
         Finding::Row(order, row) => line(

@@ -262,13 +262,20 @@ fn texts(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Holds a number and its unit on one line.
+const GLUE: &str = "\u{a0}";
+
+fn age(seconds: i64) -> String {
+    span(seconds).replace(' ', GLUE)
+}
+
 /// Lines wrapped to fit 80 columns behind their heads.
 fn row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
     let mut line = String::new();
     let mut first = true;
     for word in text.split(' ') {
-        if line.len() + word.len() > 60 && !line.is_empty() {
-            writeln!(f, "  {:<17} {line}", if first { head } else { "" })?;
+        if line.chars().count() + word.chars().count() > 60 && !line.is_empty() {
+            writeln!(f, "  {:<17} {}", if first { head } else { "" }, line.replace(GLUE, " "))?;
             first = false;
             line.clear();
         }
@@ -277,7 +284,7 @@ fn row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
         }
         line.push_str(word);
     }
-    writeln!(f, "  {:<17} {line}", if first { head } else { "" })
+    writeln!(f, "  {:<17} {}", if first { head } else { "" }, line.replace(GLUE, " "))
 }
 
 impl fmt::Display for Summary {
@@ -311,19 +318,19 @@ impl fmt::Display for Summary {
         row(f, "fees", &texts(&self.fees))?;
         row(f, "dust", &texts(&self.dust))?;
         row(f, "stop adjustments", &self.stop_moves.to_string())?;
-        let blind: Vec<String> = self.blind_s.iter().map(|(n, s)| format!("{n} {}", span(*s))).collect();
+        let blind: Vec<String> = self.blind_s.iter().map(|(n, s)| format!("{n}{GLUE}{}", age(*s))).collect();
         row(f, "blind time", &if blind.is_empty() { "none".into() } else { blind.join(", ") })?;
         for b in &self.balances {
             row(
                 f,
                 "balance",
                 &format!(
-                    "{} {}, available {} (record {}, {} old)",
+                    "{} {}, available {} (record {}, {}\u{a0}old)",
                     b.total,
                     b.asset,
                     b.available,
                     b.lsn,
-                    span(b.age_s)
+                    age(b.age_s)
                 ),
             )?;
         }

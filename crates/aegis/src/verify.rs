@@ -109,6 +109,8 @@ fn check_heads(path: &Path, heads: &[Head], json: bool) -> Result<Exit, Failure>
                 head.lsn
             );
             ("missing", says)
+        } else if let Some(pruned) = found.pruned.as_ref().filter(|pruned| head.lsn <= pruned.last_lsn) {
+            ("pruned", format!("head {}: it cannot be told here: {pruned}", head.lsn))
         } else if let Some(hole) = lost {
             let says = format!("head {}: it cannot be told, records from {hole} on are damaged", head.lsn);
             ("damaged", says)
@@ -122,9 +124,11 @@ fn check_heads(path: &Path, heads: &[Head], json: bool) -> Result<Exit, Failure>
             );
             ("rewritten", says)
         };
-        if verdict != "right" {
-            exit = Exit::Corrupt;
-        }
+        exit = exit.worse(match verdict {
+            "right" => Exit::Ok,
+            "pruned" => Exit::Finding,
+            _ => Exit::Corrupt,
+        });
         crate::print(&if json {
             let name = path.display().to_string();
             json!({ "journal": name, "head": head.lsn, "verdict": verdict, "right_until": right_until })
@@ -181,6 +185,9 @@ fn words(path: &Path, report: &VerifyReport) -> String {
         size(report.bytes),
         report.checkpoints.len()
     );
+    if let Some(pruned) = &report.pruned {
+        out.push_str(&format!("\n  {pruned}"));
+    }
     if let Some(cut) = &report.torn_tail {
         out.push_str(&format!(
             "\n  torn tail: {} bytes from record {} on (segment {}, offset {}); none was ever acknowledged, the next \
@@ -219,6 +226,9 @@ fn in_json(path: &Path, report: &VerifyReport) -> String {
         "checkpoints": report.checkpoints,
         "torn_tail": torn,
         "gaps": gaps,
+        "pruned": report.pruned.as_ref().map(|p| json!({
+            "segment": p.segment, "last_lsn": p.last_lsn, "root": crate::text::hex(&p.root), "held_in": p.held_in
+        })),
         "findings": findings,
     })
     .to_string()

@@ -5,6 +5,8 @@
 use crate::act::Bound;
 use crate::adapter::{self, Wish};
 use crate::config::{Act, Config};
+use crate::control::outcome::Asked;
+use crate::control::words::Reply;
 use crate::exit::{Exit, Failure};
 use crate::ids::Draw;
 use crate::market::Point;
@@ -81,6 +83,8 @@ pub(crate) struct World<S: Storage = DirStorage> {
     older: Option<Older>,
     /// What a record says the exchange did, where one is played again.
     precedents: Option<Box<Precedents>>,
+    /// The command that is being carried out.
+    asked: Option<Asked>,
 }
 
 pub(crate) fn knows_engine(kind: u16, version: u8) -> bool {
@@ -249,7 +253,20 @@ impl World {
         }
         let gap = engine.lost().map(|(first, last)| gap_found(first, last, report.as_ref()));
         let now = engine.time().max(venue.time()).max(Timestamp::EPOCH);
-        Ok((World { engine, venue, now, placed: 0, kill, reserve_only: false, older, precedents: None }, gap))
+        Ok((
+            World {
+                engine,
+                venue,
+                now,
+                placed: 0,
+                kill,
+                reserve_only: false,
+                older,
+                asked: None,
+                precedents: None,
+            },
+            gap,
+        ))
     }
 }
 
@@ -262,7 +279,17 @@ impl<S: Storage> World<S> {
         precedents: Option<Box<Precedents>>,
     ) -> World<S> {
         let now = engine.time().max(venue.time()).max(Timestamp::EPOCH);
-        World { engine, venue, now, placed: 0, kill: None, reserve_only: false, older: None, precedents }
+        World {
+            engine,
+            venue,
+            now,
+            placed: 0,
+            kill: None,
+            reserve_only: false,
+            older: None,
+            asked: None,
+            precedents,
+        }
     }
 
     /// What a record says, for the next part.
@@ -346,7 +373,10 @@ impl<S: Storage> World<S> {
             if pending.is_empty() {
                 return Ok(());
             }
-            let effects = self.engine.step(self.now, &pending)?;
+            let asked = &mut self.asked;
+            let effects = self.engine.step_telling(self.now, &pending, |lsn, event| {
+                asked.iter_mut().for_each(|asked| asked.hear(lsn, event));
+            })?;
             self.kill_when(KillAt::Answered);
             pending = self.perform(&effects)?;
         }
@@ -526,12 +556,16 @@ impl<S: Storage> World<S> {
         self.tell(vec![Input::Stopped(why)])
     }
 
-    /// Gives a command of a person to the engine.
+    /// Gives a command of a person to the engine; what became of it, once that is durable.
     ///
     /// # Errors
     /// As [`World::tell`].
-    pub(crate) fn command(&mut self, by: Label, command: Command) -> Result<(), Failure> {
-        self.tell(vec![Input::Command { by, command }])
+    pub(crate) fn command(&mut self, by: Label, command: Command) -> Result<Reply, Failure> {
+        self.asked = Some(Asked::default());
+        self.tell(vec![Input::Command { by, command }])?;
+        let asked = self.asked.take().unwrap_or_default();
+        self.engine.flush()?;
+        Ok(asked.reply(self.engine.machine().state()))
     }
 
     /// After a second of idleness: everything durable, and marked as such.

@@ -33,6 +33,7 @@ impl Engine {
             Command::Release { instrument } => self.release(by, *instrument),
             Command::AcceptGap => self.accept_gap(by),
             Command::ReturnDust { instrument } => self.return_dust(by, *instrument),
+            Command::AcceptForeign { client, reason } => self.accept_foreign(by, *client, reason),
         };
         if let Err(reason) = done {
             self.emit(CommandRefused { by, reason });

@@ -11,6 +11,7 @@ extern crate alloc;
 mod command;
 mod entry;
 mod exit;
+mod foreign;
 mod gate;
 mod import;
 mod market;

@@ -25,8 +25,9 @@ pub enum Finding {
     ExternalFill(Trade),
     /// A sell that a stop of ours may have made, which is looked up; quantities are not judged before that is known.
     PerhapsOfStop(OrderId, Trade),
-    /// An execution of an id of our installation that this journal never intended.
-    ForeignIntent(ClientOrderId),
+    /// An order, or an execution of one, under an id of our installation that this journal never intended, with the
+    /// venue's id as far as it is told; one that is on record, or was accepted, is none.
+    ForeignIntent(ClientOrderId, Option<VenueOrderId>, InstrumentId),
     /// The venue's row of an order of ours says more than the fold knows.
     Row(OrderId, OrderRow),
     /// An order of ours that the listings do not show, or whose outcome is unknown: to be looked up.
@@ -145,11 +146,10 @@ fn execution(state: &State, snapshot: &VenueSnapshot, trade: &Trade) -> Option<F
     if forgotten(state, client) {
         return None;
     }
-    Some(if client.installation == state.journal.installation {
-        Finding::ForeignIntent(client)
-    } else {
-        Finding::ExternalFill(*trade)
-    })
+    if client.installation == state.journal.installation {
+        return foreign_intent(state, client, trade.venue_order, trade.instrument);
+    }
+    Some(Finding::ExternalFill(*trade))
 }
 
 /// A sell under an id that nobody knows may be what a stop of ours released, unless this very listing shows that stop
@@ -193,8 +193,21 @@ fn row_finding(state: &State, row: &OrderRow) -> Option<Finding> {
             news.then_some(Finding::Row(client.order, *row))
         }
         None if forgotten(state, client) => None,
-        None => (client.installation == state.journal.installation).then_some(Finding::ForeignIntent(client)),
+        None if client.installation == state.journal.installation => {
+            foreign_intent(state, client, Some(row.venue_order), row.instrument)
+        }
+        None => None,
     }
+}
+
+fn foreign_intent(
+    state: &State,
+    client: ClientOrderId,
+    venue_order: Option<VenueOrderId>,
+    instrument: InstrumentId,
+) -> Option<Finding> {
+    let news = !crate::foreign::is_known(state, client, venue_order);
+    news.then_some(Finding::ForeignIntent(client, venue_order, instrument))
 }
 
 /// Our open orders that neither listing shows, as far as both were asked after what is known of them.

@@ -52,7 +52,8 @@ impl Engine {
             .filter(|known| known.client == client || aegis_model::mutant!(21));
         let Some(found) = found else {
             if client.installation == self.state.journal.installation && !aegis_model::mutant!(22) {
-                self.foreign_intent(client);
+                self.foreign_seen(client, venue_order, None);
+                self.alarm_foreign();
             } else {
                 let detail = alloc::format!("client order id {client}");
                 self.note(AnomalyKind::OrderUnknown, None, OrderId(0), Fixed::ZERO, Fixed::ZERO, &detail);
@@ -69,15 +70,6 @@ impl Engine {
             return None;
         }
         Some(order)
-    }
-
-    /// The venue shows an id of this installation that this journal never intended: an acknowledged tail was
-    /// lost, or another engine runs on the account (row J of the recovery table).
-    pub(crate) fn foreign_intent(&mut self, client: ClientOrderId) {
-        let reason = alloc::format!(
-            "the venue knows {client}, which this journal never intended: its tail was lost or another copy runs"
-        );
-        self.raise(AlarmKind::ForeignIntent, None, Blocks::AllEntries, &reason);
     }
 
     fn acknowledge(&mut self, order: OrderId, venue_order: Option<VenueOrderId>) {

@@ -66,8 +66,12 @@ impl Engine {
             let findings = reconcile::executions(&self.state, snapshot);
             open_question = findings.iter().any(|f| matches!(f, Finding::PerhapsOfStop(..)));
             let quiet = self.state.lsn;
+            let is_foreign = findings.iter().any(|f| matches!(f, Finding::ForeignIntent(..)));
             for finding in findings {
                 touched.extend(self.mend(finding));
+            }
+            if is_foreign {
+                self.alarm_foreign();
             }
             if self.state.lsn == quiet {
                 break;
@@ -126,8 +130,8 @@ impl Engine {
                 Some(trade.instrument)
             }
             Finding::ExternalFill(trade) => self.external(&trade),
-            Finding::ForeignIntent(client) => {
-                self.foreign_intent(client);
+            Finding::ForeignIntent(client, venue_order, instrument) => {
+                self.foreign_seen(client, venue_order, Some(instrument));
                 None
             }
             Finding::Row(order, row) => {

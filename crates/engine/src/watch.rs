@@ -117,6 +117,8 @@ impl Watch {
             | Fact::SettingRecorded(_)
             | Fact::GapFound(_)
             | Fact::GapAccepted(_)
+            | Fact::ForeignIntentSeen(_)
+            | Fact::ForeignIntentAccepted(_)
             | Fact::AssetNamed(_)
             | Fact::TickSeen(_)
             | Fact::SignalReceived(_)

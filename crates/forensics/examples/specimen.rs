@@ -6,7 +6,9 @@
 
 extern crate alloc;
 
-use aegis_journal::{Config, Expect, Identity, MemStorage, NewRecord, Room, Writer, create, open};
+use aegis_journal::{
+    Config, Expect, How, Identity, MemStorage, NewRecord, PruneHow, Room, Storage, Writer, create, open,
+};
 use aegis_model::claim::{Claim, ClaimVerdict, DisputeKind, SourceKind};
 use aegis_model::event::*;
 use aegis_model::ids::*;
@@ -29,6 +31,7 @@ const IDENTITY: Identity = Identity { journal_id: *b"aegis-specimen-1", schema: 
 const CONFIG: Config =
     Config { segment_bytes: Config::SEGMENT_BYTES_MIN, knows: |_, _| true, compress: false };
 const FIRST: &str = "0000000001.seg";
+const HELD_IN: &str = "/mnt/other/aegis";
 const PAGE: u64 = 4096;
 const BEGIN: i64 = 1_742_944_022_000_000_000;
 const BTC: InstrumentId = InstrumentId(0);
@@ -282,6 +285,34 @@ fn whole(parts: &[&[Vec<Event>]], config: Config) -> MemStorage {
     disk
 }
 
+/// Three openings, then backed up, and the first one's segment dropped.
+fn pruned(parts: &[&[Vec<Event>]; 3]) -> MemStorage {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), IDENTITY, CONFIG).expect("an empty disk");
+    for (at, part) in parts.iter().enumerate() {
+        if at > 0 {
+            drop(writer);
+            let expect = Expect { journal_id: None, schema: IDENTITY.schema, mode: IDENTITY.mode };
+            writer = open(disk.clone(), expect, CONFIG).expect("whole").finish().expect("a good disk").0;
+        }
+        for (nth, batch) in part.iter().enumerate() {
+            append(&mut writer, batch);
+            let lsn = writer.sync().expect("a good disk");
+            // One that the second segment still needs the records behind, and the newest.
+            if at > 0 && nth == 0 {
+                writer.checkpoint(lsn, [0; 32], b"of no use to a fold").expect("a good disk");
+            }
+        }
+    }
+    writer.close().expect("a good disk");
+    let backup = MemStorage::new();
+    let how = How { now_ns: BEGIN, full: false, as_it_is: false };
+    aegis_journal::backup(&disk.reader(), &mut backup.clone(), &how, &mut |_| ()).expect("a whole journal");
+    let how = PruneHow { keep_from: u64::MAX, held_in: HELD_IN, usable: &|_| true, dry: false };
+    aegis_journal::prune(&mut disk.clone(), &backup.reader(), &how, &mut |_| ()).expect("it is held");
+    disk
+}
+
 /// One opening, never closed; `unsynced` batches were appended after the last sync. Also where each batch ends.
 fn killed(batches: &[Vec<Event>], unsynced: usize) -> (MemStorage, Vec<u64>) {
     let disk = MemStorage::new();
@@ -347,5 +378,13 @@ fn main() {
     let disk = whole(&[early, middle, late], Config { compress: true, ..CONFIG });
     put(dir, "compressed", &disk, &expected("B", &batches, all + 1));
 
-    println!("{} specimens of up to {all} records in {}", 6, dir.display());
+    // The first of three segments is pruned. All that there is of version 4: the others are what they were.
+    let (early, middle) = batches[..batches.len() - late.len()].split_at(3);
+    let disk = pruned(&[early, middle, late]);
+    let begins = count(early);
+    let told =
+        json!({ "begins_behind": begins, "records": all - begins, "last_lsn": all, "held_in": HELD_IN });
+    put(dir, "pruned", &disk, &told);
+
+    println!("{} specimens of up to {all} records in {}", 7, dir.display());
 }

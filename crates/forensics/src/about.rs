@@ -75,6 +75,7 @@ pub(crate) fn about(event: &Event) -> About {
         Fact::AlarmCleared(f) => About { instrument: f.instrument, ..About::default() },
         Fact::AnomalyNoted(f) => About { instrument: f.instrument, ..About::order(f.order) },
         Fact::ClaimChecked(f) => About::instrument(f.instrument),
+        Fact::ForeignIntentSeen(f) => About { instrument: f.instrument, ..About::default() },
         Fact::FileImported(_)
         | Fact::ClaimImported(_)
         | Fact::ClaimDisputed(_)
@@ -84,6 +85,7 @@ pub(crate) fn about(event: &Event) -> About {
         | Fact::SettingRecorded(_)
         | Fact::GapFound(_)
         | Fact::GapAccepted(_)
+        | Fact::ForeignIntentAccepted(_)
         | Fact::AssetNamed(_)
         | Fact::InstrumentListed(_)
         | Fact::SignalRefused(_)
@@ -112,6 +114,7 @@ pub(crate) fn glance(kind: u16, payload: &[u8]) -> About {
     let behind_label = |at: usize| Some(at + 1 + usize::from(*payload.get(at)?));
     let mut about = About::default();
     match kind {
+        7 => about.instrument = if payload.first() == Some(&1) { instrument(1) } else { None },
         20 => about.instrument = instrument(10),
         21 | 22 | 32 | 33 | 52 | 53 | 60..=63 | 70..=73 | 95 | 96 => about.instrument = instrument(0),
         30 => about.instrument = behind_label(0).and_then(|at| instrument(at + 8)),

@@ -3,7 +3,7 @@
 //! It stops only at batch ends, shows what lies before a gap, and says so when something lies behind it.
 
 use crate::words;
-use aegis_journal::{Checkpoint, Damage, DirReader, Identity, JournalReader, Record, StorageRead};
+use aegis_journal::{Checkpoint, Damage, DirReader, Identity, JournalReader, Pruned, Record, StorageRead};
 use aegis_model::event::ENGINE_SCHEMA;
 use aegis_model::wire::DecodeError;
 use aegis_model::{Event, Lsn, RecordHead, Timestamp};
@@ -64,6 +64,13 @@ pub enum ReadError {
         /// What is wrong.
         cause: DecodeError,
     },
+    /// The beginning was pruned: what came before is in a backup, and what it made in checkpoints only.
+    Pruned {
+        /// What was dropped.
+        pruned: Pruned,
+        /// The oldest checkpoint that can be read here: records behind it are folded.
+        known_behind: Option<Lsn>,
+    },
     /// Records are lost, and only a checkpoint holds what they made; folding on without it would show a wrong state.
     Lost {
         /// The first lost one.
@@ -84,6 +91,21 @@ impl fmt::Display for ReadError {
                 )
             }
             ReadError::Decode { lsn, cause } => write!(f, "record {lsn}: {cause}"),
+            ReadError::Pruned { pruned, known_behind } => {
+                write!(
+                    f,
+                    "{pruned}, and this needs them: bring the backup up to date with `aegis backup` and read the journal \
+                     there"
+                )?;
+                known_behind.map_or(Ok(()), |lsn| {
+                    write!(
+                        f,
+                        "; here `aegis replay` shows the newest state, and `aegis log --from {}` the records behind the \
+                         oldest checkpoint",
+                        lsn.next()
+                    )
+                })
+            }
             ReadError::Lost { first, last } => write!(
                 f,
                 "records {first} to {last} are lost, and only a checkpoint holds what they made: what lies before is \
@@ -156,11 +178,26 @@ pub fn open_dir(dir: &Path) -> Result<DirReader, ReadError> {
     DirReader::at(dir).map_err(ReadError::Open)
 }
 
-/// The reader of an engine's journal.
+/// The reader of an engine's journal from its first record.
 ///
 /// # Errors
-/// [`ReadError`] when there is none, or when it is another machine's.
+/// [`ReadError`] when there is none, when it is another machine's, or when its beginning was pruned.
 pub fn engine_reader<R: StorageRead>(read: R) -> Result<JournalReader<R>, ReadError> {
+    let reader = reader_of_what_is_left(read)?;
+    match reader.pruned() {
+        Some(pruned) => {
+            let checkpoints = reader.checkpoints().map_err(ReadError::Open)?;
+            let known_behind = checkpoints.iter().rev().filter(|c| c.lsn >= pruned.last_lsn).find_map(loaded);
+            Err(ReadError::Pruned {
+                pruned: pruned.clone(),
+                known_behind: known_behind.map(|state| state.lsn),
+            })
+        }
+        None => Ok(reader),
+    }
+}
+
+fn reader_of_what_is_left<R: StorageRead>(read: R) -> Result<JournalReader<R>, ReadError> {
     let reader = JournalReader::open(read).map_err(ReadError::Open)?;
     let found = reader.identity().schema;
     if found == ENGINE_SCHEMA { Ok(reader) } else { Err(ReadError::Schema { found }) }
@@ -183,9 +220,12 @@ impl<R: StorageRead> Reading<R> {
     /// # Errors
     /// [`ReadError`].
     pub fn new(read: R) -> Result<Reading<R>, ReadError> {
-        let reader = engine_reader(read)?;
+        Ok(Reading::at_begin(engine_reader(read)?))
+    }
+
+    fn at_begin(reader: JournalReader<R>) -> Reading<R> {
         let state = State::default();
-        Ok(Reading { reader, state, behind_gap: 0, hole: None, checkpoint: None, batch: Vec::new() })
+        Reading { reader, state, behind_gap: 0, hole: None, checkpoint: None, batch: Vec::new() }
     }
 
     /// Reads a journal from the newest checkpoint at or before a point, or from its first record when there is none.
@@ -203,7 +243,7 @@ impl<R: StorageRead> Reading<R> {
                 Until::Before(wanted) => lsn >= wanted,
             };
             let Some(state) = loaded(&checkpoint).filter(|_| !too_late) else { continue };
-            let mut reading = Reading::new(open()?)?;
+            let mut reading = Reading::at_begin(reader_of_what_is_left(open()?)?);
             if matches!(until, Until::Time(at) if state.time > at) || !reading.begin_behind(lsn)? {
                 continue;
             }
@@ -214,9 +254,11 @@ impl<R: StorageRead> Reading<R> {
     }
 
     /// Moves behind a record that ends a batch. A checkpoint whose record is lost still counts where a declared gap
-    /// rests on it.
+    /// rests on it, and one at the last record that was pruned does.
     fn begin_behind(&mut self, lsn: Lsn) -> Result<bool, ReadError> {
-        let rests = self.reader.gaps().iter().any(|gap| gap.by_checkpoint && gap.through_lsn <= lsn.0);
+        let pruned = self.reader.pruned().is_some_and(|pruned| pruned.last_lsn == lsn.0);
+        let gaps = self.reader.gaps();
+        let rests = pruned || gaps.iter().any(|gap| gap.by_checkpoint && gap.through_lsn <= lsn.0);
         self.reader.seek(lsn.0).map_err(ReadError::Open)?;
         let there = match self.reader.next() {
             Ok(record) => record.is_some_and(|r| r.lsn == lsn.0 && r.batch_end),

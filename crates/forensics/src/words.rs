@@ -41,6 +41,19 @@ pub fn words(event: &Event, state: &State) -> String {
             f.first, f.last, f.bytes, f.segment, f.evidence
         ),
         Fact::GapAccepted(f) => format!("gap accepted by {}", f.by),
+        Fact::ForeignIntentSeen(f) => format!(
+            "the venue knows {}{}{}, which no record intended",
+            f.client,
+            f.instrument.map_or(String::new(), |id| format!(" in {}", name(id))),
+            f.venue_order.map_or(String::new(), |id| format!(" (its order {})", id.0))
+        ),
+        Fact::ForeignIntentAccepted(f) => format!(
+            "{}{} accepted by {}: {}",
+            f.client,
+            f.venue_order.map_or(String::new(), |id| format!(" (the venue's order {})", id.0)),
+            f.by,
+            f.reason
+        ),
         Fact::AssetNamed(f) => format!("asset {} is {}", f.asset.0, f.name),
         Fact::InstrumentListed(f) => format!(
             "instrument {} is {}: price tick {}, quantity tick {}, minimum {}{}",
@@ -307,6 +320,10 @@ fn command(command: &Command) -> String {
         }
         Command::Release { instrument } => format!("release {instrument}"),
         Command::AcceptGap => "accept the gap".to_owned(),
+        Command::AcceptForeign { client, reason } => format!(
+            "accept {} that no record intended: {reason}",
+            client.map_or("the orders".to_owned(), |client| format!("order {client}"))
+        ),
         Command::ReturnDust { instrument } => format!("return the dust of {instrument}"),
     }
 }

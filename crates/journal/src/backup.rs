@@ -15,15 +15,17 @@
 mod copy;
 mod error;
 mod manifest;
+mod prune;
 mod restore;
 
 use std::collections::BTreeMap;
 use std::io;
 
+use crate::begin::Begin;
 use crate::checkpoint;
 use crate::error::{Damage, Newer, OpenError};
 use crate::frame::Flaw;
-use crate::layout::{Header, PAGE_BYTES, SEAL_BYTES};
+use crate::layout::{Header, NO_ROOT, PAGE_BYTES, SEAL_BYTES, roots_agree};
 use crate::opening::settle;
 use crate::scan::{SegmentScan, Step as Next};
 use crate::segment::{SegmentFile, open_segment, segment_file, segment_name};
@@ -32,9 +34,11 @@ use crate::survey::{Depth, Listing, Note, Segment, Survey, TailEnd, survey};
 use crate::{Config, DeclaredGap, Head, Identity, Lsn, Progress};
 
 pub use copy::Copying;
-use copy::{Before, Copier, Examined, examine, file_bytes, header_in, seal_in};
+use copy::{Before, Copier, Examined, begin_in, examine, file_bytes, header_in, seal_in};
 pub use error::BackupError;
-pub use manifest::{Held, Kept, Manifest};
+pub use manifest::{Begins, Held, Kept, Manifest};
+pub use prune::{BroughtBack, Dropped, PruneHow, prune, unprune};
+use restore::{Steps, check};
 pub use restore::{Verified, restore, verify_backup};
 
 /// How often a journal is looked at again when a writer comes or goes meanwhile.
@@ -69,6 +73,8 @@ pub struct Backed {
     pub mended: Vec<u64>,
     /// Segments that are damaged or lost in the journal, of which the backup holds more.
     pub only_here: Vec<u64>,
+    /// Segments that the journal dropped and that are damaged or lost in the backup.
+    pub lost_here: Vec<u64>,
     /// Damaged places of the journal that no header declares.
     pub undeclared: u64,
     /// Gaps that the journal's headers declare.
@@ -144,7 +150,13 @@ fn look<R: StorageRead>(
         let identity = listing.identity(None).ok_or(OpenError::Unidentified)?;
         let base_limit = if all { 0 } else { Lsn::MAX };
         // However much is read: a checkpoint covers what an opening left to it.
-        let depth = Depth { base_limit, cover_limit: Lsn::MAX, all_finished: false, hash_tail: false };
+        let depth = Depth {
+            base_limit,
+            cover_limit: Lsn::MAX,
+            cover_known: 0,
+            all_finished: false,
+            hash_tail: false,
+        };
         let survey = survey(source, &mut listing, identity, Config::default(), depth, &mut |at| {
             let Progress { segment, segments, records } = at;
             progress(Copying { segment, segments, records, ..Copying::default() });
@@ -238,6 +250,7 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
             segments_reread: 0,
             mended: Vec::new(),
             only_here: Vec::new(),
+            lost_here: Vec::new(),
             undeclared: seen.survey.report.gaps.len() as u64 + u64::from(seen.reaches_the_end().is_err()),
             gaps: seen.survey.report.known_gaps.clone(),
             notes: seen.survey.report.notes.clone(),
@@ -260,6 +273,18 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
         }
         if self.old.segments.is_empty() {
             self.nothing_beyond(&seen)?;
+        } else if let Some(pruned) = seen.survey.begin.pruned() {
+            // What the backup has not seen whole, the journal has no longer.
+            let whole = |held: &Held| {
+                let known = held.kept == Kept::Sealed && pruned.root != NO_ROOT;
+                held.kept != Kept::Open
+                    && held.last_lsn == pruned.last_lsn
+                    && (!known || held.digest == pruned.root)
+            };
+            let follows = self.old.begins.is_some_and(|begins| begins.segment == pruned.segment);
+            if !follows && !self.old.segments.get(&pruned.segment).is_some_and(whole) {
+                return Err(BackupError::Behind { backup: self.old.last_lsn(), pruned });
+            }
         }
         let bytes_all = self.room(&seen)?;
         if self.old.segments.is_empty() {
@@ -271,8 +296,15 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
         let done = Copying { segments: seen.survey.last_number, bytes_all, ..Copying::default() };
         let (source, how, identity) = (self.source, self.how, self.identity);
         let mut copier = Copier { source, target: &mut *self.target, progress, done };
-        let (mut before, mut next, mut number_before) = (Before::NOTHING, 1, 0);
-        for (number, listed) in &seen.listing.files {
+        let begin = beginning(&mut copier, &identity, &seen.survey.begin, &self.old)?;
+        self.done.manifest.begins = Begins::of(&begin);
+        let dropped = seen.survey.begin.number;
+        archived(&copier.target.reader(), &begin, dropped, how, &self.old, &mut self.done)?;
+        let start = if dropped > begin.number { &seen.survey.begin } else { &begin };
+        let (mut before, mut next, mut number_before) =
+            (Before::beginning(start), start.first_lsn, start.number);
+        let files = seen.listing.files.iter().filter(|(number, _)| **number > start.number);
+        for (number, listed) in files {
             copier.at(*number);
             let old = self.old.segments.get(number);
             if *number != number_before + 1 {
@@ -310,7 +342,8 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
                 self.done.manifest.write(copier.target)?;
             }
         }
-        let lost = self.old.segments.keys().filter(|number| !seen.listing.files.contains_key(number));
+        let ours = |number: &u64| *number <= dropped || seen.listing.files.contains_key(number);
+        let lost = self.old.segments.keys().filter(|number| !ours(number));
         self.done.only_here.extend(lost);
         self.done.only_here.sort_unstable();
         self.done.manifest.checkpoints.clear();
@@ -329,6 +362,13 @@ impl<'a, R: StorageRead, T: Storage> Work<'a, R, T> {
     fn nothing_beyond(&self, seen: &Seen) -> Result<(), BackupError> {
         let entries = self.target.reader().list().map_err(|e| BackupError::target("list", ".", &e))?;
         let mut numbers = entries.iter().filter_map(|entry| segment_file(&entry.name));
+        let begin = seen.survey.begin.number;
+        let only_here = |number: u64| {
+            number <= begin && begin_in(&self.target.reader(), &self.identity, number).is_none()
+        };
+        if let Some((segment, _)) = numbers.clone().find(|(number, _)| only_here(*number)) {
+            return Err(BackupError::Alone { segment });
+        }
         if numbers.any(|(number, _)| number > seen.survey.last_number) {
             let journal = seen.survey.report.next_lsn - 1;
             return Err(BackupError::Shorter { journal, backup: journal + 1 });
@@ -657,6 +697,82 @@ fn lacking<A: Source, B: Source>(
             }
         }
     }
+}
+
+/// Where the backup begins: a new one where the journal does, another one where it began. Its page is put there, or anew.
+fn beginning<R: StorageRead, T: Storage>(
+    copier: &mut Copier<'_, R, T>,
+    identity: &Identity,
+    journal: &Begin,
+    old: &Manifest,
+) -> Result<Begin, BackupError> {
+    if !old.segments.is_empty()
+        && let Some(begins) = old.begins
+    {
+        let there = begin_in(&copier.target.reader(), identity, begins.segment);
+        let ours = Some(journal.clone());
+        let right = |begin: &Begin| Begins::of(begin) == Some(begins);
+        if let Some(begin) = there.filter(right) {
+            return Ok(begin);
+        }
+        let Some(begin) = ours.filter(right) else {
+            return Err(BackupError::Unsound(Damage {
+                file: segment_name(begins.segment),
+                segment: begins.segment,
+                offset: 0,
+                lsn: begins.last_lsn,
+                flaw: Flaw::Checksum,
+            }));
+        };
+        copier.begin(identity, &begin)?;
+        return Ok(begin);
+    }
+    if !old.segments.is_empty() {
+        return Ok(Begin::FIRST);
+    }
+    if journal.number > 0 {
+        copier.begin(identity, journal)?;
+    }
+    Ok(journal.clone())
+}
+
+/// Looks at what only the backup has, since the journal was pruned: all of it is read when everything is, else that the
+/// files are there with their headers and seals.
+fn archived<T: StorageRead>(
+    target: &T,
+    begin: &Begin,
+    dropped: Lsn,
+    how: &How,
+    old: &Manifest,
+    done: &mut Backed,
+) -> Result<(), BackupError> {
+    let mut steps = Steps::new(&old.segments, begin);
+    while let Some((number, held, before)) = steps.next() {
+        if number > dropped {
+            break;
+        }
+        let right = if how.full {
+            check(target, &old.identity, number, held, before).is_ok()
+        } else {
+            let file = open_segment(target, number);
+            file.is_ok_and(|file| match held.kept {
+                Kept::AsItIs => true,
+                Kept::Sealed | Kept::Open => {
+                    let seal = seal_in(&file, held.end);
+                    header_in(&file, number, &old.identity).is_some()
+                        && seal.is_some_and(|seal| roots_agree(&seal.root, &held.digest))
+                }
+            })
+        };
+        if !right {
+            done.lost_here.push(number);
+        } else if how.full {
+            done.segments_reread += 1;
+            let held = Held { verified_ns: how.now_ns, ..held.clone() };
+            done.manifest.segments.insert(number, held);
+        }
+    }
+    Ok(())
 }
 
 /// The head of what is held: that of the last segment with a record that verifies.

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 
+use crate::begin::Pruned;
 use crate::frame::Flaw;
 use crate::layout::FORMAT_VERSION;
 use crate::{DeclaredGap, Lsn};
@@ -115,6 +116,9 @@ pub enum OpenError {
         /// The rot.
         gap: DeclaredGap,
     },
+    /// The records asked for were pruned, or those that are left cannot be folded because no whole checkpoint at or behind
+    /// the last pruned one is there.
+    Pruned(Pruned),
     /// What was verified a moment ago can no longer be read.
     Damaged(Damage),
     /// The operating system failed.
@@ -200,6 +204,11 @@ impl fmt::Display for OpenError {
                 f,
                 "LSNs {} to {} are damaged or not folded; start from the checkpoint at LSN {lsn}",
                 gap.first_lsn, gap.through_lsn
+            ),
+            OpenError::Pruned(pruned) => write!(
+                f,
+                "{pruned}, and no checkpoint here that this program can read tells what they made: bring them back by \
+                 `aegis unprune BACKUP`, or restore that backup"
             ),
             OpenError::Damaged(damage) => damage.fmt(f),
             OpenError::Io(facts) => facts.fmt(f),

@@ -7,8 +7,9 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::begin::Pruned;
 use crate::error::OpenError;
-use crate::layout::{Header, NO_ROOT, Root};
+use crate::layout::{Header, Root};
 use crate::scan::{SegmentScan, Step};
 use crate::segment::{open_segment, segment_name};
 use crate::storage::{DirReader, LIVE, Source, StorageRead};
@@ -56,6 +57,9 @@ pub struct Heads {
     pub asked: Vec<Head>,
     /// That of the last whole batch; none when there is no record.
     pub last: Option<Head>,
+    /// What was dropped from the beginning: no head up to there can be computed any more, and those behind it build on the
+    /// root that this tells.
+    pub pruned: Option<Pruned>,
     /// First lost LSN of each hole. A head behind one builds on the root that the next header tells of what is lost.
     pub holes: Vec<Lsn>,
 }
@@ -79,10 +83,11 @@ pub fn heads<R: StorageRead>(
     let mut wanted = wanted.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
-    let segments = listing.files.keys().next_back().copied().unwrap_or(0);
-    let mut walk = Walk { wanted: &wanted, asked: Vec::new(), last: None, before: NO_ROOT };
+    let begin = listing.begin(&identity);
+    let segments = listing.files.keys().next_back().copied().unwrap_or(begin.number);
+    let mut walk = Walk { wanted: &wanted, asked: Vec::new(), last: None, before: begin.root };
     let mut holes = Vec::new();
-    let (mut number, mut lsn, mut chain) = (0, 1, 0);
+    let (mut number, mut lsn, mut chain) = (begin.number, begin.first_lsn, begin.chain);
     for (this, listed) in &listing.files {
         let header = Header::decode(&listed.page).ok();
         let Some(header) = header.filter(|h| h.number == *this && h.identity == identity) else { continue };
@@ -102,7 +107,7 @@ pub fn heads<R: StorageRead>(
     if number < segments {
         holes.push(lsn);
     }
-    Ok(Heads { asked: walk.asked, last: walk.last, holes })
+    Ok(Heads { asked: walk.asked, last: walk.last, pruned: begin.pruned(), holes })
 }
 
 /// As [`heads`], of the journal in a directory.

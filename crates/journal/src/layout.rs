@@ -8,9 +8,11 @@ use crate::{Identity, Lsn};
 
 /// Size of the header page at the start of every segment, and of a disk page in every calculation here.
 pub const PAGE_BYTES: u64 = 4096;
-/// The newest version of the format. It reads every version from 1 on, and writes this one where segments may be
-/// compressed.
-pub const FORMAT_VERSION: u16 = 3;
+/// The newest version of the format; every version from 1 on is read. Only the page that a pruned journal begins with has
+/// this one.
+pub const FORMAT_VERSION: u16 = 4;
+/// The version of a segment beside which others may be compressed, and of those.
+pub(crate) const PACKED_VERSION: u16 = 3;
 /// The version of a segment beside which no other one is compressed: programs that know nothing of that read it too.
 pub(crate) const PLAIN_VERSION: u16 = 2;
 /// The version of checkpoints.
@@ -26,7 +28,7 @@ pub const FIRST_BYTES: usize = 8;
 /// Declared gaps a segment header can hold.
 pub const GAPS_MAX: usize = 8;
 
-const MAGIC: &[u8; 8] = b"AEGISJNL";
+pub(crate) const MAGIC: &[u8; 8] = b"AEGISJNL";
 const CHECKED_BYTES: usize = 232;
 const IMMUTABLE_BYTES: usize = 3072;
 const MARK_OFFSETS: [usize; 2] = [3072, 3584];
@@ -133,13 +135,18 @@ pub(crate) struct Header {
 pub(crate) enum HeaderFlaw {
     /// Checksum, magic or a reserved field is wrong, or the page is short or unreadable.
     Damaged,
-    /// The checksum is right and the version is one this build does not know.
+    /// The checksum is right and the version is none that a segment of this build has.
     Newer(u16),
 }
 
 impl Header {
     /// The header page with empty mark slots.
     pub(crate) fn encode(&self) -> [u8; PAGE_BYTES as usize] {
+        self.page(0)
+    }
+
+    /// The first page of a file with these fields and their checksum, all behind that zero. `role` is 0 for a segment.
+    pub(crate) fn page(&self, role: u8) -> [u8; PAGE_BYTES as usize] {
         assert!(self.gaps.len() <= GAPS_MAX, "a header declares at most {GAPS_MAX} gaps");
         let mut page = [0u8; PAGE_BYTES as usize];
         page[0..8].copy_from_slice(MAGIC);
@@ -147,6 +154,7 @@ impl Header {
         page[10..12].copy_from_slice(&self.identity.schema.to_le_bytes());
         page[12] = self.identity.mode;
         page[13] = self.gaps.len() as u8;
+        page[15] = role;
         page[16..32].copy_from_slice(&self.identity.journal_id);
         page[32..40].copy_from_slice(&self.number.to_le_bytes());
         page[40..48].copy_from_slice(&self.epoch.to_le_bytes());
@@ -174,7 +182,7 @@ impl Header {
             return Err(HeaderFlaw::Damaged);
         }
         let version = u16_at(page, 8);
-        if !(1..=FORMAT_VERSION).contains(&version) {
+        if !(1..=PACKED_VERSION).contains(&version) {
             return Err(HeaderFlaw::Newer(version));
         }
         let gap_count = usize::from(page[13]);

@@ -47,6 +47,7 @@
 //!   checkpoints, and the storages in memory, which are for tests.
 
 mod backup;
+mod begin;
 mod beside;
 mod checkpoint;
 mod decide;
@@ -68,8 +69,10 @@ mod verify;
 mod writer;
 
 pub use backup::{
-    Backed, BackupError, Copying, Held, How, Kept, Manifest, Verified, backup, restore, verify_backup,
+    Backed, BackupError, Begins, BroughtBack, Copying, Dropped, Held, How, Kept, Manifest, PruneHow,
+    Verified, backup, prune, restore, unprune, verify_backup,
 };
+pub use begin::Pruned;
 pub use checkpoint::{Checkpoint, checkpoints};
 pub use decide::{Entrance, Evidence, Place, Refused, Row, Seen, Version, admit, decide};
 pub use error::{Damage, Fault, IoFacts, Newer, OpenError, Refusal};
@@ -78,7 +81,7 @@ pub use head::{Head, Heads, heads, heads_dir};
 pub use layout::{
     BATCH_BYTES_MAX, DeclaredGap, FIRST_BYTES, FORMAT_VERSION, FRAME_BYTES, GAPS_MAX, PAGE_BYTES, SEAL_BYTES,
 };
-pub use opening::{Opening, create, open};
+pub use opening::{LostBeginning, Opening, create, open};
 pub use packing::Compression;
 pub use reader::JournalReader;
 pub use storage::{

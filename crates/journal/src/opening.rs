@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use crate::checkpoint::{self, Checkpoint};
 use crate::decide::{Entrance, Refused, Version, admit};
 use crate::error::{Damage, Newer, OpenError};
+use crate::frame::Flaw;
 use crate::layout::{NO_ROOT, SEAL_BYTES, Seal};
 use crate::roots::Before;
 use crate::scan::{Found, SegmentScan, Step, is_declared};
@@ -29,7 +30,7 @@ use crate::{Config, Expect, Identity, Lsn, Record};
 /// Copies of one cut that are kept apart by number; more means that something is very wrong.
 const COPIES_MAX: usize = 100;
 
-fn lock<S: Storage>(storage: &mut S) -> Result<(), OpenError> {
+pub(crate) fn lock<S: Storage>(storage: &mut S) -> Result<(), OpenError> {
     storage.lock().map_err(|error| match error {
         LockError::Held { pid } => OpenError::Locked { pid },
         LockError::Io(e) => OpenError::io("lock", LOCK, &e),
@@ -79,6 +80,36 @@ impl<S: Storage> std::fmt::Debug for Opening<S> {
     }
 }
 
+/// Nothing can be folded: the very first record is lost, and no whole checkpoint holds what it and its followers made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostBeginning {
+    /// The file that record 1 should be in.
+    pub file: String,
+    /// Whether that file is not there at all.
+    pub missing: bool,
+    /// Offset of the damage in it; in a compressed segment, as it was before.
+    pub offset: u64,
+    /// What is wrong there.
+    pub flaw: Flaw,
+    /// The first and the last of the whole records behind it, if there are any.
+    pub whole: Option<(Lsn, Lsn)>,
+}
+
+impl std::fmt::Display for LostBeginning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "record 1 is lost: {} ", self.file)?;
+        if self.missing {
+            f.write_str("is missing")?;
+        } else {
+            write!(f, "offset {}: {}", self.offset, self.flaw)?;
+        }
+        match self.whole {
+            Some((first, last)) => write!(f, "; the whole records behind it are {first} to {last}"),
+            None => f.write_str("; no whole record is behind it"),
+        }
+    }
+}
+
 /// Takes the lock, reads headers, seals and the records no checkpoint covers, and decides about the end.
 ///
 /// # Errors
@@ -103,8 +134,19 @@ pub fn open<S: Storage>(mut storage: S, expect: Expect, config: Config) -> Resul
     settle(&read)?;
     let mut listing = Listing::read(&read)?;
     let identity = enter(&listing, expect)?;
-    let depth = Depth { base_limit: Lsn::MAX, cover_limit: Lsn::MAX, all_finished: false, hash_tail: false };
+    let depth = Depth {
+        base_limit: Lsn::MAX,
+        cover_limit: Lsn::MAX,
+        cover_known: 0,
+        all_finished: false,
+        hash_tail: false,
+    };
     let survey = survey(&read, &mut listing, identity, config, depth, &mut |_| ())?;
+    if let Some(pruned) = survey.begin.pruned()
+        && survey.checkpoints.first().is_none_or(|newest| newest.lsn < pruned.last_lsn)
+    {
+        return Err(OpenError::Pruned(pruned));
+    }
     Ok(Opening { survey, config, storage })
 }
 
@@ -176,11 +218,39 @@ impl<S: Storage> Opening<S> {
         &self.survey.checkpoints
     }
 
+    /// What took the first record, when no whole checkpoint stands in for it. A caller that has no other source of the
+    /// state must not go on: `finish` would declare all that is there lost.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] when it cannot be seen whether the file is there.
+    pub fn lost_beginning(&self) -> Result<Option<LostBeginning>, OpenError> {
+        let report = &self.survey.report;
+        let Some(gap) = report.gap.as_ref().filter(|gap| report.last_lsn == 0 && gap.first_lsn == 1) else {
+            return Ok(None);
+        };
+        let missing = match open_segment(&self.storage.reader(), gap.segment) {
+            Ok(_) => false,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
+            Err(e) => return Err(OpenError::io("open", &gap.file, &e)),
+        };
+        let spans = || self.survey.spans.iter().filter(|span| span.last_lsn >= span.first_lsn);
+        let first = spans().map(|span| span.first_lsn).min();
+        let last = spans().map(|span| span.last_lsn).max();
+        Ok(Some(LostBeginning {
+            file: gap.file.clone(),
+            missing,
+            offset: gap.offset,
+            flaw: gap.flaw,
+            whole: first.zip(last),
+        }))
+    }
+
     /// Hands every folded record from LSN `from` on to `f`, in order, verified, in whole batches. `Break`
     /// stops early and is returned. Records behind rot are not folded and not handed out.
     ///
     /// # Errors
     /// [`OpenError::NeedsCheckpoint`] when `from` lies at or before rot that only a checkpoint covers;
+    /// [`OpenError::Pruned`] when it lies before the beginning of a pruned journal;
     /// [`OpenError::Damaged`] when a record that no opening verified before is damaged.
     pub fn records<B>(
         &mut self,
@@ -188,6 +258,9 @@ impl<S: Storage> Opening<S> {
         mut f: impl FnMut(Record<'_>) -> ControlFlow<B>,
     ) -> Result<Option<B>, OpenError> {
         let survey = &self.survey;
+        if let Some(pruned) = survey.begin.pruned().filter(|pruned| from <= pruned.last_lsn) {
+            return Err(OpenError::Pruned(pruned));
+        }
         let base = survey.gaps.iter().find(|(_, gap)| gap.by_checkpoint && from <= gap.through_lsn);
         if let Some((_, gap)) = base
             && !survey.gaps.iter().any(|(_, other)| {

@@ -14,7 +14,9 @@ use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 
-use crate::layout::{FORMAT_VERSION, PAGE_BYTES, PLAIN_VERSION, SEAL_BYTES, crc32, u16_at, u32_at, u64_at};
+use crate::layout::{
+    FORMAT_VERSION, PACKED_VERSION, PAGE_BYTES, PLAIN_VERSION, SEAL_BYTES, crc32, u16_at, u32_at, u64_at,
+};
 use crate::storage::Source;
 
 /// Largest block, before it is compressed.
@@ -85,7 +87,7 @@ impl Head {
     fn encode(&self) -> [u8; HEAD_BYTES] {
         let mut bytes = [0; HEAD_BYTES];
         bytes[0..8].copy_from_slice(MAGIC);
-        bytes[8..10].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes[8..10].copy_from_slice(&PACKED_VERSION.to_le_bytes());
         bytes[10..12].copy_from_slice(&METHOD_ZSTD.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.blocks.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.bytes.to_le_bytes());
@@ -100,7 +102,7 @@ impl Head {
             return Err(ListFlaw::Damaged);
         }
         let version = u16_at(bytes, 8);
-        if !(PLAIN_VERSION + 1..=FORMAT_VERSION).contains(&version) || u16_at(bytes, 10) != METHOD_ZSTD {
+        if !(PLAIN_VERSION + 1..=PACKED_VERSION).contains(&version) || u16_at(bytes, 10) != METHOD_ZSTD {
             return Err(ListFlaw::Newer(version.max(FORMAT_VERSION + 1)));
         }
         Ok(Head { blocks: u32_at(bytes, 12), bytes: u64_at(bytes, 16), entries_crc: u32_at(bytes, 24) })

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use crate::begin::Pruned;
 use crate::error::{Damage, Newer, OpenError};
 use crate::frame::Flaw;
 use crate::layout::{DeclaredGap, Header, Mark, PAGE_BYTES};
@@ -14,13 +15,14 @@ use crate::scan::{SegmentScan, Step, is_declared};
 use crate::segment::{open_segment, segment_file, segment_name};
 use crate::storage::{DirReader, LIVE, Live, Source, StorageRead};
 use crate::survey::Listing;
-use crate::{Identity, Lsn, Record};
+use crate::{Checkpoint, Identity, Lsn, Record};
 
 /// A cursor over a whole journal.
 pub struct JournalReader<R: StorageRead> {
     read: R,
     identity: Identity,
     durable_only: bool,
+    pruned: Option<Pruned>,
     /// Declared gaps with the number of the declaring segment.
     gaps: Vec<(u64, DeclaredGap)>,
     scan: SegmentScan<R::Source>,
@@ -65,19 +67,22 @@ impl<R: StorageRead> JournalReader<R> {
         let header = header_of(&listing, number, &identity).expect("found just now");
         let gaps = listing.declared();
         let scan = scan_segment(&read, &header)?;
-        let undeclared_gap = number != 1 && !is_declared(&gaps, number - 1, 1);
+        let begin = listing.begin(&identity);
+        let begins = begin.number + 1;
+        let undeclared_gap = number != begins && !is_declared(&gaps, number - 1, begin.first_lsn);
         let missing = undeclared_gap.then(|| Damage {
-            file: listing.name(1),
-            segment: 1,
+            file: listing.name(begins),
+            segment: begins,
             offset: 0,
-            lsn: 1,
-            flaw: if listing.files.contains_key(&1) { Flaw::Checksum } else { Flaw::Short },
+            lsn: begin.first_lsn,
+            flaw: if listing.files.contains_key(&begins) { Flaw::Checksum } else { Flaw::Short },
         });
         let last_lsn = header.first_lsn - 1;
         Ok(JournalReader {
             read,
             identity,
             durable_only: true,
+            pruned: begin.pruned(),
             gaps,
             scan,
             at: 0,
@@ -108,6 +113,22 @@ impl<R: StorageRead> JournalReader<R> {
     /// The gaps that segment headers declare.
     pub fn gaps(&self) -> Vec<DeclaredGap> {
         self.gaps.iter().map(|(_, gap)| *gap).collect()
+    }
+
+    /// What was dropped from the beginning of the journal, if anything was: the first record is then the one behind that,
+    /// and what came before is only in checkpoints.
+    pub fn pruned(&self) -> Option<&Pruned> {
+        self.pruned.as_ref()
+    }
+
+    /// The whole checkpoints of this journal, newest first.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn checkpoints(&self) -> Result<Vec<Checkpoint>, OpenError> {
+        let found = crate::checkpoint::load(&self.read).map_err(|e| OpenError::io("list", ".", &e))?.0;
+        let ours = found.into_iter().filter(|named| named.identity == self.identity);
+        Ok(ours.map(|named| named.checkpoint).collect())
     }
 
     /// The segments whose headers are whole: number and LSN of the first record, oldest first. Two readers that each

@@ -11,6 +11,7 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use crate::begin::{Begin, Pruned};
 use crate::checkpoint::Named;
 use crate::decide::Row;
 use crate::error::OpenError;
@@ -120,6 +121,13 @@ pub enum Note {
         /// File name.
         file: String,
     },
+    /// Files of segments that were pruned are still there: an interrupted pruning left them, or somebody put them there.
+    Hidden {
+        /// Number of the first of them.
+        first: u64,
+        /// Number of the last.
+        last: u64,
+    },
     /// A checkpoint file is damaged and not used.
     CheckpointDamaged {
         /// File name.
@@ -153,6 +161,8 @@ pub struct RecoveryReport {
     pub gaps: Vec<GapEvidence>,
     /// What earlier openings declared.
     pub known_gaps: Vec<DeclaredGap>,
+    /// What was dropped from the beginning, if anything was.
+    pub pruned: Option<Pruned>,
     /// What loses nothing.
     pub notes: Vec<Note>,
     /// Files that hold copies of what was cut.
@@ -214,6 +224,7 @@ struct Wound {
 /// All that opening, reading tools and verification need to know.
 pub(crate) struct Survey {
     pub(crate) identity: Identity,
+    pub(crate) begin: Begin,
     pub(crate) segments: Vec<Segment>,
     pub(crate) spans: Vec<Span>,
     /// Declared gaps with the number of the declaring segment; damage found now has `u64::MAX`.
@@ -228,6 +239,11 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
+    /// The number of the segment that a span lies in.
+    pub(crate) fn number_of(&self, span: &Span) -> u64 {
+        self.segments[span.segment].header.number
+    }
+
     /// What the root of the next segment builds on: the newest root that is known, and every segment behind it. A
     /// segment with a hole has no root, and zeros stand for it.
     pub(crate) fn before(&self) -> Before {
@@ -248,6 +264,10 @@ impl Survey {
                 return Before { root: segment.header.root_before, unhashed };
             }
         }
+        let first = self.segments.first().map_or(self.begin.number + 1, |s| s.header.number);
+        if unhashed.len() == self.segments.len() && first == self.begin.number + 1 {
+            return Before { root: self.begin.root, unhashed };
+        }
         Before { root: NO_ROOT, unhashed }
     }
 }
@@ -266,7 +286,12 @@ pub(crate) struct Listed {
 
 /// The segments and checkpoints of a directory, headers read and nothing judged yet.
 pub(crate) struct Listing {
+    /// The segments from where the journal begins.
     pub(crate) files: BTreeMap<u64, Listed>,
+    /// Where that is, and of which journal.
+    begin: Option<(Identity, Begin)>,
+    /// Segments that were dropped and whose files are still there.
+    pub(crate) dropped: Vec<u64>,
     pub(crate) checkpoints: Vec<Named>,
     pub(crate) damaged_checkpoints: Vec<String>,
 }
@@ -290,26 +315,23 @@ impl Listed {
 impl Listing {
     /// Reads the directory. Every header page that cannot be read counts as empty.
     pub(crate) fn read<R: StorageRead>(read: &R) -> Result<Listing, OpenError> {
-        let files = Listing::read_files(read)?;
-        let (checkpoints, damaged_checkpoints) =
+        let mut listing = Listing::read_files(read)?;
+        (listing.checkpoints, listing.damaged_checkpoints) =
             checkpoint::load(read).map_err(|e| OpenError::io("list", ".", &e))?;
-        if files.is_empty() && checkpoints.is_empty() {
+        if listing.files.is_empty() && listing.checkpoints.is_empty() && listing.begin.is_none() {
             return Err(OpenError::NoJournal);
         }
-        Ok(Listing { files, checkpoints, damaged_checkpoints })
+        Ok(listing)
     }
 
     /// As `read`, for those who only follow records: checkpoints are left alone unless there is nothing else, since
     /// reading and hashing them at every change of segment would cost more than the records.
     pub(crate) fn headers<R: StorageRead>(read: &R) -> Result<Listing, OpenError> {
-        let files = Listing::read_files(read)?;
-        if files.is_empty() {
-            return Listing::read(read);
-        }
-        Ok(Listing { files, checkpoints: Vec::new(), damaged_checkpoints: Vec::new() })
+        let listing = Listing::read_files(read)?;
+        if listing.files.is_empty() { Listing::read(read) } else { Ok(listing) }
     }
 
-    fn read_files<R: StorageRead>(read: &R) -> Result<BTreeMap<u64, Listed>, OpenError> {
+    fn read_files<R: StorageRead>(read: &R) -> Result<Listing, OpenError> {
         let entries = read.list().map_err(|e| OpenError::io("list", ".", &e))?;
         let numbers: BTreeSet<u64> =
             entries.iter().filter_map(|entry| segment_file(&entry.name)).map(|(number, _)| number).collect();
@@ -327,7 +349,44 @@ impl Listing {
             }
             before = number;
         }
-        Ok(files)
+        let packed: BTreeSet<u64> = entries
+            .iter()
+            .filter_map(|entry| segment_file(&entry.name))
+            .filter(|(_, packed)| *packed)
+            .map(|(number, _)| number)
+            .collect();
+        let mut listing = Listing {
+            files,
+            begin: None,
+            dropped: Vec::new(),
+            checkpoints: Vec::new(),
+            damaged_checkpoints: Vec::new(),
+        };
+        listing.find_begin(&packed);
+        Ok(listing)
+    }
+
+    /// Takes out what lies before the newest page that says where the journal begins. A page of another journal says
+    /// nothing: it stands there as a damaged segment.
+    fn find_begin(&mut self, packed: &BTreeSet<u64>) {
+        let newest = self.files.values().rev().find_map(|listed| Header::decode(&listed.page).ok());
+        let found = self.files.iter().rev().find_map(|(number, listed)| {
+            let (identity, begin) = Begin::decode(&listed.page)?;
+            let ours = newest.as_ref().is_none_or(|header| header.identity == identity);
+            (begin.number == *number && ours && !listed.packed).then_some((identity, begin))
+        });
+        let Some((identity, begin)) = found else { return };
+        let left = self.files.split_off(&(begin.number + 1));
+        self.dropped = std::mem::replace(&mut self.files, left).into_keys().collect();
+        // Beside the page the segment that it stands for may lie under its other name.
+        self.dropped.retain(|number| *number < begin.number || packed.contains(number));
+        self.begin = Some((identity, begin));
+    }
+
+    /// Where this journal begins.
+    pub(crate) fn begin(&self, identity: &Identity) -> Begin {
+        let ours = self.begin.as_ref().filter(|(of, _)| of == identity);
+        ours.map_or(Begin::FIRST, |(_, begin)| begin.clone())
     }
 
     /// The newest format version any whole header names, when it is newer than this program's.
@@ -353,7 +412,9 @@ impl Listing {
         let headers = self.files.iter().filter_map(|(number, listed)| {
             Header::decode(&listed.page).ok().filter(|header| header.number == *number).map(|h| h.identity)
         });
-        let all: Vec<Identity> = headers.chain(self.checkpoints.iter().map(|named| named.identity)).collect();
+        let others = self.checkpoints.iter().map(|named| named.identity);
+        let all: Vec<Identity> =
+            headers.chain(self.begin.iter().map(|(identity, _)| *identity)).chain(others).collect();
         let named = all.iter().find(|identity| Some(identity.journal_id) == journal_id);
         named.or(all.first()).copied()
     }
@@ -372,8 +433,10 @@ impl Listing {
         self.checkpoints.retain(|named| named.checkpoint.lsn <= live.durable_lsn);
     }
 
-    /// Drops the newest segment and every one that begins behind `lsn`.
-    pub(crate) fn keep_finished_until(&mut self, lsn: Lsn) {
+    /// Drops the newest segment, every one that begins behind `lsn`, and the checkpoints, of which the newest is told.
+    pub(crate) fn keep_finished_until(&mut self, lsn: Lsn, identity: &Identity) -> Lsn {
+        let ours = self.checkpoints.iter().filter(|named| named.identity == *identity);
+        let newest_checkpoint = ours.map(|named| named.checkpoint.lsn).max().unwrap_or(0);
         self.files.pop_last();
         while let Some(newest) = self.files.last_entry()
             && Header::decode(&newest.get().page).is_ok_and(|header| header.first_lsn > lsn)
@@ -382,6 +445,7 @@ impl Listing {
         }
         self.checkpoints.clear();
         self.damaged_checkpoints.clear();
+        newest_checkpoint
     }
 
     /// All gaps that whole headers declare, with the number of the declaring segment.
@@ -403,6 +467,8 @@ pub(crate) struct Depth {
     /// A gap that an opening left to a checkpoint counts as covered if there is one at most at this LSN, however much of
     /// the records is read.
     pub(crate) cover_limit: Lsn,
+    /// A checkpoint that the listing does not show and that covers such a gap as well; 0 = none.
+    pub(crate) cover_known: Lsn,
     /// Whether the newest segment that is looked at is finished too.
     pub(crate) all_finished: bool,
     /// Whether the newest segment is hashed as well, to check what its seal may say.
@@ -425,41 +491,46 @@ pub(crate) fn survey<R: StorageRead>(
     let base = newest.map_or(0, |named| named.checkpoint.lsn);
     let place = newest.and_then(|named| named.place);
     let cover = ours.iter().find(|named| named.checkpoint.lsn <= depth.cover_limit);
-    let cover = cover.map_or(0, |named| named.checkpoint.lsn).max(base);
+    let cover = cover.map_or(0, |named| named.checkpoint.lsn).max(base).max(depth.cover_known);
+    let begin = listing.begin(&identity);
     let checkpoints: Vec<Checkpoint> = ours.into_iter().map(|named| named.checkpoint).collect();
     let mut walk = Walk {
         read,
         listing,
         config,
         identity,
+        begin: begin.clone(),
         base,
         place,
         segments: Vec::new(),
         spans: Vec::new(),
         wounds: Vec::new(),
         notes: Vec::new(),
-        expected_lsn: 1,
-        chain: 0,
-        root: Some(NO_ROOT),
-        sealed: true,
-        root_before: Some(NO_ROOT),
-        sealed_before: true,
+        expected_lsn: begin.first_lsn,
+        chain: begin.chain,
+        root: begin.known_root(),
+        sealed: begin.known_root().is_some(),
+        root_before: begin.known_root(),
+        sealed_before: begin.known_root().is_some(),
         records: 0,
         hash_tail: depth.hash_tail,
         proven: checkpoints.iter().map(|c| c.lsn).max().unwrap_or(0),
         row: Row::B,
         cut: None,
     };
+    if let (Some(first), Some(last)) = (listing.dropped.first(), listing.dropped.last()) {
+        walk.notes.push(Note::Hidden { first: *first, last: *last });
+    }
     walk.notes.extend(
         listing.damaged_checkpoints.iter().map(|file| Note::CheckpointDamaged { file: file.clone() }),
     );
-    let last_number = listing.files.keys().last().copied().unwrap_or(0);
+    let last_number = listing.files.keys().last().copied().unwrap_or(walk.begin.number);
     let whole = |number: u64| -> Option<Header> {
         let listed = listing.files.get(&number)?;
         Header::decode(&listed.page).ok().filter(|h| h.number == number && h.identity == identity)
     };
     let mut tail = TailEnd::Untouchable;
-    for number in 1..=last_number {
+    for number in walk.begin.number + 1..=last_number {
         let Some(listed) = listing.files.get(&number) else {
             walk.wound(number, PAGE_BYTES, 0, Flaw::Short, Proof::FinishedSegment);
             continue;
@@ -487,3 +558,6 @@ pub(crate) fn survey<R: StorageRead>(
     }
     Ok(conclude(walk, last_number, checkpoints, tail, cover))
 }
+
+#[cfg(test)]
+mod tests;

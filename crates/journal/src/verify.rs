@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::begin::Pruned;
 use crate::error::OpenError;
 use crate::layout::DeclaredGap;
 use crate::storage::{DirReader, StorageRead};
@@ -58,6 +59,11 @@ impl fmt::Display for Finding {
             Finding::Note(Note::ListDamaged { file }) => {
                 write!(f, "{file}: one of its two block lists is damaged; no record is lost")
             }
+            Finding::Note(Note::Hidden { first, last }) => write!(
+                f,
+                "files of segments from {first} to {last} are there that were pruned and are not looked at: `aegis prune` \
+                 removes what its backup holds of them, `aegis unprune` brings all of them back"
+            ),
             Finding::Note(Note::CheckpointDamaged { file }) => {
                 write!(f, "{file}: the checkpoint is damaged and not used; a replay takes longer")
             }
@@ -86,6 +92,8 @@ pub struct VerifyReport {
     pub torn_tail: Option<Cut>,
     /// Gaps that earlier openings declared.
     pub gaps: Vec<DeclaredGap>,
+    /// What was dropped from the beginning, if anything was: no finding.
+    pub pruned: Option<Pruned>,
     /// The chain value behind the last record: two journals that agree on it and on the LSN agree on all.
     pub chain: u32,
 }
@@ -104,7 +112,7 @@ pub fn verify<R: StorageRead>(
     if let Some(live) = live {
         listing.limit(live);
     }
-    report(read, &mut listing, None, false, &mut progress)
+    report(read, &mut listing, None, None, &mut progress)
 }
 
 /// Verifies every record of the journal in a directory.
@@ -115,17 +123,24 @@ pub fn verify_dir(path: &Path, progress: impl FnMut(Progress)) -> Result<VerifyR
     verify(&DirReader::at(path)?, progress)
 }
 
+/// `finished` says that no segment of the listing is written any more, and which checkpoint it does not show.
 fn report<R: StorageRead>(
     read: &R,
     listing: &mut Listing,
     identity: Option<Identity>,
-    all_finished: bool,
+    finished: Option<Lsn>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<VerifyReport, OpenError> {
     if let Some((file, version)) = listing.newer() {
         return Err(OpenError::Newer { file, what: crate::Newer::Format { version } });
     }
-    let depth = Depth { base_limit: 0, cover_limit: Lsn::MAX, all_finished, hash_tail: true };
+    let depth = Depth {
+        base_limit: 0,
+        cover_limit: Lsn::MAX,
+        cover_known: finished.unwrap_or(0),
+        all_finished: finished.is_some(),
+        hash_tail: true,
+    };
     let identity = identity.or_else(|| listing.identity(None)).ok_or(OpenError::Unidentified)?;
     let survey = survey(read, listing, identity, Config::default(), depth, progress)?;
     let mut findings: Vec<Finding> = survey.report.gaps.into_iter().map(Finding::Rot).collect();
@@ -140,6 +155,7 @@ fn report<R: StorageRead>(
         findings,
         torn_tail: survey.report.cut,
         gaps: survey.report.known_gaps,
+        pruned: survey.report.pruned,
         chain: survey.chain,
     })
 }
@@ -166,13 +182,13 @@ impl<R: StorageRead> OlderCheck<R> {
     pub fn run(self) -> Result<Vec<GapEvidence>, OpenError> {
         let mut listing = Listing::read(&self.read)?;
         // The newest segment is being written now.
-        listing.keep_finished_until(self.through);
+        let checkpoint = listing.keep_finished_until(self.through, &self.identity);
         if listing.files.is_empty() {
             return Ok(Vec::new());
         }
         // Later segments may declare what is found; their headers are needed though their records are not.
         let declared = Listing::read(&self.read)?.declared();
-        let report = report(&self.read, &mut listing, Some(self.identity), true, &mut |_| ())?;
+        let report = report(&self.read, &mut listing, Some(self.identity), Some(checkpoint), &mut |_| ())?;
         let found = report.findings.into_iter().filter_map(|finding| match finding {
             Finding::Rot(gap) => Some(gap),
             Finding::Note(_) => None,

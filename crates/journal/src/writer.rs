@@ -17,7 +17,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::error::{Fault, IoFacts, OpenError, Refusal};
 use crate::frame::{self, Link};
 use crate::layout::{
-    BATCH_BYTES_MAX, DeclaredGap, FORMAT_VERSION, FRAME_BYTES, GAPS_MAX, Header, Mark, NO_ROOT, PAGE_BYTES,
+    BATCH_BYTES_MAX, DeclaredGap, FRAME_BYTES, GAPS_MAX, Header, Mark, NO_ROOT, PACKED_VERSION, PAGE_BYTES,
     PLAIN_VERSION, Place, Root, SEAL_BYTES, Seal,
 };
 use crate::packing::{Compression, Packing};
@@ -196,7 +196,7 @@ impl<S: Storage> Writer<S> {
         let header = Header {
             // While one segment is of this version, no program opens the journal that would take a compressed one for
             // a missing one; and the newest one always is, where any is compressed.
-            version: if config.compress { FORMAT_VERSION } else { PLAIN_VERSION },
+            version: if config.compress { PACKED_VERSION } else { PLAIN_VERSION },
             identity,
             number: start.number,
             epoch: start.epoch,

@@ -192,6 +192,28 @@ facts! {
         /// Who.
         by: Label,
     }
+    /// The venue knows an order under a client id of our installation that no record of this journal intended: records
+    /// were lost, or another copy of the journal runs. No entry passes until a person accepts it.
+    7 ForeignIntentSeen {
+        /// Its instrument, if the venue told.
+        instrument: Option<InstrumentId>,
+        /// Its client order id, as the venue spells it.
+        client: Label,
+        /// The venue's id of it, if the venue told.
+        venue_order: Option<VenueOrderId>,
+    }
+    /// A person accepted such an order: that it is seen again is no news any more. What it did to balances is the affair
+    /// of the comparison.
+    8 ForeignIntentAccepted {
+        /// Who.
+        by: Label,
+        /// Its client order id.
+        client: Label,
+        /// The venue's id of it, as far as it was known then.
+        venue_order: Option<VenueOrderId>,
+        /// Why, in the person's words.
+        reason: Text,
+    }
 
     /// An asset got its number.
     10 AssetNamed {

@@ -442,6 +442,13 @@ pub enum Command {
         /// Which.
         instrument: Label,
     },
+    /// Accept orders at the venue under ids of ours that no record intended.
+    AcceptForeign {
+        /// The client order id of the only one to accept; all that were seen when absent.
+        client: Option<Label>,
+        /// Why: what was found out about them.
+        reason: Text,
+    },
 }
 
 /// What the engine may do, once the events of its decision are durable.

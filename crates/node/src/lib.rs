@@ -15,5 +15,5 @@ mod open;
 mod read;
 
 pub use node::{CHECKPOINT_RECORDS, Fault, Limits, Node, Stats, UNSYNCED_MAX};
-pub use open::{OpenError, OpenReport};
+pub use open::{OpenError, OpenReport, usable};
 pub use read::{ReadError, read};

@@ -128,13 +128,28 @@ impl<M: Machine, S: Storage> Node<M, S> {
     /// # Errors
     /// The first [`Fault`] is the last: every later call answers [`Fault::Latched`].
     pub fn step(&mut self, now: Timestamp, inputs: &[M::Input]) -> Result<Vec<M::Effect>, Fault> {
+        self.step_telling(now, inputs, |_, _| ())
+    }
+
+    /// The same, and tells each event that was appended with its LSN, for somebody who waits to hear what became of an
+    /// input. An event is durable only after the next [`Node::flush`], and nobody outside may hear of it before.
+    ///
+    /// # Errors
+    /// As [`Node::step`].
+    pub fn step_telling(
+        &mut self,
+        now: Timestamp,
+        inputs: &[M::Input],
+        mut told: impl FnMut(Lsn, &M::Event),
+    ) -> Result<Vec<M::Effect>, Fault> {
         self.alive()?;
         self.last = self.last.max(now);
         let mut effects = Vec::new();
         for input in inputs {
             let decision = self.machine.handle(self.last, input);
             if !decision.events.is_empty() {
-                self.append(&decision.events)?;
+                let first = self.append(&decision.events)?;
+                (first..).zip(&decision.events).for_each(|(lsn, event)| told(Lsn(lsn), event));
             }
             effects.extend(decision.effects);
         }
@@ -148,7 +163,8 @@ impl<M: Machine, S: Storage> Node<M, S> {
         Ok(effects)
     }
 
-    fn append(&mut self, events: &[M::Event]) -> Result<(), Fault> {
+    /// The LSN of the first of them.
+    fn append(&mut self, events: &[M::Event]) -> Result<u64, Fault> {
         self.payloads.clear();
         self.heads.clear();
         for event in events {
@@ -175,7 +191,7 @@ impl<M: Machine, S: Storage> Node<M, S> {
                 assert_eq!(self.machine.lsn(), Lsn(last), "the fold and the journal count the same records");
                 self.stats.records += events.len() as u64;
                 self.stats.batches += 1;
-                Ok(())
+                Ok(first)
             }
             Err(cause) => Err(self.latch(Fault::Append(cause))),
         }

@@ -2,7 +2,7 @@
 //! before every record was read and understood.
 
 use crate::node::{CHECKPOINT_HEAD, Limits, Node};
-use aegis_journal::{Checkpoint, Config, Expect, Identity, Opening, RecoveryReport, Storage};
+use aegis_journal::{Checkpoint, Config, Expect, Identity, LostBeginning, Opening, RecoveryReport, Storage};
 use aegis_model::ids::{Lsn, Timestamp};
 use aegis_model::machine::{Machine, RecordHead};
 use aegis_model::wire::DecodeError;
@@ -39,6 +39,14 @@ pub enum OpenError {
         /// What is unknown.
         cause: DecodeError,
     },
+    /// The first record is lost and no checkpoint that this program reads holds the state: there is nothing to go on
+    /// from. Nothing was changed.
+    Beginning {
+        /// What was found, and where.
+        lost: LostBeginning,
+        /// Checkpoints that are there and were passed over, with the reason.
+        skipped: Vec<(Lsn, &'static str)>,
+    },
     /// The fold counts other records than the journal holds.
     Miscounted {
         /// Last LSN of the journal.
@@ -57,6 +65,18 @@ impl fmt::Display for OpenError {
                 "row H: record {lsn} (segment {segment}, offset {offset}): {cause}; \
                  this version reads the journal but does not write it"
             ),
+            OpenError::Beginning { lost, skipped } => {
+                write!(f, "the beginning of this journal is not there: {lost}. ")?;
+                f.write_str("Nothing can be folded without it, and ")?;
+                match skipped.first() {
+                    Some((lsn, why)) => write!(f, "the checkpoint at record {lsn} is no help: {why}. ")?,
+                    None => f.write_str("no checkpoint stands in for it. ")?,
+                }
+                f.write_str(
+                    "Nothing was changed. Bring the missing segments or a checkpoint back into the directory, or \
+                     restore a backup elsewhere with `aegis restore` and run on that",
+                )
+            }
             OpenError::Miscounted { journal, fold } => write!(
                 f,
                 "the journal ends at record {journal} and the fold at {fold}: this is a bug, please report it"
@@ -70,7 +90,7 @@ impl std::error::Error for OpenError {
         match self {
             OpenError::Journal(cause) => Some(cause),
             OpenError::Unknown { cause, .. } => Some(cause),
-            OpenError::Miscounted { .. } => None,
+            OpenError::Beginning { .. } | OpenError::Miscounted { .. } => None,
         }
     }
 }
@@ -111,6 +131,11 @@ impl<M: Machine, S: Storage> Node<M, S> {
         let mut opening = aegis_journal::open(storage, expect, config)?;
         let mut skipped = Vec::new();
         let base = newest_usable(&mut machine, opening.checkpoints(), &mut skipped);
+        if base.is_none()
+            && let Some(lost) = opening.lost_beginning()?
+        {
+            return Err(OpenError::Beginning { lost, skipped });
+        }
         let (checkpoint, mut last) = base.unwrap_or((Lsn::NONE, Timestamp(i64::MIN)));
         let replayed = replay(&mut machine, &mut opening, checkpoint.next(), &mut last)?;
         let (journal, fold) = (Lsn(opening.last_lsn()), machine.lsn());
@@ -127,7 +152,7 @@ impl<M: Machine, S: Storage> Node<M, S> {
 
 /// Loads the first checkpoint, newest first, whose state is read back with its own LSN and digest. If none is, the
 /// machine is as it was.
-fn newest_usable<M: Machine>(
+pub(crate) fn newest_usable<M: Machine>(
     machine: &mut M,
     checkpoints: &[Checkpoint],
     skipped: &mut Vec<(Lsn, &'static str)>,
@@ -150,6 +175,11 @@ fn newest_usable<M: Machine>(
         assert!(machine.load(&blank).is_ok(), "a machine reads the state that it saved itself");
     }
     None
+}
+
+/// Whether a checkpoint holds a state that this machine reads back, with its own LSN and digest. The machine then holds it.
+pub fn usable<M: Machine>(machine: &mut M, checkpoint: &Checkpoint) -> bool {
+    newest_usable(machine, std::slice::from_ref(checkpoint), &mut Vec::new()).is_some()
 }
 
 /// Folds all records from `from` on; `last` becomes the time of the last one.

@@ -1,7 +1,8 @@
 //! A machine's state read from its journal without opening it for writing, also beside a live writer. It never
 //! writes and takes no lock.
 
-use aegis_journal::{Damage, JournalReader, StorageRead};
+use crate::open::newest_usable;
+use aegis_journal::{Damage, JournalReader, OpenError, StorageRead};
 use aegis_model::ids::{Lsn, Timestamp};
 use aegis_model::machine::{Machine, RecordHead};
 use aegis_model::wire::DecodeError;
@@ -58,7 +59,8 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// Folds a whole journal into a fresh machine, whole batches only and nothing that lies behind a gap.
+/// Folds a whole journal into a fresh machine, whole batches only and nothing that lies behind a gap. What was pruned is
+/// taken from the newest checkpoint.
 ///
 /// # Errors
 /// [`ReadError`]; the machine then holds what came before.
@@ -67,6 +69,13 @@ pub fn read<M: Machine, R: StorageRead>(machine: &mut M, schema: u16, read: R) -
     let found = reader.identity().schema;
     if found != schema {
         return Err(ReadError::Schema { expected: schema, found });
+    }
+    if let Some(pruned) = reader.pruned().cloned() {
+        let checkpoints = reader.checkpoints().map_err(ReadError::Open)?;
+        let base = newest_usable(machine, &checkpoints, &mut Vec::new());
+        let base = base.filter(|(lsn, _)| lsn.0 >= pruned.last_lsn);
+        let (lsn, _) = base.ok_or(ReadError::Open(OpenError::Pruned(pruned)))?;
+        reader.seek(lsn.next().0).map_err(ReadError::Open)?;
     }
     let mut count = 0;
     while let Some(record) = reader.next().map_err(ReadError::Damage)? {

@@ -39,6 +39,8 @@ impl State {
                 self.journal.open_gap = Some(self.lsn);
             }
             Fact::GapAccepted(_) => self.journal.open_gap = None,
+            Fact::ForeignIntentSeen(f) => self.foreign_seen(f),
+            Fact::ForeignIntentAccepted(f) => self.foreign_accepted(f),
             Fact::AssetNamed(f) => {
                 if usize::from(f.asset.0) == self.assets.len() {
                     self.assets.push(AssetState { name: f.name, ..AssetState::default() });
@@ -304,6 +306,7 @@ impl State {
             | Command::Adopt { .. }
             | Command::Release { .. }
             | Command::AcceptGap
+            | Command::AcceptForeign { .. }
             | Command::ReturnDust { .. } => {}
         }
     }

@@ -49,6 +49,7 @@ mod apply;
 mod balances;
 pub mod book;
 mod claims;
+mod foreign;
 mod holdings;
 pub mod order_table;
 mod orders;

@@ -19,11 +19,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// Version of the canonical encoding; part of it, so that digests of different layouts never agree by chance.
-pub const STATE_VERSION: u32 = 4;
+pub const STATE_VERSION: u32 = 5;
 /// Event time that ended orders and their trade ids are remembered, ns (30 days).
 pub const MEMORY_NS: i64 = 30 * aegis_model::ids::DAY;
 /// Ended orders remembered at most.
 pub const MEMORY_ORDERS: usize = 100_000;
+/// Orders under ids of ours that no record intended, remembered at most: far more than a lost tail of a day could hold.
+/// Beyond them the accepted ones are forgotten, oldest first; one that is seen again then has to be accepted again.
+pub const MEMORY_FOREIGN: usize = 1_000;
 
 /// The engine's folded state.
 #[derive(Clone, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
@@ -74,8 +77,23 @@ pub struct State {
     pub flows: BTreeMap<Label, Lsn>,
     /// What files of another program claim.
     pub claims: Claims,
+    /// Orders at the venue under client ids of ours that no record intended, by that id.
+    pub foreign: BTreeMap<Label, ForeignIntent>,
     /// Running totals since the journal was created.
     pub totals: Totals,
+}
+
+/// An order under a client id of ours that no record of this journal intended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
+pub struct ForeignIntent {
+    /// The record that first told of it.
+    pub seen: Lsn,
+    /// Its instrument, if it was told.
+    pub instrument: Option<InstrumentId>,
+    /// The venue's id, if it was told.
+    pub venue_order: Option<VenueOrderId>,
+    /// The record by which a person accepted it.
+    pub accepted: Option<Lsn>,
 }
 
 /// Claims of files, and what became of them.

@@ -110,6 +110,8 @@ kinds! {
     SettingRecorded { key, value }
     GapFound { first, last, bytes, segment, evidence }
     GapAccepted { by }
+    ForeignIntentSeen { instrument, client, venue_order }
+    ForeignIntentAccepted { by, client, venue_order, reason }
     AssetNamed { asset, name }
     InstrumentListed { instrument, spec }
     TickSeen { feed, cursor, instrument, time, bid, ask, last, bid_quantity, ask_quantity, path }

@@ -442,7 +442,7 @@ macro_rules! variants {
 
 variants! {
     Command {
-        reason: Text, "Why (halt).";
+        reason: Text, "Why (halt, accept_foreign).";
         instrument: Label, "Which instrument, by the venue's name.";
         quantity: Quantity, "Base quantity (open); the whole holding (adopt).";
         stop: Price, "The stop that was asked for.";
@@ -451,6 +451,7 @@ variants! {
         daily_loss: Money, "Loss of a day at most, quote.";
         budget: Money, "Quote per entry at most.";
         average: Price, "The venue's average price (adopt).";
+        client: Label, "The client order id of the only order to accept (accept_foreign).";
     }
     command => {
         let parts = Parts::default();
@@ -483,6 +484,9 @@ variants! {
             Command::Release { instrument } => ("release", Parts { instrument: Some(instrument), ..parts }),
             Command::AcceptGap => ("accept_gap", parts),
             Command::ReturnDust { instrument } => ("return_dust", Parts { instrument: Some(instrument), ..parts }),
+            Command::AcceptForeign { client, reason } => {
+                ("accept_foreign", Parts { client: client.as_ref(), reason: Some(reason), ..parts })
+            }
         }
     }
 }

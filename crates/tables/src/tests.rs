@@ -76,7 +76,16 @@ fn is_none(text: &str) -> bool {
 #[test]
 fn every_value_of_every_record_is_in_its_row() {
     let mut dice = Dice::new(11);
-    let facts: Vec<Event> = (0..20_000).map(|n| event(BEGIN, any_fact(&mut dice, n % 2 == 0))).collect();
+    let facts: Vec<Event> = (0..20_000)
+        .map(|n| {
+            let mut fact = any_fact(&mut dice, n % 2 == 0);
+            // A loss ahead of the record that tells of it would contradict the journal's own numbers.
+            if let Fact::GapFound(gap) = &mut fact {
+                gap.last = gap.last.min(Lsn(n));
+            }
+            event(BEGIN, fact)
+        })
+        .collect();
     let mut seen = BTreeSet::new();
     let batches: Vec<Vec<Event>> = facts.chunks(50).map(<[Event]>::to_vec).collect();
     let (sink, told) = kept(&batches, Until::End);

@@ -71,24 +71,25 @@ impl Layers {
     /// Lays a TOML text over what is there.
     pub(crate) fn toml(&mut self, text: &str, origin: &dyn Fn(usize) -> Origin) {
         let (table, errors) = DeTable::parse_recoverable(text);
+        let lines = Lines::of(text);
         for error in errors {
-            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            let line = error.span().map_or(1, |span| lines.line_of(span.start));
             self.errors.push(format!("{}: {}", origin(line), error.message()));
         }
-        self.table("", table.get_ref(), text, origin);
+        self.table("", table.get_ref(), &lines, origin);
     }
 
-    fn table(&mut self, prefix: &str, table: &DeTable<'_>, text: &str, origin: &dyn Fn(usize) -> Origin) {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>, lines: &Lines, origin: &dyn Fn(usize) -> Origin) {
         for (key, value) in table {
             let path = if prefix.is_empty() {
                 key.get_ref().to_string()
             } else {
                 format!("{prefix}.{}", key.get_ref())
             };
-            let at = origin(line_of(text, value.span().start));
+            let at = origin(lines.line_of(value.span().start));
             let written = match value.get_ref() {
                 DeValue::Table(inner) => {
-                    self.table(&path, inner, text, origin);
+                    self.table(&path, inner, lines, origin);
                     continue;
                 }
                 DeValue::Array(items) => {
@@ -203,8 +204,18 @@ fn one(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count()
+/// Where each line of a text ends.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Lines {
+        Lines(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The number of the line, from 1, that this byte lies in.
+    fn line_of(&self, at: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < at)
+    }
 }
 
 /// Levenshtein's distance, for hints.

@@ -67,6 +67,13 @@ pub(crate) enum Ask {
     },
     /// Accept lost records.
     AcceptGap {},
+    /// Accept orders under ids of ours that no record intended.
+    AcceptForeign {
+        /// The only one; all that were seen when absent.
+        client: Option<String>,
+        /// Why.
+        reason: String,
+    },
     /// Compare with the exchange now; a live run only.
     Reconcile {},
     /// Put dust back.
@@ -135,6 +142,15 @@ impl Ask {
             },
             Ask::Release { instrument } => Command::Release { instrument: name(instrument)? },
             Ask::AcceptGap {} => Command::AcceptGap,
+            Ask::AcceptForeign { client, reason } => {
+                if reason.trim().is_empty() {
+                    return Err("say why: what was found out about these orders".to_owned());
+                }
+                Command::AcceptForeign {
+                    client: client.as_ref().map(name).transpose()?,
+                    reason: Text::new(reason),
+                }
+            }
             Ask::ReturnDust { instrument } => Command::ReturnDust { instrument: name(instrument)? },
         }))
     }

@@ -276,7 +276,7 @@ fn an_execution_belongs_to_the_order_that_either_id_names() {
         (of(None, Some(venue("v2"))), Finding::MissedFill(OrderId(2), of(None, Some(venue("v2"))))),
         (of(None, Some(venue("v3"))), Finding::ExternalFill(of(None, Some(venue("v3"))))),
         (of(Some(stranger), None), Finding::ExternalFill(of(Some(stranger), None))),
-        (of(Some(client(9)), None), Finding::ForeignIntent(client(9))),
+        (of(Some(client(9)), None), Finding::ForeignIntent(client(9), None, sold.instrument)),
     ] {
         let shown = VenueSnapshot { open_orders: Answer::NotAsked, ..trades(9, &[trade]) };
         assert_eq!(world.executions(&shown), [found]);
@@ -358,8 +358,27 @@ fn a_row_is_news_if_it_says_more_than_is_known() {
         row(Some(client(2)), "v2"),
     ];
     let foreign = world.executions(&open(9, &shown));
-    assert!(foreign.contains(&Finding::ForeignIntent(client(9))));
-    assert_eq!(foreign.iter().filter(|f| matches!(f, Finding::ForeignIntent(_))).count(), 1);
+    assert!(foreign.contains(&Finding::ForeignIntent(client(9), Some(venue("z")), known.instrument)));
+    let count =
+        |findings: &[Finding]| findings.iter().filter(|f| matches!(f, Finding::ForeignIntent(..))).count();
+    assert_eq!(count(&foreign), 1);
+    // Once it is on record with the venue's id, or was accepted without, showing it again tells nothing.
+    let shown = open(9, &[known, row(Some(client(9)), "z")]);
+    let by_ours =
+        |venue_order| ForeignIntentSeen { instrument: None, client: client(9).label(), venue_order };
+    world.tell(7, by_ours(None));
+    assert_eq!(count(&world.executions(&shown)), 1, "the venue's id is news");
+    let accepted = ForeignIntentAccepted {
+        by: Label::literal("ann"),
+        client: client(9).label(),
+        venue_order: None,
+        reason: Text::new("looked at"),
+    };
+    let mut other = World(world.0.clone());
+    other.tell(8, accepted);
+    assert_eq!(count(&other.executions(&shown)), 0, "it was accepted");
+    world.tell(8, by_ours(Some(venue("z"))));
+    assert_eq!(count(&world.executions(&shown)), 0, "all of it is on record");
 }
 
 #[test]

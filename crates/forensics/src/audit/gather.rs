@@ -414,7 +414,9 @@ impl Gather {
                     None => self.commands.push(Told { by: f.by.to_string(), ..told(point, state) }),
                 }
             }
-            Fact::AnomalyNoted(_) => self.noted.push(told(point, state)),
+            Fact::AnomalyNoted(_) | Fact::ForeignIntentSeen(_) | Fact::ForeignIntentAccepted(_) => {
+                self.noted.push(told(point, state))
+            }
             Fact::AlarmRaised(f) => {
                 let key = (f.alarm, f.instrument);
                 if !self.standing.contains_key(&key) && self.alarms.rows.len() < ROWS_MAX {

@@ -200,6 +200,8 @@ fn class_of(event: &Event) -> &'static str {
         | Fact::SettingRecorded(_)
         | Fact::GapFound(_)
         | Fact::GapAccepted(_)
+        | Fact::ForeignIntentSeen(_)
+        | Fact::ForeignIntentAccepted(_)
         | Fact::AssetNamed(_)
         | Fact::InstrumentListed(_)
         | Fact::TickSeen(_)

@@ -5,6 +5,7 @@ use std::io;
 
 use super::BackupError;
 use super::manifest::{Held, Kept, replace};
+use crate::begin::Begin;
 use crate::checkpoint;
 use crate::error::{Damage, OpenError};
 use crate::frame::Flaw;
@@ -42,10 +43,13 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Before segment 1.
-    pub(super) const NOTHING: Before = Before { root: Some(NO_ROOT), sealed: true };
     /// Behind a hole.
     pub(super) const HOLE: Before = Before { root: None, sealed: false };
+
+    /// Before the first segment that is left.
+    pub(super) fn beginning(begin: &Begin) -> Before {
+        Before { root: begin.known_root(), sealed: begin.known_root().is_some() }
+    }
 
     /// Behind what a backup holds.
     pub(super) fn behind(held: &Held) -> Before {
@@ -269,6 +273,27 @@ impl<R: StorageRead, T: Storage> Copier<'_, R, T> {
         Ok(Some(digest))
     }
 
+    /// Puts the page that a pruned journal begins with into the target.
+    ///
+    /// # Errors
+    /// When the target cannot be written.
+    pub(super) fn begin(&mut self, identity: &Identity, begin: &Begin) -> Result<(), BackupError> {
+        let name = segment_name(begin.number);
+        if begin_in(&self.target.reader(), identity, begin.number).as_ref() == Some(begin) {
+            return Ok(());
+        }
+        replace(self.target, &name, &begin.encode(identity))?;
+        let back = self.target.reader();
+        back.open(&name)
+            .and_then(|file| file.settle())
+            .map_err(|e| BackupError::target("sync", &name, &e))?;
+        if begin_in(&back, identity, begin.number).as_ref() == Some(begin) {
+            Ok(())
+        } else {
+            Err(self.unsound(begin.number, false))
+        }
+    }
+
     fn segment(&self, number: u64) -> Result<SegmentFile<R::Source>, BackupError> {
         open_segment(self.source, number).map_err(|e| BackupError::source("open", &segment_name(number), &e))
     }
@@ -389,6 +414,14 @@ impl<R: StorageRead, T: Storage> Copier<'_, R, T> {
             Err(e) => Err(BackupError::target("remove", &other, &e)),
         }
     }
+}
+
+/// The page in the place of segment `number` that says where a pruned journal begins, if it is there and whole.
+pub(super) fn begin_in<R: StorageRead>(read: &R, identity: &Identity, number: u64) -> Option<Begin> {
+    let mut page = [0; PAGE_BYTES as usize];
+    let n = read.open(&segment_name(number)).ok()?.read_at(0, &mut page).ok()?;
+    let (of, begin) = Begin::decode(&page[..n])?;
+    (of == *identity && begin.number == number).then_some(begin)
 }
 
 /// Bytes of the file that segment `number` is read from, if there is one.

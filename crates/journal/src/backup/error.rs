@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::begin::Pruned;
 use crate::error::{IoFacts, OpenError};
 use crate::{Damage, GapEvidence, Head, Lsn};
 
@@ -73,6 +74,31 @@ pub enum BackupError {
         /// Number of the segment.
         segment: u64,
     },
+    /// The journal was pruned behind where this backup ends: the records between are in neither.
+    Behind {
+        /// The backup's last LSN.
+        backup: Lsn,
+        /// What was dropped.
+        pruned: Pruned,
+    },
+    /// The directory has no manifest that can be read, and holds segments that the journal dropped: nothing tells whether
+    /// they are all there.
+    Alone {
+        /// Number of one of them.
+        segment: u64,
+    },
+    /// A segment cannot be dropped: the backup holds it otherwise than the journal does.
+    Differs {
+        /// Number of the segment.
+        segment: u64,
+    },
+    /// The journal that would be pruned has damage that no header declares.
+    NotPruned {
+        /// Where.
+        gaps: Vec<GapEvidence>,
+    },
+    /// What would be pruned is a backup itself.
+    OfABackup,
     /// A checkpoint of the backup is not what the manifest says.
     Checkpoint {
         /// Its LSN.
@@ -163,6 +189,32 @@ impl fmt::Display for BackupError {
                 f,
                 "the backup is not what its manifest says: {damage}; `aegis backup --full` mends it while the journal \
                  holds that record"
+            ),
+            BackupError::Behind { backup, pruned } => write!(
+                f,
+                "this backup ends at record {backup}, and of the journal {pruned}: what lies between is in neither; name \
+                 another directory"
+            ),
+            BackupError::Alone { segment } => write!(
+                f,
+                "no manifest can be read, and segment {segment} is there, which the journal has no longer: leave this \
+                 backup as it is (`aegis verify` reads it) and name another directory"
+            ),
+            BackupError::Differs { segment } => write!(
+                f,
+                "segment {segment} is not in the backup as it is in the journal, so nothing was dropped; `aegis backup` \
+                 brings it there, and `aegis verify` looks at both"
+            ),
+            BackupError::NotPruned { gaps } => {
+                f.write_str("acknowledged records are damaged, so nothing was dropped:")?;
+                for gap in gaps {
+                    write!(f, " {} offset {} LSN {}: {};", gap.file, gap.offset, gap.first_lsn, gap.flaw)?;
+                }
+                f.write_str(" start the engine, which declares it, or restore the backup")
+            }
+            BackupError::OfABackup => f.write_str(
+                "this is a backup and no engine's journal, and a backup is the place of what others drop: nothing was \
+                 changed",
             ),
             BackupError::NotHeld { segment } => {
                 write!(f, "segment {segment} is not in the backup, or not whole there")

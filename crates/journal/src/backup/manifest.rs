@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
+use crate::begin::Begin;
 use crate::checkpoint;
 use crate::storage::{Source, Storage, StorageRead, TEMP};
 use crate::{Head, Identity, Lsn};
@@ -15,8 +16,8 @@ use super::BackupError;
 
 /// Name of the file.
 pub(crate) const MANIFEST: &str = "manifest";
-/// The version of its lines.
-const VERSION: u32 = 1;
+/// The version of its lines; the first one knew of no pruned journal, and is written where there is none.
+const VERSION: u32 = 2;
 /// Longer files are not one: a line for each segment, and a journal of 10^12 bytes has 15,000 of them.
 const BYTES_MAX: u64 = 64 << 20;
 
@@ -64,6 +65,24 @@ pub struct Held {
     pub verified_ns: i64,
 }
 
+/// The page that a backup of a pruned journal begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begins {
+    /// Number of the last segment that is not in the backup.
+    pub segment: u64,
+    /// The last LSN that is not.
+    pub last_lsn: Lsn,
+    /// Root of that segment; zeros when it was not known.
+    pub root: [u8; 32],
+}
+
+impl Begins {
+    pub(crate) fn of(begin: &Begin) -> Option<Begins> {
+        let pruned = begin.pruned()?;
+        Some(Begins { segment: pruned.segment, last_lsn: pruned.last_lsn, root: pruned.root })
+    }
+}
+
 /// What a backup says that it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -73,6 +92,8 @@ pub struct Manifest {
     pub taken_ns: i64,
     /// The last record in it and what everything up to it sums up in; none when there is no record.
     pub head: Option<Head>,
+    /// Where the backup begins, when it is of a journal that was pruned before.
+    pub begins: Option<Begins>,
     /// The segments by number.
     pub segments: BTreeMap<u64, Held>,
     /// LSN of each checkpoint, with BLAKE3 of its file, newest first.
@@ -101,7 +122,14 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 impl Manifest {
     /// Of nothing yet.
     pub(crate) fn empty(identity: Identity, taken_ns: i64) -> Manifest {
-        Manifest { identity, taken_ns, head: None, segments: BTreeMap::new(), checkpoints: Vec::new() }
+        Manifest {
+            identity,
+            taken_ns,
+            head: None,
+            begins: None,
+            segments: BTreeMap::new(),
+            checkpoints: Vec::new(),
+        }
     }
 
     /// The last LSN in it; 0 when there is none.
@@ -113,8 +141,12 @@ impl Manifest {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let Identity { journal_id, schema, mode } = self.identity;
         let head = self.head.map_or_else(|| "none".to_owned(), |head| head.to_string());
-        let mut out = format!("aegis-backup {VERSION}\njournal {} {schema} {mode}\n", hex(&journal_id));
+        let version = if self.begins.is_some() { VERSION } else { 1 };
+        let mut out = format!("aegis-backup {version}\njournal {} {schema} {mode}\n", hex(&journal_id));
         out.push_str(&format!("taken {}\nhead {head}\n", self.taken_ns));
+        if let Some(Begins { segment, last_lsn, root }) = &self.begins {
+            out.push_str(&format!("pruned {segment} {last_lsn} {}\n", hex(root)));
+        }
         for (number, held) in &self.segments {
             out.push_str(&format!(
                 "segment {number} {} {} {} {} {} {}\n",
@@ -137,7 +169,7 @@ impl Manifest {
         let text = std::str::from_utf8(bytes).map_err(|_| BackupError::Manifest)?;
         let version = text.lines().next().and_then(|line| line.strip_prefix("aegis-backup ")?.parse().ok());
         match version {
-            Some(VERSION) => parse(text).ok_or(BackupError::Manifest),
+            Some(1..=VERSION) => parse(text).ok_or(BackupError::Manifest),
             Some(version) if sealed_lines(text).is_some() => Err(BackupError::Newer { version }),
             Some(_) | None => Err(BackupError::Manifest),
         }
@@ -212,6 +244,13 @@ fn parse(text: &str) -> Option<Manifest> {
                     verified_ns: verified.parse().ok()?,
                 };
                 manifest.segments.insert(number.parse().ok()?, held);
+            }
+            ["pruned", segment, last, root] => {
+                manifest.begins = Some(Begins {
+                    segment: segment.parse().ok()?,
+                    last_lsn: last.parse().ok()?,
+                    root: unhex(root)?,
+                });
             }
             ["checkpoint", lsn, digest] => {
                 manifest.checkpoints.push((lsn.parse().ok()?, unhex(digest)?));

@@ -5,9 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use super::copy::{Before, Copier, Copying, digest_of, examine, file_bytes, header_in, held_checkpoint};
+use super::copy::{
+    Before, Copier, Copying, begin_in, digest_of, examine, file_bytes, header_in, held_checkpoint,
+};
+use super::manifest::Begins;
 use super::{BackupError, Held, Kept, Manifest, empty};
 use crate::Identity;
+use crate::begin::Begin;
 use crate::error::{Damage, OpenError};
 use crate::frame::Flaw;
 use crate::layout::Header;
@@ -37,7 +41,8 @@ pub fn verify_backup<R: StorageRead>(
     let all = manifest.segments.values().map(|held| held.end).sum();
     let segments = manifest.segments.keys().next_back().copied().unwrap_or(0);
     let mut done = Copying { segments, bytes_all: all, ..Copying::default() };
-    let mut steps = Steps::new(&manifest.segments);
+    let begin = begin_of(read, &manifest)?;
+    let mut steps = Steps::new(&manifest.segments, &begin);
     while let Some((number, held, before)) = steps.next() {
         done.segment = number;
         progress(done);
@@ -54,20 +59,23 @@ pub fn verify_backup<R: StorageRead>(
 }
 
 /// The segments of a manifest in order, each with what its root builds on.
-struct Steps<'a> {
+pub(super) struct Steps<'a> {
+    begin: &'a Begin,
     segments: std::collections::btree_map::Iter<'a, u64, Held>,
     last: Option<(u64, &'a Held)>,
 }
 
 impl<'a> Steps<'a> {
-    fn new(segments: &'a BTreeMap<u64, Held>) -> Steps<'a> {
-        Steps { segments: segments.iter(), last: None }
+    pub(super) fn new(segments: &'a BTreeMap<u64, Held>, begin: &'a Begin) -> Steps<'a> {
+        Steps { begin, segments: segments.iter(), last: None }
     }
 
-    fn next(&mut self) -> Option<(u64, &'a Held, Before)> {
+    pub(super) fn next(&mut self) -> Option<(u64, &'a Held, Before)> {
         let (number, held) = self.segments.next()?;
         let before = match self.last {
-            None if *number == 1 => Before::NOTHING,
+            None if (*number, held.first_lsn) == (self.begin.number + 1, self.begin.first_lsn) => {
+                Before::beginning(self.begin)
+            }
             Some((n, last)) if n + 1 == *number && last.last_lsn + 1 == held.first_lsn => {
                 Before::behind(last)
             }
@@ -76,6 +84,21 @@ impl<'a> Steps<'a> {
         self.last = Some((*number, held));
         Some((*number, held, before))
     }
+}
+
+/// The page that a backup begins with, where its manifest says so.
+pub(super) fn begin_of<R: StorageRead>(read: &R, manifest: &Manifest) -> Result<Begin, BackupError> {
+    let Some(begins) = manifest.begins else { return Ok(Begin::FIRST) };
+    let found = begin_in(read, &manifest.identity, begins.segment);
+    found.filter(|begin| Begins::of(begin) == Some(begins)).ok_or_else(|| {
+        BackupError::Unsound(Damage {
+            file: segment_name(begins.segment),
+            segment: begins.segment,
+            offset: 0,
+            lsn: begins.last_lsn,
+            flaw: Flaw::Checksum,
+        })
+    })
 }
 
 fn opened<R: StorageRead>(read: &R, number: u64) -> Result<SegmentFile<R::Source>, BackupError> {
@@ -93,7 +116,7 @@ fn unsound<F: Source>(file: &SegmentFile<F>, number: u64, held: &Held, flaw: Fla
 }
 
 /// Reads one segment of a backup.
-fn check<R: StorageRead>(
+pub(super) fn check<R: StorageRead>(
     read: &R,
     identity: &Identity,
     number: u64,
@@ -159,7 +182,11 @@ pub fn restore<R: StorageRead, T: Storage>(
     let segments = manifest.segments.keys().next_back().copied().unwrap_or(0);
     let done = Copying { segments, bytes_all: needed, ..Copying::default() };
     let mut copier = Copier { source: backup, target, progress, done };
-    let mut steps = Steps::new(&manifest.segments);
+    let begin = begin_of(backup, manifest)?;
+    if begin.number > 0 {
+        copier.begin(&manifest.identity, &begin)?;
+    }
+    let mut steps = Steps::new(&manifest.segments, &begin);
     while let Some((number, held, before)) = steps.next() {
         copier.at(number);
         let file = opened(backup, number)?;

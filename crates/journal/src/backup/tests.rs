@@ -10,25 +10,25 @@ use crate::{
 };
 
 const SEGMENT: &str = "0000000001.seg";
-const HOW: How = How { now_ns: 1_000, full: false, as_it_is: false };
-const FULL: How = How { now_ns: 2_000, full: true, as_it_is: false };
+pub(super) const HOW: How = How { now_ns: 1_000, full: false, as_it_is: false };
+pub(super) const FULL: How = How { now_ns: 2_000, full: true, as_it_is: false };
 const AS_IT_IS: How = How { as_it_is: true, ..HOW };
 
-fn back_up(disk: &MemStorage, target: &MemStorage, how: How) -> Result<Backed, BackupError> {
+pub(super) fn back_up(disk: &MemStorage, target: &MemStorage, how: How) -> Result<Backed, BackupError> {
     backup(&disk.reader(), &mut target.clone(), &how, &mut |_| ())
 }
 
-fn checked(target: &MemStorage) -> Result<Verified, BackupError> {
+pub(super) fn checked(target: &MemStorage) -> Result<Verified, BackupError> {
     verify_backup(&target.reader(), &mut |_| ())
 }
 
-fn restored(target: &MemStorage) -> Result<MemStorage, BackupError> {
+pub(super) fn restored(target: &MemStorage) -> Result<MemStorage, BackupError> {
     let disk = MemStorage::new();
     restore(&target.reader(), &mut disk.clone(), &[], &mut |_| ()).map(|_| disk)
 }
 
 /// Appends synced batches, every third one large, until `segments` more segments were begun.
-fn grow(writer: &mut Writer<MemStorage>, segments: u64, told: &mut Vec<Owned>) {
+pub(super) fn grow(writer: &mut Writer<MemStorage>, segments: u64, told: &mut Vec<Owned>) {
     let until = writer.stats().rotations + segments;
     let mut n = 0;
     while writer.stats().rotations < until || n < 5 {
@@ -43,13 +43,13 @@ fn grow(writer: &mut Writer<MemStorage>, segments: u64, told: &mut Vec<Owned>) {
     }
 }
 
-fn mark_state(writer: &mut Writer<MemStorage>) {
+pub(super) fn mark_state(writer: &mut Writer<MemStorage>) {
     let lsn = writer.durable_lsn();
     writer.checkpoint(lsn, [3; 32], &lsn.to_le_bytes()).expect("a good disk");
 }
 
 /// A journal of some segments with checkpoints, and what is in it. Nobody writes it any more.
-fn grown(segments: u64, config: Config) -> (MemStorage, Vec<Owned>) {
+pub(super) fn grown(segments: u64, config: Config) -> (MemStorage, Vec<Owned>) {
     let disk = MemStorage::new();
     let mut told = Vec::new();
     let mut writer = create(disk.clone(), ID, config).expect("an empty disk");
@@ -62,7 +62,7 @@ fn grown(segments: u64, config: Config) -> (MemStorage, Vec<Owned>) {
 }
 
 /// Opens as an engine does: folded from the checkpoint on, with what is damaged before it declared.
-fn from_checkpoint(disk: &MemStorage) -> Writer<MemStorage> {
+pub(super) fn from_checkpoint(disk: &MemStorage) -> Writer<MemStorage> {
     let mut opening = opened(disk).unwrap();
     let lsn = opening.checkpoints()[0].lsn;
     folded(&mut opening, lsn + 1).unwrap();
@@ -77,7 +77,7 @@ fn from_checkpoint(disk: &MemStorage) -> Writer<MemStorage> {
 }
 
 /// What a plain reader shows of a directory; nothing may be damaged.
-fn shown(disk: &MemStorage) -> Vec<Owned> {
+pub(super) fn shown(disk: &MemStorage) -> Vec<Owned> {
     let report = verify(&disk.reader(), |_| ()).expect("a journal");
     let lost = report.findings.iter().filter(|finding| matches!(finding, crate::Finding::Rot(_)));
     assert_eq!(lost.collect::<Vec<_>>(), Vec::<&crate::Finding>::new(), "a backup is a whole journal");
@@ -89,7 +89,7 @@ fn shown(disk: &MemStorage) -> Vec<Owned> {
 
 /// The backup is what its manifest says, reads as a journal, restores to exactly the manifest's records, and the result
 /// opens for writing. Answers how many records.
-fn sound(target: &MemStorage, told: &[Owned]) -> usize {
+pub(super) fn sound(target: &MemStorage, told: &[Owned]) -> usize {
     let manifest = checked(target).expect("a sound backup").manifest;
     let plain = shown(target);
     assert_eq!(plain, told[..plain.len()], "a prefix");
@@ -687,7 +687,8 @@ fn what_was_proven_after_the_look_at_the_durable_end_is_no_rot() {
     mark_state(&mut writer);
     let mut listing = Listing::read(&disk.reader()).unwrap();
     listing.limit(live);
-    let depth = Depth { base_limit: 0, cover_limit: 0, all_finished: false, hash_tail: false };
+    let depth =
+        Depth { base_limit: 0, cover_limit: 0, cover_known: 0, all_finished: false, hash_tail: false };
     let survey = survey(&disk.reader(), &mut listing, ID, SMALL, depth, &mut |_| ()).unwrap();
     assert_eq!((survey.report.gaps, survey.report.last_lsn, survey.checkpoints.len()), (vec![], 3, 0));
 }

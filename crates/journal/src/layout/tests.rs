@@ -4,7 +4,7 @@ use super::*;
 
 fn header() -> Header {
     Header {
-        version: FORMAT_VERSION,
+        version: PACKED_VERSION,
         identity: Identity { journal_id: [7; 16], schema: 2, mode: 1 },
         number: 12,
         epoch: 3,

@@ -147,3 +147,37 @@ fn one_byte_in_a_long_empty_end_is_seen() {
     }
     assert_eq!(found(), (Row::B, None));
 }
+
+#[test]
+fn a_lost_beginning_is_told_with_its_place_unless_a_checkpoint_stands_in_for_it() {
+    let expect = Expect { journal_id: Some(ID.journal_id), schema: ID.schema, mode: ID.mode };
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    let mut lsn = 0;
+    while !disk.names().contains(&"0000000003.seg".to_owned()) {
+        lsn += append(&mut writer, 50, lsn).unwrap().len() as u64;
+    }
+    let lost = |disk: &MemStorage| open(disk.fork().kill(), expect, SMALL).unwrap().lost_beginning().unwrap();
+    writer.sync().unwrap();
+    assert_eq!(lost(&disk), None, "a whole journal");
+    let first = |disk: &MemStorage| {
+        let disk = disk.fork();
+        disk.remove_file("0000000001.seg");
+        disk
+    };
+    let found = lost(&first(&disk)).unwrap();
+    assert_eq!((found.file.as_str(), found.missing), ("0000000001.seg", true));
+    let (from, until) = found.whole.unwrap();
+    assert!(from > 1 && until == lsn, "{found}");
+    assert!(found.to_string().starts_with("record 1 is lost: 0000000001.seg is missing"), "{found}");
+    let rotten = disk.fork();
+    rotten.patch("0000000001.seg", crate::PAGE_BYTES + 40, &[0xee; 8]);
+    let found = lost(&rotten).unwrap();
+    assert_eq!((found.missing, found.offset, found.flaw), (false, crate::PAGE_BYTES, Flaw::Checksum));
+    // Rot behind the first record leaves something to go on from.
+    let later = disk.fork();
+    later.patch("0000000002.seg", crate::PAGE_BYTES + 40, &[0xee; 8]);
+    assert_eq!(lost(&later), None);
+    writer.checkpoint(lsn, [1; 32], &[1]).unwrap();
+    assert_eq!(lost(&first(&disk)), None, "the checkpoint has it");
+}

@@ -42,9 +42,14 @@ pub(super) fn conclude<R: StorageRead>(
             proof: Proof::DurableLsn(proven),
         });
     }
-    // What an earlier opening left to a checkpoint is lost after all when that checkpoint is.
+    // What an earlier opening left to a checkpoint is lost after all when that checkpoint is; so is what was pruned.
+    let dropped = walk.begin.pruned().map(|pruned| {
+        let gap = DeclaredGap { first_lsn: 1, through_lsn: pruned.last_lsn, by_checkpoint: true };
+        (pruned.segment, gap)
+    });
+    let left_to_one = gaps.iter().copied().chain(dropped);
     let lost_bases: Vec<(u64, DeclaredGap)> =
-        gaps.iter().filter(|(_, gap)| gap.by_checkpoint && cover < gap.through_lsn).copied().collect();
+        left_to_one.filter(|(_, gap)| gap.by_checkpoint && cover < gap.through_lsn).collect();
     let wounds_found = wounds.len();
     wounds.extend(lost_bases.iter().map(|(number, gap)| Wound {
         number: *number,
@@ -110,7 +115,7 @@ pub(super) fn conclude<R: StorageRead>(
     let row = if gap.is_some() { Row::E } else { walk.row };
     let damaged_headers = walk.segments.iter().filter(|s| !s.header_whole).count() as u64
         + wounds.iter().filter(|w| w.offset == 0).count() as u64;
-    let epoch = walk.segments.iter().map(|s| s.header.epoch).max().unwrap_or(0)
+    let epoch = walk.segments.iter().map(|s| s.header.epoch).max().unwrap_or(walk.begin.epoch)
         + u64::from(!crate::mutant!(5))
         + damaged_headers;
     let report = RecoveryReport {
@@ -125,11 +130,13 @@ pub(super) fn conclude<R: StorageRead>(
         gap,
         gaps: evidence,
         known_gaps,
+        pruned: walk.begin.pruned(),
         notes: walk.notes,
         copies: Vec::new(),
     };
     Survey {
         identity: walk.identity,
+        begin: walk.begin,
         segments: walk.segments,
         spans: walk.spans,
         gaps,

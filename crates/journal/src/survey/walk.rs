@@ -2,12 +2,13 @@
 //! table says of each break.
 
 use super::{Cut, Listed, Listing, Note, Proof, Segment, Span, TailEnd, WOUNDS_MAX, Wound};
+use crate::begin::Begin;
 use crate::beside;
 use crate::decide::{Evidence, Place, Row, Seen, decide};
 use crate::error::{Newer, OpenError};
 use crate::frame::Flaw;
 use crate::layout::{
-    FORMAT_VERSION, FRAME_BYTES, Header, Mark, NO_ROOT, PAGE_BYTES, Place as BatchPlace, Root, SEAL_BYTES,
+    FRAME_BYTES, Header, Mark, NO_ROOT, PACKED_VERSION, PAGE_BYTES, Place as BatchPlace, Root, SEAL_BYTES,
     Seal, roots_agree,
 };
 use crate::scan::{Batch, Behind, Found, SegmentScan, Step, last_not_zero};
@@ -24,6 +25,7 @@ pub(super) struct Walk<'a, R: StorageRead> {
     pub(super) listing: &'a Listing,
     pub(super) config: Config,
     pub(super) identity: Identity,
+    pub(super) begin: Begin,
     /// Records up to here need not be read.
     pub(super) base: Lsn,
     /// Where the batch stands that ends there, if the checkpoint tells.
@@ -79,17 +81,17 @@ impl<R: StorageRead> Walk<'_, R> {
         next: Option<&Header>,
     ) -> Result<Option<Header>, OpenError> {
         let before = self.segments.last().filter(|s| s.header.number + 1 == number);
-        if number != 1 && before.is_none() {
+        if number != self.begin.number + 1 && before.is_none() {
             return Ok(None);
         }
-        let epoch_before = before.map_or(1, |s| s.header.epoch);
+        let epoch_before = before.map_or(self.begin.epoch.max(1), |s| s.header.epoch);
         let tried = epoch_before..epoch_before + EPOCH_TRIES;
         for epoch in tried.chain(next.map(|h| h.epoch)) {
             let header = Header {
                 version: before
                     .map(|s| s.header.version)
                     .or(next.map(|h| h.version))
-                    .unwrap_or(FORMAT_VERSION),
+                    .unwrap_or(PACKED_VERSION),
                 identity: self.identity,
                 number,
                 epoch,
@@ -141,13 +143,14 @@ impl<R: StorageRead> Walk<'_, R> {
         if !continues && !declared && self.wounds.last().is_none_or(|w| w.number + 1 != header.number) {
             // Two segments that are each whole and do not belong together: one was swapped or is stale.
             let first_lsn = self.spans.last().map_or(self.expected_lsn, |s| s.first_lsn);
-            let number = header.number.saturating_sub(1).max(1);
+            let number = header.number.saturating_sub(1).max(self.begin.number + 1);
             self.expected_lsn = first_lsn.min(header.first_lsn);
             self.wound(number, PAGE_BYTES, 0, Flaw::Seal, Proof::FinishedSegment);
         }
         self.expected_lsn = header.first_lsn;
         // A segment that is missing has left no root.
-        let follows = self.segments.last().map_or(1, |s| s.header.number + 1) == header.number;
+        let follows =
+            self.segments.last().map_or(self.begin.number + 1, |s| s.header.number + 1) == header.number;
         self.root_before = if follows { self.root } else { None };
         self.sealed_before = follows && self.sealed;
         self.segments.push(Segment {

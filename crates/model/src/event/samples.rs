@@ -80,6 +80,20 @@ fn journal() -> Vec<Fact> {
         SettingRecorded { key: t("risk.max_positions"), value: t("3") }.into(),
         GapFound { first: Lsn(10), last: Lsn(12), bytes: 300, segment: 1, evidence: t("chain") }.into(),
         GapAccepted { by: l("ann") }.into(),
+        ForeignIntentSeen {
+            instrument: Some(I),
+            client: l("abcdef0123-00000042-7"),
+            venue_order: Some(VenueOrderId(l("6142"))),
+        }
+        .into(),
+        ForeignIntentSeen { instrument: None, client: l("abcdef0123-00000042-8"), venue_order: None }.into(),
+        ForeignIntentAccepted {
+            by: l("ann"),
+            client: l("abcdef0123-00000042-7"),
+            venue_order: Some(VenueOrderId(l("6142"))),
+            reason: t("from the lost tail"),
+        }
+        .into(),
         AssetNamed { asset: AssetId(1), name: l("BTC") }.into(),
         InstrumentListed { instrument: I, spec }.into(),
     ]
@@ -305,6 +319,8 @@ fn commands() -> Vec<Fact> {
         Command::Release { instrument },
         Command::AcceptGap,
         Command::ReturnDust { instrument },
+        Command::AcceptForeign { client: Some(l("abcdef0123-00000042-7")), reason: t("from the lost tail") },
+        Command::AcceptForeign { client: None, reason: t("restored") },
     ];
     let received = |command| CommandReceived { by: l("ann"), command }.into();
     let mut facts: Vec<Fact> = commands.into_iter().map(received).collect();

@@ -152,6 +152,17 @@ fn effects_come_only_after_a_sync_and_quiet_records_wait_for_one() {
 }
 
 #[test]
+fn each_event_is_told_with_its_number_in_order() {
+    let (mut node, _) = fresh(limits(0));
+    node.step(Timestamp(1), &[add(&[9, 9], false)]).expect("no fault");
+    let mut told = Vec::new();
+    let inputs = [add(&[1, 2], false), add(&[], true), add(&[3], true)];
+    let effects = node.step_telling(Timestamp(2), &inputs, |lsn, event: &Added| told.push((lsn.0, event.0)));
+    assert_eq!(told, [(3, 1), (4, 2), (5, 3)]);
+    assert_eq!(effects.expect("no fault"), [Lsn(4), Lsn(5)], "and the effects are those of a step");
+}
+
+#[test]
 fn one_sync_covers_all_inputs_of_a_step_and_the_bound_forces_one() {
     let (mut node, disk) = fresh(limits(0));
     let before = disk.syncs();
@@ -211,6 +222,51 @@ fn a_checkpoint_that_is_not_the_state_it_says_is_passed_over() {
     let report = report.expect("existing");
     assert_eq!((report.checkpoint, report.skipped.len(), report.replayed), (None, 1, 3));
     assert_eq!(node.machine().digest(), live);
+}
+
+#[test]
+fn a_journal_without_its_beginning_is_refused_in_words_and_nothing_is_changed() {
+    let (mut node, disk) = fresh(limits(0));
+    let mut records = 0;
+    while !disk.names().iter().any(|name| name.contains("0000000003")) {
+        node.step(Timestamp(1), &[add(&[1; 20], true)]).expect("no fault");
+        records += 20;
+    }
+    node.close().expect("no fault");
+    let whole = disk.kill();
+    let first = whole.names().into_iter().find(|name| name.contains("0000000001")).expect("a first segment");
+    let checkpoints: Vec<String> = whole.names().into_iter().filter(|name| name.ends_with(".ckpt")).collect();
+    assert!(!checkpoints.is_empty());
+    let without = |missing: bool| {
+        let disk = whole.fork();
+        checkpoints.iter().for_each(|name| disk.remove_file(name));
+        match missing {
+            true => disk.remove_file(&first),
+            false => disk.patch(&first, aegis_journal::PAGE_BYTES + 9, &[0xff; 4]),
+        }
+        disk
+    };
+    for missing in [true, false] {
+        let disk = without(missing);
+        let files = || {
+            let names = disk.names().into_iter().filter(|name| !name.ends_with("lock"));
+            names.map(|name| (disk.file(&name), name)).collect::<Vec<_>>()
+        };
+        let before = files();
+        let refused = open(disk.clone(), disk.clone(), limits(0)).err().expect("nothing to go on from");
+        let text = refused.to_string();
+        let OpenError::Beginning { lost, skipped } = refused else { panic!("{text}") };
+        assert_eq!((lost.file.as_str(), lost.missing, skipped.len()), (first.as_str(), missing, 0));
+        let (_, last) = lost.whole.expect("two segments are whole");
+        assert_eq!(last, records);
+        let what = if missing { "is missing" } else { "offset 4096: a checksum that does not match" };
+        assert!(text.contains(what) && text.contains("aegis restore"), "{text}");
+        assert_eq!(files(), before, "nothing was changed");
+        // A checkpoint that is brought back is enough.
+        checkpoints.iter().for_each(|name| disk.set_file(name, &whole.file(name).expect("it was there")));
+        let (node, report) = open(disk.clone(), disk.clone(), limits(0)).expect("opens");
+        assert_eq!((report.expect("existing").checkpoint, node.lost()), (Some(Lsn(records)), None));
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl Draw<'_> {
     }
     fn command(&mut self) -> Command {
         let instrument = self.label();
-        match self.dice.below(11) {
+        match self.dice.below(12) {
             0 => Command::Enable,
             1 => Command::Halt { reason: self.text() },
             2 => Command::Flatten,
@@ -140,6 +140,10 @@ impl Draw<'_> {
             7 => Command::Adopt { instrument, average: self.price(), quantity: self.quantity() },
             8 => Command::Release { instrument },
             9 => Command::AcceptGap,
+            10 => Command::AcceptForeign {
+                client: self.dice.one_in(2).then(|| self.label()),
+                reason: self.text(),
+            },
             _ => Command::ReturnDust { instrument },
         }
     }
@@ -247,6 +251,19 @@ impl Draw<'_> {
             }
             .into(),
             6 => GapAccepted { by: self.label() }.into(),
+            7 => ForeignIntentSeen {
+                instrument: self.dice.one_in(2).then(|| self.instrument()),
+                client: self.label(),
+                venue_order: self.dice.one_in(2).then(|| VenueOrderId(self.label())),
+            }
+            .into(),
+            8 => ForeignIntentAccepted {
+                by: self.label(),
+                client: self.label(),
+                venue_order: self.dice.one_in(2).then(|| VenueOrderId(self.label())),
+                reason: self.text(),
+            }
+            .into(),
             10 => AssetNamed { asset: self.asset(), name: self.label() }.into(),
             _ => InstrumentListed { instrument: self.instrument(), spec: self.spec() }.into(),
         }

@@ -241,3 +241,42 @@ fn a_gap_moves_the_number_on_and_an_opening_drops_its_limits() {
     assert_eq!((world.0.trading.flatten, world.0.trading.halted.is_none()), (None, true));
     assert_eq!((world.0.journal.openings, world.0.journal.run), (2, 8));
 }
+
+#[test]
+fn orders_of_ours_that_nobody_intended_are_remembered_until_too_many_were_accepted() {
+    use aegis_projection::state::MEMORY_FOREIGN;
+    let client = |n: usize| format!("abcdef0123-00000042-{n}").parse::<Label>().expect("short");
+    let seen = |n| ForeignIntentSeen { instrument: None, client: client(n), venue_order: None };
+    let accepted = |n| ForeignIntentAccepted {
+        by: Label::literal("ann"),
+        client: client(n),
+        venue_order: None,
+        reason: Text::new("looked at"),
+    };
+    let odd = |world: &World| world.0.totals.anomalies.get(&AnomalyKind::OutOfOrder).copied().unwrap_or(0);
+    let mut world = World::new();
+    world.tell(1, accepted(7));
+    assert_eq!((world.0.foreign.len(), odd(&world)), (0, 1), "nothing was seen");
+    for n in 0..MEMORY_FOREIGN {
+        world.tell(2, seen(n));
+    }
+    assert_eq!(world.0.foreign_waiting().count(), MEMORY_FOREIGN);
+    world.tell(3, seen(MEMORY_FOREIGN));
+    assert_eq!((world.0.foreign.len(), odd(&world)), (MEMORY_FOREIGN, 2), "all of them wait");
+    world.tell(4, accepted(5)).tell(4, accepted(3));
+    let told = ForeignIntentSeen {
+        instrument: Some(BTC_USD),
+        venue_order: Some(VenueOrderId(Label::literal("v3"))),
+        ..seen(3)
+    };
+    world.tell(5, told).tell(5, seen(3));
+    let third = world.0.foreign[&client(3)];
+    assert_eq!((third.instrument, third.venue_order.is_some()), (Some(BTC_USD), true), "kept");
+    assert!(third.accepted > Some(third.seen), "seen again, it stays accepted");
+    world.tell(6, seen(MEMORY_FOREIGN));
+    assert!(!world.0.foreign.contains_key(&client(5)), "the one that was accepted first is forgotten");
+    assert!(
+        world.0.foreign.contains_key(&client(3)) && world.0.foreign.contains_key(&client(MEMORY_FOREIGN))
+    );
+    assert_eq!((world.0.foreign.len(), odd(&world)), (MEMORY_FOREIGN, 2));
+}

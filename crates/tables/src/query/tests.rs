@@ -164,7 +164,7 @@ fn decimals_are_exact_and_compare_by_value() {
 /// What the README and `aegis query --help` say about what a function makes.
 #[test]
 fn what_a_function_makes_is_sorted_and_compared_as_it_is_documented() {
-    let (batches, _) = history(3, 3_000);
+    let (batches, _) = history(11, 3_000);
     let (asking, kept) = (Asking::new(&batches), kept(&batches));
     let decimal = |text: &str| text.parse::<Fixed>().expect("a decimal");
     let mut sums: BTreeMap<String, Fixed> = BTreeMap::new();
