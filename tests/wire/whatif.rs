@@ -149,6 +149,8 @@ fn what_if_follows_what_the_exchange_did() {
     for lsn in (last.saturating_sub(120)..last).step_by(7) {
         let cut = told(&stage.on(&["what-if", "--stop", "recorded", "--json", "--until", &lsn.to_string()]));
         assert_eq!(cut["exact"], true, "until {lsn}: {}\n{}\n{}", cut["off"], cut["recorded"], cut["model"]);
+        let from = told(&stage.on(&["what-if", "--stop", "recorded", "--json", "--from", &lsn.to_string()]));
+        assert_eq!((&from["exact"], &from["differences"]), (&true.into(), &json!([])), "from {lsn}");
     }
     // Without its stop the first position is held to the end, at the price at which it was really bought; the stop
     // that rests for it is on no record.

@@ -310,6 +310,12 @@ impl Precedents {
             }
             Input::LookedUp(_, Lookup::Present { trades, .. }) => all(trades),
             Input::Snapshot(snapshot) => {
+                // What was executed by then and is told later is not in the listing.
+                let coming = self.agenda.values().filter_map(|(_, what)| match what {
+                    What::Traded(_, executed, _) => Some(*executed),
+                    What::Venue(_) | What::Told(_) => None,
+                });
+                snapshot.trades_through = coming.fold(snapshot.trades_through, Timestamp::min);
                 if let Answer::Complete(trades) = &mut snapshot.trades {
                     all(trades);
                 }
