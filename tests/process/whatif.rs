@@ -313,3 +313,34 @@ fn what_if_until_a_time_behind_the_record_plays_nothing_that_the_run_never_saw()
     assert_eq!(plain["exact"], true, "{plain}");
     assert_eq!(later, plain, "there is nothing behind the end");
 }
+
+#[test]
+fn what_if_of_a_run_that_ended_inside_a_candle_plays_what_it_saw_and_no_further() {
+    let stage = story();
+    let config = CONFIG.replace("[engine]\n", "[engine]\nrecord = \"all\"\n").replace("\"5%\"", "\"1%\"");
+    stage.write("aegis.toml", &config);
+    // Three candles of four points, an open, and on the way to the low of 49000 the stop at 49500.
+    stage.complete("data", &["--stop-after", "14"]);
+    let same = object(&stage, &[ENGINE, "--stop", "recorded"]);
+    assert_eq!((&same["exact"], &same["model"]["stops_hit"]), (&true.into(), &1.into()), "{same}");
+    // Above what was seen a stop is met, below it nobody knows.
+    for (stop, closed) in [("fixed:0.6%", 1), ("fixed:1.5%", 0)] {
+        let other = object(&stage, &[ENGINE, "--stop", stop]);
+        assert_eq!((&other["exact"], &other["what_if"]["closed"]), (&true.into(), &closed.into()), "{other}");
+    }
+    let near = object(&stage, &[ENGINE, "--stop", "fixed:0.6%"]);
+    assert_eq!(near["differences"][0]["right"]["exit"], "49700", "{near}");
+}
+
+#[test]
+fn what_if_tells_a_short_hold_in_milliseconds() {
+    let stage = story();
+    stage.complete("data", &[]);
+    for (asked, told) in
+        [("1ms", "held 1 ms at most"), ("1500ms", "held 1500 ms at most"), ("2s", "held 2 s at most")]
+    {
+        let short = object(&stage, &[ENGINE, "--market", "market.csv", "--hold", asked]);
+        let said = short["settings"]["what_if"].to_string();
+        assert!(said.contains(told), "{said}");
+    }
+}

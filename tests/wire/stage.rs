@@ -234,6 +234,11 @@ impl Stage {
         command
     }
 
+    /// Other settings of the engine, from its next start on.
+    pub(crate) fn set(&mut self, engine: &str) {
+        engine.clone_into(&mut self.settings);
+    }
+
     /// Any command on the engine's data, to its end.
     pub(crate) fn on(&self, words: &[&str]) -> Output {
         self.command(words).output().expect("the program starts")

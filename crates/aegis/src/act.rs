@@ -14,6 +14,8 @@ use crate::control::{Desk, Heard, Request};
 use crate::exit::Failure;
 use crate::ids::Draw;
 use crate::market::{self, FEED, Market, Next, Point, Stream};
+#[cfg(feature = "forensics")]
+use crate::precedent::Precedents;
 use crate::progress::Bar;
 use crate::run::VenueSummary;
 use crate::signals::{Recorded, Signals};
@@ -164,16 +166,17 @@ pub(crate) fn play_part<S: Storage>(
     signals: Signals,
     bound: Bound,
     last: bool,
-) -> Result<Signals, Failure> {
+) -> Result<(Signals, Option<Box<Precedents>>), Failure> {
     let mut play = Play::new(script, world, signals, &market);
     play.through(market, None, None, Some(bound))?;
     if last {
         play.world.stop(Label::literal("end of the record"))?;
     }
     let signals = std::mem::replace(&mut play.signals, Signals::recorded(VecDeque::new()));
+    let precedents = play.world.take_precedents();
     play.world.engine.close()?;
     play.world.venue.close()?;
-    Ok(signals)
+    Ok((signals, precedents))
 }
 
 /// The last that is shown of a market.
@@ -202,11 +205,12 @@ impl Bound {
         }
     }
 
-    fn holds(self, recorded: &Recorded) -> bool {
+    /// Whether what was recorded then lies within it.
+    pub(crate) fn has(self, at: Timestamp, lsn: Lsn) -> bool {
         match self {
-            Bound::Record { lsn, .. } => recorded.lsn < lsn,
-            Bound::Time(at) => recorded.at <= at,
-            Bound::Before(at) => recorded.at < at,
+            Bound::Record { lsn: end, .. } => lsn < end,
+            Bound::Time(end) => at <= end,
+            Bound::Before(end) => at < end,
         }
     }
 }
@@ -242,6 +246,11 @@ impl<S: Storage> Play<'_, S> {
         let ended = self.walk(&mut stream, desk, bound, &bar)?;
         // What was recorded behind the last point still arrives.
         self.deliver_recorded(u64::MAX, bound)?;
+        // What happens may lead to more of it.
+        while let Some(at) = self.world.last_recorded() {
+            self.world.clock(at)?;
+            self.world.answers(at, Lsn(u64::MAX))?;
+        }
         Ok(ended)
     }
 
@@ -280,6 +289,7 @@ impl<S: Storage> Play<'_, S> {
         ];
         let Some(at) = resume else {
             self.world.venue_hears(&opening)?;
+            self.world.follow_record()?;
             self.open(gap)?;
             return market.stream(&self.numbers(), None);
         };
@@ -290,6 +300,7 @@ impl<S: Storage> Play<'_, S> {
         let closed = self.warm(&stream, &point, finished)?;
         self.world.now = self.world.now.max(point.now);
         self.world.venue_hears(&opening)?;
+        self.world.follow_record()?;
         self.open(gap)?;
         self.last = Some(point);
         if !finished {
@@ -480,12 +491,16 @@ impl<S: Storage> Play<'_, S> {
     /// What a journal recorded as having arrived before the feed was at a place. What arrived at the time of the last
     /// point followed it at once: no timer came between.
     fn deliver_recorded(&mut self, before: u64, bound: Option<Bound>) -> Result<(), Failure> {
-        while let Some(next) = self.signals.recorded_before(before, |r| bound.is_none_or(|b| b.holds(r))) {
+        self.world.next_place(before, bound);
+        let within = |r: &Recorded| bound.is_none_or(|b| b.has(r.at, r.lsn));
+        while let Some(next) = self.signals.recorded_before(before, within) {
             if next.at > self.world.now {
-                self.world.clock(next.at)?;
+                self.world.clock_before(next.at, next.lsn)?;
                 self.world.now = self.world.now.max(next.at);
+            } else {
+                self.world.answers(next.at, next.lsn)?;
             }
-            self.world.tell(vec![next.input])?;
+            self.world.tell_recorded(next.lsn, next.input)?;
         }
         Ok(())
     }

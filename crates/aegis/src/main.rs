@@ -25,6 +25,8 @@ mod notify;
 mod offline;
 mod place;
 mod port;
+#[cfg_attr(not(feature = "forensics"), allow(dead_code))]
+mod precedent;
 mod progress;
 mod prune;
 mod reconcile;

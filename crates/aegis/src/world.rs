@@ -2,6 +2,7 @@
 //! quiet. Every answer is durable at the venue before the engine hears it, every intent durable at the engine before
 //! the venue sees it. It never decides and never lets one point of the market overtake another.
 
+use crate::act::Bound;
 use crate::adapter::{self, Wish};
 use crate::config::{Act, Config};
 use crate::control::outcome::Asked;
@@ -9,6 +10,7 @@ use crate::control::words::Reply;
 use crate::exit::{Exit, Failure};
 use crate::ids::Draw;
 use crate::market::Point;
+use crate::precedent::{Item, Precedents, What};
 use aegis_engine::Engine;
 use aegis_journal::{DirReader, DirStorage, Expect, GapEvidence, Identity, OlderCheck, Storage};
 use aegis_model::event::{ENGINE_SCHEMA, Fact, GapFound, VENUE_SCHEMA, VERSION};
@@ -79,6 +81,8 @@ pub(crate) struct World<S: Storage = DirStorage> {
     reserve_only: bool,
     /// What the check of older records found, once it is through.
     older: Option<Older>,
+    /// What a record says the exchange did, where one is played again.
+    precedents: Option<Box<Precedents>>,
     /// The command that is being carried out.
     asked: Option<Asked>,
 }
@@ -249,16 +253,114 @@ impl World {
         }
         let gap = engine.lost().map(|(first, last)| gap_found(first, last, report.as_ref()));
         let now = engine.time().max(venue.time()).max(Timestamp::EPOCH);
-        Ok((World { engine, venue, now, placed: 0, kill, reserve_only: false, older, asked: None }, gap))
+        Ok((
+            World {
+                engine,
+                venue,
+                now,
+                placed: 0,
+                kill,
+                reserve_only: false,
+                older,
+                asked: None,
+                precedents: None,
+            },
+            gap,
+        ))
     }
 }
 
 impl<S: Storage> World<S> {
     /// Both nodes on journals that somebody else has opened or made.
     #[cfg(feature = "forensics")]
-    pub(crate) fn of(engine: Node<Engine, S>, venue: Node<Venue, S>) -> World<S> {
+    pub(crate) fn of(
+        engine: Node<Engine, S>,
+        venue: Node<Venue, S>,
+        precedents: Option<Box<Precedents>>,
+    ) -> World<S> {
         let now = engine.time().max(venue.time()).max(Timestamp::EPOCH);
-        World { engine, venue, now, placed: 0, kill: None, reserve_only: false, older: None, asked: None }
+        World {
+            engine,
+            venue,
+            now,
+            placed: 0,
+            kill: None,
+            reserve_only: false,
+            older: None,
+            asked: None,
+            precedents,
+        }
+    }
+
+    /// What a record says, for the next part.
+    #[cfg(feature = "forensics")]
+    pub(crate) fn take_precedents(&mut self) -> Option<Box<Precedents>> {
+        self.precedents.take()
+    }
+
+    /// After the exchange's opening: what it does as in the record.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn follow_record(&mut self) -> Result<(), Failure> {
+        let Some(requests) = self.precedents.as_ref().map(|p| p.opening()) else { return Ok(()) };
+        self.venue_hears(&requests)
+    }
+
+    /// What is shown or happens next lies behind this place, and within the bound.
+    pub(crate) fn next_place(&mut self, place: u64, bound: Option<Bound>) {
+        if let Some(precedents) = &mut self.precedents {
+            precedents.show(place, bound);
+        }
+    }
+
+    /// Tells a recorded input; what it leads to has it as its reason.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn tell_recorded(&mut self, lsn: Lsn, input: Input) -> Result<(), Failure> {
+        if let Some(precedents) = &mut self.precedents {
+            precedents.because(Some(lsn));
+        }
+        self.tell(vec![input])?;
+        if let Some(precedents) = &mut self.precedents {
+            precedents.because(None);
+        }
+        Ok(())
+    }
+
+    /// When the last of what the record says of orders happens; none when nothing is left of it.
+    pub(crate) fn last_recorded(&self) -> Option<Timestamp> {
+        self.precedents.as_ref().and_then(|p| p.last_recorded())
+    }
+
+    /// Lets happen what the exchange did in the record before this one, without timers.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn answers(&mut self, until: Timestamp, before: Lsn) -> Result<(), Failure> {
+        while self.precedents.as_ref().is_some_and(|p| p.next(until, before).is_some()) {
+            self.answer()?;
+        }
+        Ok(())
+    }
+
+    /// The first thing on the agenda happens.
+    fn answer(&mut self) -> Result<(), Failure> {
+        let Some(Item { at, what }) = self.precedents.as_mut().and_then(|p| p.take()) else { return Ok(()) };
+        self.now = self.now.max(at);
+        match what {
+            What::Told(report) => self.tell(vec![Input::Report(report)]),
+            What::Venue(request) => self.venue_hears(&[request]),
+            What::Traded(request, executed, priced) => {
+                let heard = self.venue.step(self.now, &[request])?;
+                if let Some(precedents) = &mut self.precedents {
+                    precedents.dated(&heard, executed, priced);
+                }
+                let inputs = self.heard(&heard);
+                self.tell(inputs)
+            }
+        }
     }
 
     /// Gives inputs to the engine and carries effects and answers to and fro until no effect is left.
@@ -289,7 +391,22 @@ impl<S: Storage> World<S> {
         let mut requests = Vec::new();
         let mut answers = Vec::new();
         for effect in effects {
-            match adapter::wish(self.engine.machine().state(), effect) {
+            let state = self.engine.machine().state();
+            match adapter::wish(state, effect) {
+                Wish::Venue(request) if self.precedents.is_some() => {
+                    let Some(precedents) = &mut self.precedents else { continue };
+                    match effect {
+                        Effect::Place(place) => precedents.place(state, place, *request, self.now),
+                        Effect::Cancel { client, .. } => {
+                            precedents.cancel(state, *client, *request, self.now);
+                        }
+                        Effect::LookUp { order, client, .. } => match precedents.look_up(*order, *client) {
+                            Some(answer) => answers.push(answer),
+                            None => requests.push(*request),
+                        },
+                        Effect::AskSnapshot { .. } | Effect::Notify { .. } => requests.push(*request),
+                    }
+                }
                 Wish::Venue(request) => requests.push(*request),
                 Wish::Notify { number, text } => {
                     tracing::info!(number, "{text}");
@@ -315,9 +432,14 @@ impl<S: Storage> World<S> {
         Ok(inputs)
     }
 
-    fn heard(&self, effects: &[VenueEffect]) -> Vec<Input> {
+    fn heard(&mut self, effects: &[VenueEffect]) -> Vec<Input> {
         let state = self.engine.machine().state();
-        effects.iter().filter_map(|effect| adapter::heard(state, self.now, effect)).collect()
+        let mut inputs: Vec<Input> =
+            effects.iter().filter_map(|effect| adapter::heard(state, self.now, effect)).collect();
+        if let Some(precedents) = &mut self.precedents {
+            inputs.iter_mut().for_each(|input| precedents.date(input));
+        }
+        inputs
     }
 
     /// Gives requests to the venue that come from no effect of the engine, and what it says of them to the engine.
@@ -335,10 +457,23 @@ impl<S: Storage> World<S> {
     /// # Errors
     /// As [`World::tell`].
     pub(crate) fn clock(&mut self, until: Timestamp) -> Result<(), Failure> {
+        self.clock_before(until, Lsn(u64::MAX))
+    }
+
+    /// The same, with what the exchange did in the record before this one.
+    ///
+    /// # Errors
+    /// As [`World::tell`].
+    pub(crate) fn clock_before(&mut self, until: Timestamp, before: Lsn) -> Result<(), Failure> {
         for _ in 0..TIMERS_MAX {
-            let Some(due) = self.engine.machine().next_timer().filter(|due| *due <= until) else {
-                return Ok(());
-            };
+            let due = self.engine.machine().next_timer().filter(|due| *due <= until);
+            let answer = self.precedents.as_ref().and_then(|p| p.next(until, before));
+            // An answer is an input, and each input runs the timers that are due then.
+            if answer.is_some_and(|at| due.is_none_or(|due| at <= due)) {
+                self.answer()?;
+                continue;
+            }
+            let Some(due) = due else { return Ok(()) };
             self.now = self.now.max(due);
             self.tell(vec![Input::Clock])?;
             if self.engine.machine().next_timer().is_some_and(|next| next <= due) {
@@ -406,12 +541,13 @@ impl<S: Storage> World<S> {
         self.tell(vec![Input::Stopping(why)])?;
         // The paper venue answers at once, so what is not confirmed now waits for a timer; ten seconds of them.
         let end = self.now.after(10 * aegis_model::ids::SECOND);
-        if !self.engine.machine().idle() {
+        // Behind a record nothing is known, so what is under way there stays so.
+        if self.precedents.is_none() && !self.engine.machine().idle() {
             self.clock(end)?;
         }
         let state = self.engine.machine().state();
         let working = state.orders.values().filter(|o| o.purpose == Purpose::Entry).count();
-        if working > 0 {
+        if working > 0 && self.precedents.is_none() {
             tracing::warn!(
                 working,
                 "entries are still working after ten seconds; the next start asks about them"

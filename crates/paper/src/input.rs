@@ -5,7 +5,7 @@ use crate::fact::{Linked, Liquidity, TriggerKind, Watched};
 use aegis_model::input::{Answer, ListedInstrument, RowStatus, Scope, VenueBalance};
 use aegis_model::order::RejectClass;
 use aegis_model::{
-    Candle, FeedId, Label, Money, OrderKind, Price, Quantity, Side, Text, Tick, TimeInForce, Timestamp,
+    Candle, FeedId, Label, Money, OrderKind, Price, Quantity, Rate, Side, Text, Tick, TimeInForce, Timestamp,
     TradeId, VenueOrderId,
 };
 use alloc::vec::Vec;
@@ -157,6 +157,75 @@ pub enum VenueInput {
         /// The limit of what it becomes; zero for a market order.
         limit: Price,
     },
+    /// Place an order that follows what is told of it: the market does not reach it.
+    Follow(Followed),
+    /// What became of an order that follows; nothing if it is not open.
+    Became {
+        /// Its client order id.
+        client: Label,
+        /// What.
+        what: Became,
+    },
+    /// Refuse a request in somebody's words: no order comes of it.
+    Refuse {
+        /// The client order id that it carries.
+        client: Label,
+        /// The instrument's name.
+        instrument: Label,
+        /// What the refusal means for a retry.
+        class: RejectClass,
+        /// The exchange's code.
+        code: u32,
+        /// In words.
+        text: Text,
+    },
+    /// The fee rate of an instrument's executions from now on, whoever takes, or with none that of the settings again.
+    /// Not remembered over a restart.
+    Charge {
+        /// The instrument's name.
+        name: Label,
+        /// The rate, from -1 to 1; negative for a rebate.
+        rate: Option<Rate>,
+    },
+}
+
+/// An order whose fate is told: it was at another exchange once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Followed {
+    /// Its client order id.
+    pub client: Label,
+    /// The instrument's name.
+    pub instrument: Label,
+    /// Buy or sell.
+    pub side: Side,
+    /// Market, limit or trigger.
+    pub kind: OrderKind,
+    /// Base quantity.
+    pub quantity: Quantity,
+    /// The price that a buy's funds are held at: no less than it will cost.
+    pub hold: Price,
+}
+
+/// What is told of an order that follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Became {
+    /// One execution. It does not happen if the account cannot pay it or the order has less left.
+    Traded {
+        /// The price.
+        price: Price,
+        /// Base quantity.
+        quantity: Quantity,
+        /// The name of the asset that paid the fee, and how much; none if no fee was ever told, and then none is charged.
+        fee: Option<(Label, Quantity)>,
+    },
+    /// What was left of it was cancelled.
+    Cancelled,
+    /// What was left of it ended by its time in force.
+    Expired,
+    /// Nothing more is told: from now on the market reaches it as any other.
+    LetGo,
+    /// It goes on following, after a restart.
+    Kept,
 }
 
 /// An order as a server asks for it.

@@ -20,6 +20,8 @@
 //!   own, which watch the mark price (the one that was set, else the middle of the quotes, else the last price) or the
 //!   last price. They reserve nothing; when one fires, an order is placed for it and checked like any other, so that a
 //!   sell without its coins is rejected then, with 306. Legs of a list cancel or arm each other in the same decision.
+//! - An order may also *follow* (`VenueInput::Follow`): the market does not reach it, and its executions and its end are
+//!   told, as somebody saw them at another exchange. The account pays for them as for any other.
 //! - A client order id is used up for ever by an accepted order and by a rejected one; the memory of ids, orders
 //!   and trades is kept whole, as large as the journal's history. A refused *request* (class
 //!   [`aegis_model::order::RejectClass::Permanent`] or [`Later`](aegis_model::order::RejectClass::Later) without
@@ -30,6 +32,7 @@
 extern crate alloc;
 
 pub mod fact;
+mod followed;
 pub mod input;
 pub mod market;
 mod matching;
@@ -43,8 +46,8 @@ mod venue;
 pub use aegis_model::event::VENUE_SCHEMA;
 pub use fact::{Linked, Liquidity, TriggerKind, VenueEvent, VenueFact, Watched};
 pub use input::{
-    Asked, Conditional, Created, FlowOutcome, Found, Listing, OrderReport, Said, TriggerRow, VenueEffect,
-    VenueFlow, VenueInput, VenueRow, VenueTrade,
+    Asked, Became, Conditional, Created, FlowOutcome, Followed, Found, Listing, OrderReport, Said,
+    TriggerRow, VenueEffect, VenueFlow, VenueInput, VenueRow, VenueTrade,
 };
 pub use market::candle_ticks;
 pub use settings::{Settings, SettingsError};

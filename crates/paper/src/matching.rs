@@ -11,7 +11,7 @@ use crate::venue::Venue;
 use aegis_model::fixed::Rounding;
 use aegis_model::market::PricePath;
 use aegis_model::{
-    Actor, ArithmeticError, AssetId, InstrumentId, Lsn, Money, OrderKind, Price, Quantity, Side, Tick,
+    Actor, ArithmeticError, AssetId, InstrumentId, Lsn, Money, OrderKind, Price, Quantity, Rate, Side, Tick,
 };
 use alloc::vec::Vec;
 
@@ -74,8 +74,8 @@ impl Venue {
 
     fn reached(&self, tick: &Tick, previous: Option<Tick>) -> Vec<Reached> {
         let here = (tick.instrument, 0)..=(tick.instrument, u64::MAX);
-        let open =
-            self.state.open.range(here).filter_map(|(_, number)| Some((*number, self.open_order(*number)?)));
+        let here = self.state.open.range(here).filter(|(_, number)| !self.following.contains(number));
+        let open = here.filter_map(|(_, number)| Some((*number, self.open_order(*number)?)));
         open.filter_map(|(number, order)| {
             let touch = touch(tick, order.side)?;
             match order.kind {
@@ -216,10 +216,7 @@ impl Venue {
         let quantity = self.fillable(order.instrument, order.side, rest, tick);
         let spec = self.state.instruments.get(&order.instrument).filter(|_| quantity.is_positive());
         let Some(spec) = spec else { return Ok(None) };
-        let rate = match liquidity {
-            Liquidity::Maker => self.settings.maker(),
-            Liquidity::Taker => self.settings.taker(),
-        };
+        let rate = self.rate(order.instrument, liquidity);
         // Rounded down: floor(a) + ceil(b) <= ceil(a + b), so that the parts never cost more than was reserved.
         let value = price.times(quantity, Rounding::Floor)?;
         order.value.plus(value)?;
@@ -246,6 +243,14 @@ impl Venue {
         }
         let possible = self.state.after_trade(order, quantity, value, (usual, fee))?;
         Ok(possible.map(|_| Execution { quantity, value, fee_asset: usual, fee, reserved }))
+    }
+
+    /// The fee rate of an execution.
+    pub(crate) fn rate(&self, instrument: InstrumentId, liquidity: Liquidity) -> Rate {
+        self.charged.get(&instrument).copied().unwrap_or(match liquidity {
+            Liquidity::Maker => self.settings.maker(),
+            Liquidity::Taker => self.settings.taker(),
+        })
     }
 
     /// Ends what is left of an order that does not wait.

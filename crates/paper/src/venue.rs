@@ -14,9 +14,10 @@ use crate::state::State;
 use aegis_model::input::ListedInstrument;
 use aegis_model::wire::DecodeError;
 use aegis_model::{
-    Actor, AssetId, Decision, FeedId, InstrumentId, Label, Lsn, Machine, Quantity, RecordHead, Side, Text,
-    Tick, Timestamp,
+    Actor, AssetId, Decision, FeedId, InstrumentId, Label, Lsn, Machine, Quantity, Rate, RecordHead, Side,
+    Text, Tick, Timestamp,
 };
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// A simulated spot exchange with one account.
@@ -26,6 +27,10 @@ pub struct Venue {
     pub(crate) state: State,
     pub(crate) market: Memory,
     pub(crate) out: Decision<VenueEvent, VenueEffect>,
+    /// Open orders that follow what is told of them.
+    pub(crate) following: BTreeSet<u64>,
+    /// Fee rates that stand in for the settings'.
+    pub(crate) charged: BTreeMap<InstrumentId, Rate>,
     at: Timestamp,
 }
 
@@ -119,7 +124,7 @@ impl Venue {
     }
 
     /// The asset's number, given now if it has none; none when there is no number left.
-    fn asset(&mut self, name: Label) -> Option<AssetId> {
+    pub(crate) fn asset(&mut self, name: Label) -> Option<AssetId> {
         if let Some(known) = self.state.asset_names.get(&name) {
             return Some(*known);
         }
@@ -232,6 +237,12 @@ impl Machine for Venue {
             VenueInput::AmendTrigger { trigger, quantity, reference, limit } => {
                 self.amend_trigger(*trigger, *quantity, *reference, *limit);
             }
+            VenueInput::Follow(followed) => self.follow(followed),
+            VenueInput::Became { client, what } => self.became(*client, *what),
+            VenueInput::Refuse { client, instrument, class, code, text } => {
+                self.refuse_request(*client, *instrument, *class, *code, text.clone());
+            }
+            VenueInput::Charge { name, rate } => self.charge(*name, *rate),
         }
         self.settle_lists();
         core::mem::take(&mut self.out)
@@ -264,6 +275,8 @@ impl Machine for Venue {
     fn load(&mut self, state: &[u8]) -> Result<(), DecodeError> {
         self.state = State::load(state)?;
         self.market = Memory::default();
+        self.following = BTreeSet::new();
+        self.charged = BTreeMap::new();
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod change;
 mod figures;
 mod market;
 mod model;
+mod orders;
 mod record;
 mod words;
 
@@ -14,6 +15,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::offline::{failure, incomplete, journals, one_of};
+use crate::precedent::Counts;
 use crate::progress::Count;
 use aegis_forensics::audit::Moment;
 use aegis_forensics::{Reading, Until};
@@ -22,6 +24,7 @@ use aegis_model::Mode;
 use change::Change;
 use figures::{Difference, Outcome};
 use model::Part;
+use orders::Usual;
 use record::Record;
 use serde_json::json;
 use std::path::Path;
@@ -42,6 +45,10 @@ struct Told<'a> {
     recorded: &'a Outcome,
     model: &'a Outcome,
     what_if: &'a Outcome,
+    /// What was usual at the exchange of a live run.
+    usual: Option<Usual>,
+    /// How much of the model, and of what differs, is as the record has it.
+    counts: [Counts; 2],
     /// Whether the model gives what was recorded; of a live run the times may be some milliseconds off.
     exact: bool,
     /// Positions in which recorded settings and what was recorded differ.
@@ -92,6 +99,7 @@ pub(crate) fn what_if(config: &Config, asked: &cli::WhatIf, json: bool) -> Resul
     }
     let end = model::end(
         &record,
+        &market,
         match until {
             // Behind the record's end the market is not what the run saw.
             Until::Time(at) if record.goes_on => Some(at),
@@ -101,9 +109,9 @@ pub(crate) fn what_if(config: &Config, asked: &cli::WhatIf, json: bool) -> Resul
     let parts = [None, Some(&change)].map(|change| model::parts(&record, &market.market, change, end));
     let [as_recorded, otherwise] = parts;
     let (as_recorded, otherwise) = (as_recorded?, otherwise?);
-    let journal = model::play(&record, &market.market, &as_recorded, "as recorded")?;
+    let (journal, counts) = model::play(&record, &market.market, &as_recorded, "as recorded")?;
     let model = of_model(&record, &journal)?;
-    let journal = model::play(&record, &market.market, &otherwise, "what if")?;
+    let (journal, other_counts) = model::play(&record, &market.market, &otherwise, "what if")?;
     let what_if = of_model(&record, &journal)?;
     let bar = Count::new(path, "auditing");
     let recorded =
@@ -124,10 +132,12 @@ pub(crate) fn what_if(config: &Config, asked: &cli::WhatIf, json: bool) -> Resul
         change: &change,
         settings: [a, b],
         parts: as_recorded.len(),
+        usual: record.usual(),
+        counts: [counts, other_counts],
         exact: figures::equal(&recorded, &model, &off),
         off,
         differences: figures::differences(&model, &what_if, 0),
-        unknowable: words::unknowable(&record, &market, &as_recorded),
+        unknowable: words::unknowable(&record, &market, &as_recorded, &other_counts),
         recorded: &recorded,
         model: &model,
         what_if: &what_if,
@@ -163,6 +173,11 @@ fn in_json(told: &Told<'_>) -> serde_json::Value {
         "model": told.model.figures,
         "what_if": told.what_if.figures,
         "differences": told.differences,
+        "exchange": told.usual.as_ref().map(|usual| json!({
+            "recorded": usual,
+            "model": told.counts[0],
+            "what_if": told.counts[1],
+        })),
         "positions_more": told.model.more + told.what_if.more,
         "unknowable": told.unknowable,
     })

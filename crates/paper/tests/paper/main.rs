@@ -4,6 +4,7 @@
 mod accounts;
 mod codec;
 mod conditional;
+mod followed;
 mod laws;
 mod orders;
 mod restart;

@@ -4,6 +4,7 @@
 use crate::config::values;
 use aegis_engine::Settings;
 use aegis_engine::settings::{AtrSettings, PlanSettings};
+use aegis_model::ids::SECOND;
 use aegis_model::protection::{Distance, StopRule};
 use aegis_model::{Label, Price, Rate};
 use std::str::FromStr;
@@ -174,7 +175,11 @@ pub(super) fn words(settings: &PlanSettings) -> String {
         None => out.push_str("; no take profit"),
     }
     if let Some(ns) = settings.plan.hold_ns {
-        out.push_str(&format!("; held {} at most", crate::text::span(ns / aegis_model::ids::SECOND)));
+        let span = match (ns / SECOND, ns % SECOND) {
+            (..60, 1..) => format!("{} ms", ns / (SECOND / 1_000)),
+            (seconds, _) => crate::text::span(seconds),
+        };
+        out.push_str(&format!("; held {span} at most"));
     }
     out
 }

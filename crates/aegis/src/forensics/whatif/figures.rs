@@ -6,9 +6,11 @@ use aegis_forensics::audit::{self, Audit, Fees, Moment, Position, Share};
 use aegis_forensics::{ReadError, Reading, Until};
 use aegis_journal::StorageRead;
 use aegis_model::protection::StopCause;
-use aegis_model::{ExitReason, Fact, InstrumentId, Lsn, Money, Price, Quantity, Rate, Rounding, Timestamp};
+use aegis_model::{
+    ExitReason, Fact, InstrumentId, Lsn, Money, OrderId, Price, Quantity, Rate, Rounding, Timestamp,
+};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Refused entries that are remembered, to say why a position is not there.
 const REFUSED_MAX: usize = 1_000_000;
@@ -16,7 +18,7 @@ const REFUSED_MAX: usize = 1_000_000;
 const DECIDED_NS: i64 = 120 * aegis_model::ids::SECOND;
 
 /// The figures of one outcome. Money is in the quote asset.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub(super) struct Figures {
     /// Positions closed.
     pub(super) closed: u64,
@@ -44,7 +46,7 @@ pub(super) struct Figures {
     pub(super) stops_raised: u64,
     /// Positions that a stop ended.
     pub(super) stops_hit: u64,
-    /// Executions.
+    /// Executions, with those that are only inferred.
     pub(super) fills: u64,
     /// Entries that the gate refused.
     pub(super) refused: u64,
@@ -81,6 +83,7 @@ pub(super) fn outcome<R: StorageRead>(
     let begins = from.unwrap_or(Timestamp::EPOCH);
     let mut refusals: BTreeMap<String, Vec<(Timestamp, String)>> = BTreeMap::new();
     let mut stops: BTreeMap<InstrumentId, Price> = BTreeMap::new();
+    let mut inferred: BTreeSet<OrderId> = BTreeSet::new();
     let (mut raised, mut refused) = (0, 0);
     let (mut first, mut last, mut held, mut held_ns) = (None, begins, false, 0);
     loop {
@@ -94,6 +97,12 @@ pub(super) fn outcome<R: StorageRead>(
                     let before = stops.insert(f.instrument, f.stop);
                     let up = before.is_none_or(|before| f.stop > before);
                     raised += u64::from(counts && f.why == StopCause::MarkRaised && up);
+                }
+                Fact::FillInferred(f) if f.quantity.is_positive() => {
+                    inferred.insert(f.order);
+                }
+                Fact::FillInferred(f) => {
+                    inferred.remove(&f.order);
                 }
                 Fact::EntryRefused(f) if counts => {
                     refused += 1;
@@ -119,7 +128,8 @@ pub(super) fn outcome<R: StorageRead>(
         last = now;
     }
     let span_ns = last.since(first.unwrap_or(last).max(begins));
-    let counted = Counted { raised, refused: refused as u64, held_ns, span_ns };
+    let inferred = inferred.len() as u64;
+    let counted = Counted { raised, inferred, refused: refused as u64, held_ns, span_ns };
     let figures = figures(&audit, &counted);
     let mut positions = audit.positions;
     positions.sort_by(|a, b| (a.opened, &a.instrument, a.cycle).cmp(&(b.opened, &b.instrument, b.cycle)));
@@ -129,6 +139,8 @@ pub(super) fn outcome<R: StorageRead>(
 /// What the audit does not count.
 struct Counted {
     raised: u64,
+    /// Orders of which something is held to be executed at the end, while its trade is not known.
+    inferred: u64,
     refused: u64,
     held_ns: i64,
     span_ns: i64,
@@ -151,7 +163,7 @@ fn figures(audit: &Audit, counted: &Counted) -> Figures {
         span_ns: counted.span_ns,
         stops_raised: counted.raised,
         stops_hit: audit.by_reason.iter().find(|share| share.name == stop).map_or(0, |s| s.positions),
-        fills: audit.sums.fills,
+        fills: audit.sums.fills + counted.inferred,
         refused: counted.refused,
         by_instrument: audit.by_instrument.clone(),
         by_reason: audit.by_reason.clone(),
@@ -249,7 +261,8 @@ fn difference(of: &Position, a: Option<&Position>, b: Option<&Position>, why: Op
     }
 }
 
-/// Whether two positions are one: everything but record numbers, and times where some distance is allowed.
+/// Whether two positions are one: everything but record numbers, and times where some distance is allowed. A position that
+/// was restated has its profit as it is and its sums as they were told when it closed, so that those say nothing.
 fn same(a: &Position, b: &Position, apart_ns: i64) -> bool {
     let sums = |p: &Position| (p.bought, p.buy_value, p.sold, p.sell_value, p.quote_fees, p.base_fees);
     let near = |a: Moment, b: Moment| a.0.since(b.0).abs() <= apart_ns;
@@ -259,10 +272,11 @@ fn same(a: &Position, b: &Position, apart_ns: i64) -> bool {
     };
     ends && near(a.opened, b.opened)
         && (a.reason, a.dust, a.profit_in_window()) == (b.reason, b.dust, b.profit_in_window())
-        && sums(a) == sums(b)
+        && (a.restated > 0 || b.restated > 0 || sums(a) == sums(b))
 }
 
-/// Why an outcome has no such position: what it held then, or what its gate said.
+/// Why an outcome has no such position: what it held then, what its gate said, or that it may have had it and kept no more
+/// than its figures.
 fn why_not(outcome: &Outcome, position: &Position) -> Option<String> {
     let at = position.opened.0;
     let held = outcome.positions.iter().find(|p| {
@@ -273,9 +287,15 @@ fn why_not(outcome: &Outcome, position: &Position) -> Option<String> {
     if let Some(held) = held {
         return Some(format!("held since {}", super::words::minute(held.opened)));
     }
-    let refusals = outcome.refusals.get(&position.instrument)?;
-    let (time, reason) = &refusals[refusals.partition_point(|(time, _)| *time <= at).checked_sub(1)?];
-    (at.since(*time) <= DECIDED_NS).then(|| format!("refused: {reason}"))
+    let refusals = outcome.refusals.get(&position.instrument).map_or(&[][..], Vec::as_slice);
+    let last = refusals[..refusals.partition_point(|(time, _)| *time <= at)].last();
+    if let Some((_, reason)) = last.filter(|(time, _)| at.since(*time) <= DECIDED_NS) {
+        return Some(format!("refused: {reason}"));
+    }
+    // The first that closed are the first that only the figures keep.
+    let kept_from = outcome.positions.iter().filter_map(|p| p.closed).min();
+    let trimmed = outcome.more > 0 && kept_from.is_none_or(|kept| at <= kept.0);
+    trimmed.then(|| "in the sums only, with what is older".to_owned())
 }
 
 /// Whether the model gave what was recorded, to the last digit; `off` are the positions that differ. What is open is valued at the prices that each journal
@@ -289,3 +309,6 @@ pub(super) fn equal(recorded: &Outcome, model: &Outcome, off: &[Difference]) -> 
 pub(super) fn bug(error: &ReadError) -> Failure {
     Failure::bug(error)
 }
+
+#[cfg(test)]
+mod tests;

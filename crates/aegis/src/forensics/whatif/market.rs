@@ -15,6 +15,8 @@ pub(super) struct Chosen {
     pub(super) words: String,
     /// Whether the path inside candles is a convention.
     pub(super) candles: bool,
+    /// Whether it is made of the record's own points.
+    pub(super) from_record: bool,
 }
 
 /// The market of a record.
@@ -29,7 +31,7 @@ pub(super) fn choose(record: &Record, journal: &Path, named: Option<&str>) -> Re
     {
         let what = if market.is_last_price() { "candles from their points" } else { "ticks" };
         let words = format!("{} {what} in the journal", market.length());
-        return Ok(chosen(market, words));
+        return Ok(chosen(market, words, true));
     }
     let place = journal.display();
     if digests.is_empty() && record.every_tick {
@@ -76,11 +78,11 @@ pub(super) fn choose(record: &Record, journal: &Path, named: Option<&str>) -> Re
         Some(named) => format!("{named}, the file of the recorded digest"),
         None => format!("{feed}, of the recorded digest"),
     };
-    Ok(chosen(market, words))
+    Ok(chosen(market, words, false))
 }
 
-fn chosen(market: Market, words: String) -> Chosen {
-    Chosen { candles: market.is_last_price(), market, words }
+fn chosen(market: Market, words: String, from_record: bool) -> Chosen {
+    Chosen { candles: market.is_last_price(), from_record, market, words }
 }
 
 fn source(named: &str, feed: &str) -> Result<FeedSource, Failure> {

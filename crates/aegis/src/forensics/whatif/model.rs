@@ -2,12 +2,14 @@
 //! settings changed it goes on as after a restart, since a change holds for later positions only.
 
 use super::change::Change;
+use super::market::Chosen;
 use super::record::{Record, setting};
 use crate::act::{self, Bound, Script};
 use crate::config::recorded::{Facts, FromRecord, from_record};
 use crate::exit::Failure;
 use crate::ids::Draw;
 use crate::market::{FEED, Market};
+use crate::precedent::Counts;
 use crate::signals::Signals;
 use crate::world::{World, knows_engine, knows_venue};
 use aegis_engine::Engine;
@@ -85,7 +87,7 @@ fn read(record: &Record, epoch: usize) -> Result<FromRecord, Failure> {
     from_record(settings, &facts)
 }
 
-/// Plays the parts one after the other and gives the engine's journal.
+/// Plays the parts one after the other and gives the engine's journal, and how much of it is as the record has it.
 ///
 /// # Errors
 /// [`Failure`]: what an act can meet.
@@ -94,7 +96,8 @@ pub(super) fn play(
     market: &Market,
     parts: &[Part],
     name: &str,
-) -> Result<MemReader, Failure> {
+) -> Result<(MemReader, Counts), Failure> {
+    let mut precedents = record.precedents().map(Box::new);
     let (engine, venue) = (MemStorage::new(), MemStorage::new());
     let mut signals = Signals::recorded(record.inputs.clone());
     for (at, part) in parts.iter().enumerate() {
@@ -114,17 +117,20 @@ pub(super) fn play(
             progress: true,
         };
         let last = at + 1 == parts.len();
-        let world = World::of(nodes.0, nodes.1);
-        signals = act::play_part(&script, world, market.clone(), signals, part.ends, last)?;
+        let world = World::of(nodes.0, nodes.1, precedents.take());
+        (signals, precedents) = act::play_part(&script, world, market.clone(), signals, part.ends, last)?;
     }
-    Ok(engine.reader())
+    Ok((engine.reader(), precedents.map(|p| p.counts()).unwrap_or_default()))
 }
 
 /// The end of what is played: that of the record, or the time that --until names.
-pub(super) fn end(record: &Record, until: Option<Timestamp>) -> Bound {
+pub(super) fn end(record: &Record, market: &Chosen, until: Option<Timestamp>) -> Bound {
     match until {
         Some(at) => Bound::Time(at),
-        None => Bound::Record { place: record.place, lsn: Lsn(u64::MAX) },
+        None => {
+            let place = record.seen_to(market.candles && market.from_record);
+            Bound::Record { place, lsn: Lsn(u64::MAX) }
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a journal holds of a run that can be played again: its settings, instruments, signals, commands and, where every
 //! tick was recorded, its market. It is gathered in one pass over the records and decides nothing.
 
+use super::orders::{Orders, Usual};
 use crate::act::Bound;
 use crate::exit::Failure;
 use crate::feed::candles::CandleRow;
 use crate::market::{DIGEST_KEY, FEED, Market, Point};
 use crate::offline::failure;
+use crate::precedent::{Moment, Precedents};
 use crate::progress::Count;
 use crate::signals::Recorded;
 use aegis_forensics::{Reading, Until};
@@ -88,6 +90,8 @@ pub(super) struct Record {
     pub(super) refused: u64,
     /// What is not played again.
     pub(super) unplayed: Unplayed,
+    /// Its orders, and what the exchange did with them.
+    pub(super) orders: Orders,
     /// The last record that was read.
     pub(super) last: Lsn,
     /// Its time.
@@ -120,7 +124,10 @@ impl Record {
             let mut first = None;
             let more = reading.step_batch(until, &mut |point, state| {
                 first.get_or_insert(point.event.at);
-                record.see(point.lsn, point.event.at, &point.event.fact, state);
+                let event = &point.event;
+                let moment = Moment { at: event.at, lsn: point.lsn, place: place(state) };
+                record.orders.see(moment, event.cause, &event.fact, state);
+                record.see(point.lsn, event.at, &event.fact, state);
             });
             if !more.map_err(|e| failure(path, &e))? {
                 break;
@@ -139,6 +146,7 @@ impl Record {
                 bar.reached(reading.state.lsn.0);
             }
         }
+        record.orders.ends();
         record.last = reading.state.lsn;
         record.until = reading.state.time;
         record.place = place(&reading.state);
@@ -276,6 +284,16 @@ impl Record {
         self.epochs.last().map(|epoch| &epoch.settings)
     }
 
+    /// What a model is to do as the exchange did: of a live run, since the paper exchange is its own record.
+    pub(super) fn precedents(&self) -> Option<Precedents> {
+        (self.mode == Some(Mode::Live)).then(|| self.orders.precedents(&self.instruments))
+    }
+
+    /// What was usual at the exchange of a live run.
+    pub(super) fn usual(&self) -> Option<Usual> {
+        (self.mode == Some(Mode::Live)).then(|| self.orders.usual(&self.instruments))
+    }
+
     /// The digests of markets that openings were given.
     pub(super) fn digests(&self) -> Vec<&str> {
         let mut all: Vec<&str> =
@@ -300,8 +318,15 @@ impl Record {
         Some(Market::Recorded(self.ticks.iter().filter_map(named).collect()))
     }
 
+    /// The last place of the feed that may be shown. Where candles are made from the record and it ends inside a leg, that
+    /// is all of the leg that the run saw, however many prices are guarded in it, and not its made-up end.
+    pub(super) const fn seen_to(&self, from_record: bool) -> u64 {
+        let inside = self.place % LEG;
+        if from_record && inside != LEG - 1 { self.place - inside + LEG - 2 } else { self.place }
+    }
+
     /// Candles from the points of their walk, so that another stop is met between them where it stands. Of one that the
-    /// record breaks off in the rest is made up and never shown, since the record ends there.
+    /// record breaks off in the rest is made up and never shown, since the record ends there: see [`Record::seen_to`].
     fn candles(&self) -> Option<Market> {
         let name = self.instruments.first()?.name;
         let mut rows: Vec<CandleRow> = Vec::new();
@@ -316,9 +341,23 @@ impl Record {
                 Some(CandleRow { candle, .. }) => set_leg(candle, leg, last),
             }
         }
+        let inside = self.ticks.last().filter(|(t, _)| t.cursor % LEG != LEG - 1);
+        if let Some((seen, _)) = inside
+            && let Some(last) = seen.last
+            && let Some(CandleRow { candle, .. }) = rows.last_mut().filter(|r| r.row == seen.cursor / PLACES)
+        {
+            let end = beyond(candle.close, last).ok()?;
+            set_leg(candle, seen.cursor % PLACES / LEG, end);
+        }
         let interval_ns = crate::feed::candles::interval_ns(&rows)?;
         Some(Market::Candles { rows: rows.into(), interval_ns, name })
     }
+}
+
+/// The price right behind `last` on the way from another one.
+fn beyond(from: Price, last: Price) -> Result<Price, aegis_model::ArithmeticError> {
+    let least = Price::new(1, 18);
+    if last < from { last.minus(least) } else { last.plus(least) }
 }
 
 fn set_leg(candle: &mut Candle, leg: u64, last: Price) {

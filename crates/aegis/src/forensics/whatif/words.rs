@@ -5,8 +5,10 @@ use super::change;
 use super::figures::{Difference, Figures, Side};
 use super::market::Chosen;
 use super::model::Part;
+use super::orders::Usual;
 use super::record::{Record, setting};
 use super::{Change, Told};
+use crate::precedent::Counts;
 use crate::text::{percent, span};
 use aegis_forensics::audit::{Moment, Share};
 use aegis_model::ids::SECOND;
@@ -14,6 +16,7 @@ use aegis_model::{Fixed, Mode, Money, Price, Rate, Rounding};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+const MILLISECOND: i64 = SECOND / 1_000;
 /// Columns of the text.
 const COLUMNS: usize = 80;
 /// Differing positions that are shown without --all.
@@ -40,7 +43,7 @@ pub(super) fn plans(part: &Part, change: &Change) -> Vec<String> {
 }
 
 /// What the record cannot say, as far as it is a matter of this one.
-pub(super) fn unknowable(record: &Record, market: &Chosen, parts: &[Part]) -> Vec<String> {
+pub(super) fn unknowable(record: &Record, market: &Chosen, parts: &[Part], counts: &Counts) -> Vec<String> {
     let mut out = vec![
         format!(
             "what the sources would have said after other trades: the {} recorded signals come again at their \
@@ -59,18 +62,8 @@ pub(super) fn unknowable(record: &Record, market: &Chosen, parts: &[Part]) -> Ve
         "prices between two ticks".to_owned()
     });
     let u = &record.unplayed;
-    if record.mode == Some(Mode::Live) {
-        out.push(format!(
-            "the real exchange's delays, partial fills and refusals: the paper exchange answers at once. On the record: orders \
-             refused {}, outcomes unknown for a time {}, connections lost {}",
-            u.rejected, u.unknown, u.links
-        ));
-        let fee = |key| record.epochs.last().and_then(|epoch| setting(&epoch.settings, key)).unwrap_or("?");
-        out.push(format!(
-            "the real exchange's fees: the model charges those of the settings, maker {} and taker {}",
-            fee("venue.maker_fee"),
-            fee("venue.taker_fee")
-        ));
+    if let Some(usual) = record.usual() {
+        out.extend(other_orders(record, &usual, counts));
     }
     if record.commands > 0 {
         out.push(format!(
@@ -103,6 +96,49 @@ pub(super) fn unknowable(record: &Record, market: &Chosen, parts: &[Part]) -> Ve
         out.push(format!("what settings mean that this version does not know: {}", names.join(", ")));
     }
     out
+}
+
+/// What nobody knows of orders that the real exchange never saw, and what is taken in its place.
+fn other_orders(record: &Record, usual: &Usual, counts: &Counts) -> [String; 3] {
+    let u = &record.unplayed;
+    let off = |rate: Option<Rate>| rate.map_or_else(|| "-".to_owned(), percent);
+    let fills = format!(
+        "how the real exchange would have filled other orders. With the other settings {} of {} orders are on the record \
+         and have its prices, quantities, fees and delays ({} executions). The others fill at the price that is shown when \
+         they arrive, as far as its size goes ({} executions). The median recorded execution was {} (buys) and {} (sells) \
+         worse than the price seen last; that is not added",
+        counts.orders_recorded,
+        counts.orders_recorded + counts.orders_modelled,
+        counts.fills_recorded,
+        counts.fills_modelled,
+        off(usual.buys_off),
+        off(usual.sells_off),
+    );
+    let answers = format!(
+        "how the real exchange would have answered them: they arrive after {}, the median of the record, are refused only \
+         where the paper exchange refuses, and are answered at once; readings that failed and connections that were lost \
+         keep no entry out again. On the record: orders refused {}, outcomes unknown for a time {}, connections lost {}",
+        delay(usual.delay_ns),
+        u.rejected,
+        u.unknown,
+        u.links
+    );
+    let rates: Vec<String> =
+        usual.fee_rates.iter().map(|(name, rate)| format!("{name} {}", percent(*rate))).collect();
+    let fee = |key| record.epochs.last().and_then(|epoch| setting(&epoch.settings, key)).unwrap_or("?");
+    let known = if rates.is_empty() { "none".to_owned() } else { rates.join(", ") };
+    let fees = format!(
+        "what they would have cost: they are charged the median rate of the record ({known}) and, where it has none, that \
+         of the settings, maker {} and taker {}",
+        fee("venue.maker_fee"),
+        fee("venue.taker_fee")
+    );
+    [fills, answers, fees]
+}
+
+/// A short time.
+fn delay(ns: i64) -> String {
+    if ns < MILLISECOND { format!("{} us", ns / 1_000) } else { format!("{} ms", ns / MILLISECOND) }
 }
 
 /// All of it.
@@ -143,17 +179,26 @@ fn head(told: &Told<'_>, out: &mut String) {
     out.push('\n');
     let profit =
         format!("{} positions closed, profit {}", told.model.figures.closed, told.model.figures.realised);
+    let [counts, _] = told.counts;
+    let follow = match record.mode {
+        Some(Mode::Live) => format!(
+            "; {} of its {} orders were answered, filled and charged as the real exchange did it",
+            counts.orders_recorded,
+            counts.orders_recorded + counts.orders_modelled
+        ),
+        Some(Mode::Paper) | None => String::new(),
+    };
     if told.exact {
-        let live = record.mode == Some(Mode::Live);
-        let but = if live { "; times differ by what the real exchange took to answer" } else { "" };
-        let said =
-            format!("The model with the recorded settings gives exactly what was recorded: {profit}{but}.");
+        let said = format!(
+            "The model with the recorded settings gives exactly what was recorded: {profit}{follow}."
+        );
         wrapped(out, "", &said);
     } else {
         let off = told.model.figures.realised.minus(told.recorded.figures.realised).unwrap_or(Money::ZERO);
         let said = format!(
             "The model with the recorded settings does not give what was recorded: {profit}, which is {} off; {} \
-             positions differ. The figures of the model are compared with each other; what was recorded stands beside them.",
+             positions differ{follow}. The figures of the model are compared with each other; what was recorded stands \
+             beside them.",
             signed(off),
             told.off.len()
         );
