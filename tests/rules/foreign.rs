@@ -205,3 +205,39 @@ proptest! {
         prop_assert_eq!(world.state().digest(), world.replayed_digest());
     }
 }
+
+#[test]
+fn what_an_accepted_one_does_later_is_looked_at_at_once() {
+    let mut world = World::new();
+    let at = lost(&mut world, 1);
+    world.wait(400);
+    accept(&mut world, None);
+    world.wait(3);
+    let compared = |world: &World| world.exchange.comparisons;
+    let before = compared(&world);
+    let venue_order = Some(world.exchange.orders[at].row.venue_order);
+    let what = Reported::Acknowledged;
+    world.give(Input::Report(Report { client: client(&world, 1), venue_order, what }));
+    world.pump();
+    world.wait(3);
+    assert!(compared(&world) > before && !stands(&world));
+}
+
+#[test]
+fn very_many_are_accepted_in_portions_that_fit_a_batch() {
+    let mut world = World::new();
+    for n in 0..450 {
+        lost(&mut world, n);
+    }
+    world.wait(400);
+    assert_eq!(seen(&world).len(), 450);
+    let long = Text::new(&"x".repeat(1_024));
+    let accepted = |world: &World| world.count(|f| matches!(f, Fact::ForeignIntentAccepted(_)));
+    for (all, left) in [(400, true), (450, false)] {
+        world.command(Command::AcceptForeign { client: None, reason: long.clone() });
+        assert_eq!((accepted(&world), stands(&world)), (all, left));
+    }
+    let bytes =
+        |batch: &Vec<(_, Vec<u8>)>| batch.iter().map(|(_, payload)| payload.len() + 64).sum::<usize>();
+    assert!(world.log.iter().map(bytes).max().is_some_and(|most| most < 1 << 20));
+}

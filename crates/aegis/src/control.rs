@@ -3,7 +3,7 @@
 //! kernel says who spoke.
 
 use crate::control::words::{Ask, Reply};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use aegis_model::Label;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -219,7 +219,14 @@ pub(crate) fn ask(dir: &Path, ask: &Ask) -> Result<Option<Reply>, Failure> {
     let mut line = String::new();
     std::io::BufReader::new(stream).read_line(&mut line).map_err(broken)?;
     if line.is_empty() {
-        return Ok(None);
+        return Err(Failure::new(
+            Exit::Io,
+            format!(
+                "{}: the process ended before it answered, or has too many connections: what became of it stands in its \
+                 journal (`aegis log`)",
+                path.display()
+            ),
+        ));
     }
     serde_json::from_str(&line).map(Some).map_err(|e| Failure::bug(format!("an answer that is none: {e}")))
 }

@@ -143,6 +143,8 @@ pub(crate) struct Precedents {
     listed: u64,
     /// The model's orders that follow.
     following: BTreeMap<Label, usize>,
+    /// Those among them that go their own way by now.
+    let_go: BTreeSet<Label>,
     /// The recorded input that is being told.
     input: Option<Lsn>,
     /// What is shown next; nothing recorded at or behind it may happen before it.
@@ -180,7 +182,8 @@ impl Precedents {
         let charge = |(name, rate): &(Label, Rate)| VenueInput::Charge { name: *name, rate: Some(*rate) };
         let keep = |client: &Label| VenueInput::Became { client: *client, what: Became::Kept };
         let funds = self.other_fees.iter().map(fund);
-        funds.chain(self.charged.iter().map(charge)).chain(self.following.keys().map(keep)).collect()
+        let following = self.following.keys().filter(|client| !self.let_go.contains(*client));
+        funds.chain(self.charged.iter().map(charge)).chain(following.map(keep)).collect()
     }
 
     /// A recorded input is told from now on, or none any more.
@@ -212,6 +215,9 @@ impl Precedents {
     /// Takes the first thing from the agenda.
     pub(crate) fn take(&mut self) -> Option<Item> {
         let ((at, ..), (_, what)) = self.agenda.pop_first()?;
+        if let What::Venue(VenueInput::Became { client, what: Became::LetGo }) = &what {
+            self.let_go.insert(*client);
+        }
         Some(Item { at, what })
     }
 
@@ -221,6 +227,7 @@ impl Precedents {
         if let Some(number) = self.following.get(&client) {
             // Sent again: as the record has it, or on its own where that has no more to say.
             if self.all[*number].is_told() && !self.is_coming(client) {
+                self.let_go.insert(client);
                 self.later(now, What::Venue(request));
             }
             return;

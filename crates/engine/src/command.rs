@@ -80,9 +80,16 @@ impl Engine {
 
     fn close(&mut self, name: Label) -> Result<(), Text> {
         let id = self.listed(name)?;
+        let coming = self
+            .state
+            .instrument(id)
+            .is_some_and(|i| i.prepared.is_some() || i.live_entry(&self.state).is_some());
         self.drop_prepared(id);
         self.cancel_entry(id, "closed by command");
         let Some(instrument) = self.state.instrument(id) else { return Ok(()) };
+        if !instrument.is_open() && coming {
+            return Ok(());
+        }
         if !instrument.is_open() {
             return Err(Text::new(&alloc::format!("nothing is held in {name}")));
         }

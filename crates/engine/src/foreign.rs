@@ -9,6 +9,9 @@ use aegis_projection::State;
 use aegis_projection::state::MEMORY_FOREIGN;
 use alloc::vec::Vec;
 
+/// Accepted by one command: each is a record with the reason, and all of them are one batch.
+const ACCEPTED_AT_ONCE: usize = 400;
+
 /// Whether seeing this order again tells nothing that is not on record: it is, and so is the venue's id of it; or a
 /// person has accepted it.
 pub(crate) fn is_known(state: &State, client: ClientOrderId, venue_order: Option<VenueOrderId>) -> bool {
@@ -45,10 +48,8 @@ impl Engine {
             self.clear(AlarmKind::ForeignIntent, None);
             return;
         };
-        let others = match waiting.len() - 1 {
-            0 => alloc::string::String::new(),
-            n => alloc::format!(" and {n} more of ours"),
-        };
+        // Without their number: an alarm is told anew when its words change.
+        let others = if waiting.len() > 1 { " and others of ours" } else { "" };
         let reason = alloc::format!(
             "the venue knows {first}{others}, which this journal never intended: its tail was lost, or another copy runs; \
              look into it, then accept-foreign"
@@ -56,7 +57,7 @@ impl Engine {
         self.raise(AlarmKind::ForeignIntent, None, Blocks::AllEntries, &reason);
     }
 
-    /// All that were seen and wait, or the one that is named.
+    /// All that were seen and wait, or the one that is named; of very many the first, and the alarm goes on for the others.
     pub(crate) fn accept_foreign(
         &mut self,
         by: Label,
@@ -80,10 +81,14 @@ impl Engine {
                 return Err(Text::new("no order of ours that no record intended waits to be accepted"));
             }
         }
-        for (client, venue_order) in accepted {
+        for (client, venue_order) in accepted.into_iter().take(ACCEPTED_AT_ONCE) {
             self.emit(ForeignIntentAccepted { by, client, venue_order, reason: reason.clone() });
         }
-        self.alarm_foreign();
+        // Where no more could be remembered there may be more of them: the next comparison ends the alarm, or goes on.
+        if self.state.foreign.len() < MEMORY_FOREIGN {
+            self.alarm_foreign();
+        }
+        self.asks.reconcile_wanted = true;
         Ok(())
     }
 }

@@ -54,6 +54,8 @@ impl Engine {
             if client.installation == self.state.journal.installation && !aegis_model::mutant!(22) {
                 self.foreign_seen(client, venue_order, None);
                 self.alarm_foreign();
+                // Whatever it does to balances, accepted or not, the comparison must see soon.
+                self.asks.reconcile_wanted = true;
             } else {
                 let detail = alloc::format!("client order id {client}");
                 self.note(AnomalyKind::OrderUnknown, None, OrderId(0), Fixed::ZERO, Fixed::ZERO, &detail);

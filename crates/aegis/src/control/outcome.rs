@@ -3,6 +3,7 @@
 
 use super::words::Reply;
 use aegis_model::event::EntryRefused;
+use aegis_model::input::Command;
 use aegis_model::{Event, Fact, InstrumentId, Lsn, Text};
 use aegis_projection::State;
 
@@ -11,6 +12,8 @@ use aegis_projection::State;
 pub(crate) struct Asked {
     /// The record of the command.
     command: Lsn,
+    /// Whether it asked for an entry: what timers decide beside another command is none of its affair.
+    enters: bool,
     /// An entry that passed every gate but the balance, which was asked for: its record, and where.
     prepared: Option<(Lsn, InstrumentId)>,
     end: Option<End>,
@@ -39,16 +42,21 @@ impl Asked {
         let entry = self.prepared.is_some_and(|(prepared, _)| event.cause == prepared);
         #[expect(clippy::wildcard_enum_match_arm, reason = "no other record answers a command")]
         match &event.fact {
-            Fact::CommandReceived(_) if self.command == Lsn::NONE => self.command = lsn,
+            Fact::CommandReceived(f) if self.command == Lsn::NONE => {
+                self.command = lsn;
+                self.enters = matches!(f.command, Command::Open { .. });
+            }
             Fact::CommandRefused(f) if ours => self.end = Some(End::Refused(lsn, f.reason.clone())),
             // What is refused was dropped just before; for want of a balance in time, by a timer and because of that record.
             Fact::EntryRefused(f)
-                if ours || entry || self.prepared.is_some_and(|(lsn, _)| lsn == f.blocking) =>
+                if (ours && self.enters)
+                    || entry
+                    || self.prepared.is_some_and(|(lsn, _)| lsn == f.blocking) =>
             {
                 self.end = Some(End::Gate(lsn, f.clone()))
             }
             // Prepared, and once more when the balance is asked for again: an instrument has one prepared entry.
-            Fact::EntryPrepared(f) if f.snapshot != 0 && (ours || here(f.instrument)) => {
+            Fact::EntryPrepared(f) if f.snapshot != 0 && (ours && self.enters || here(f.instrument)) => {
                 self.prepared = Some((lsn, f.instrument));
             }
             Fact::EntryPrepared(f) if f.snapshot == 0 && here(f.instrument) => {

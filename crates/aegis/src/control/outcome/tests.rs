@@ -12,8 +12,13 @@ const COMMAND: Lsn = Lsn(10);
 const PREPARED: Lsn = Lsn(11);
 const HERE: InstrumentId = InstrumentId(0);
 
+fn received(command: Command) -> Fact {
+    CommandReceived { by: Label::literal("ann"), command }.into()
+}
+
 fn command() -> Fact {
-    CommandReceived { by: Label::literal("ann"), command: Command::Enable }.into()
+    let quantity = Quantity(Fixed::from_int(1));
+    received(Command::Open { instrument: Label::literal("BTC_USDT"), quantity, stop: None })
 }
 
 fn refused(reason: &str) -> Fact {
@@ -137,4 +142,16 @@ fn the_answer_is_that_of_the_record_whose_cause_is_the_command() {
         let (ok, waiting, text) = told(&facts);
         assert_eq!((ok, waiting, text.as_str()), wanted, "{facts:?}");
     }
+}
+
+/// Timers may decide about an entry in the same turn.
+#[test]
+fn a_command_that_asks_for_no_entry_is_not_answered_by_what_becomes_of_one() {
+    let mut asked = Asked::default();
+    let event = |cause, fact| Event { at: Timestamp(0), actor: Actor::Operator, cause, fact };
+    asked.hear(COMMAND, &event(Lsn::NONE, received(Command::Enable)));
+    asked.hear(PREPARED, &event(COMMAND, gate()));
+    asked.hear(Lsn(12), &event(COMMAND, prepared(8, HERE)));
+    let reply = asked.reply(&State { lsn: Lsn(12), ..State::default() });
+    assert_eq!((reply.ok, asked.waits()), (true, false), "{}", reply.text);
 }
