@@ -12,6 +12,7 @@
 //! nothing at all by another history. The journal itself is never changed; of one that nobody writes, the newest
 //! segment is made durable first, as an opening does, so that no power cut can take back what the backup holds.
 
+mod begins;
 mod copy;
 mod error;
 mod manifest;
@@ -21,11 +22,10 @@ mod restore;
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::begin::Begin;
 use crate::checkpoint;
 use crate::error::{Damage, Newer, OpenError};
 use crate::frame::Flaw;
-use crate::layout::{Header, NO_ROOT, PAGE_BYTES, SEAL_BYTES, roots_agree};
+use crate::layout::{Header, NO_ROOT, PAGE_BYTES, SEAL_BYTES};
 use crate::opening::settle;
 use crate::scan::{SegmentScan, Step as Next};
 use crate::segment::{SegmentFile, open_segment, segment_file, segment_name};
@@ -33,12 +33,12 @@ use crate::storage::{FIRST, LIVE, LOCK, Live, LockError, PACK, SPARE, Source, St
 use crate::survey::{Depth, Listing, Note, Segment, Survey, TailEnd, survey};
 use crate::{Config, DeclaredGap, Head, Identity, Lsn, Progress};
 
+use begins::{archived, beginning};
 pub use copy::Copying;
 use copy::{Before, Copier, Examined, begin_in, examine, file_bytes, header_in, seal_in};
 pub use error::BackupError;
 pub use manifest::{Begins, Held, Kept, Manifest};
 pub use prune::{BroughtBack, Dropped, PruneHow, prune, unprune};
-use restore::{Steps, check};
 pub use restore::{Verified, restore, verify_backup};
 
 /// How often a journal is looked at again when a writer comes or goes meanwhile.
@@ -697,82 +697,6 @@ fn lacking<A: Source, B: Source>(
             }
         }
     }
-}
-
-/// Where the backup begins: a new one where the journal does, another one where it began. Its page is put there, or anew.
-fn beginning<R: StorageRead, T: Storage>(
-    copier: &mut Copier<'_, R, T>,
-    identity: &Identity,
-    journal: &Begin,
-    old: &Manifest,
-) -> Result<Begin, BackupError> {
-    if !old.segments.is_empty()
-        && let Some(begins) = old.begins
-    {
-        let there = begin_in(&copier.target.reader(), identity, begins.segment);
-        let ours = Some(journal.clone());
-        let right = |begin: &Begin| Begins::of(begin) == Some(begins);
-        if let Some(begin) = there.filter(right) {
-            return Ok(begin);
-        }
-        let Some(begin) = ours.filter(right) else {
-            return Err(BackupError::Unsound(Damage {
-                file: segment_name(begins.segment),
-                segment: begins.segment,
-                offset: 0,
-                lsn: begins.last_lsn,
-                flaw: Flaw::Checksum,
-            }));
-        };
-        copier.begin(identity, &begin)?;
-        return Ok(begin);
-    }
-    if !old.segments.is_empty() {
-        return Ok(Begin::FIRST);
-    }
-    if journal.number > 0 {
-        copier.begin(identity, journal)?;
-    }
-    Ok(journal.clone())
-}
-
-/// Looks at what only the backup has, since the journal was pruned: all of it is read when everything is, else that the
-/// files are there with their headers and seals.
-fn archived<T: StorageRead>(
-    target: &T,
-    begin: &Begin,
-    dropped: Lsn,
-    how: &How,
-    old: &Manifest,
-    done: &mut Backed,
-) -> Result<(), BackupError> {
-    let mut steps = Steps::new(&old.segments, begin);
-    while let Some((number, held, before)) = steps.next() {
-        if number > dropped {
-            break;
-        }
-        let right = if how.full {
-            check(target, &old.identity, number, held, before).is_ok()
-        } else {
-            let file = open_segment(target, number);
-            file.is_ok_and(|file| match held.kept {
-                Kept::AsItIs => true,
-                Kept::Sealed | Kept::Open => {
-                    let seal = seal_in(&file, held.end);
-                    header_in(&file, number, &old.identity).is_some()
-                        && seal.is_some_and(|seal| roots_agree(&seal.root, &held.digest))
-                }
-            })
-        };
-        if !right {
-            done.lost_here.push(number);
-        } else if how.full {
-            done.segments_reread += 1;
-            let held = Held { verified_ns: how.now_ns, ..held.clone() };
-            done.manifest.segments.insert(number, held);
-        }
-    }
-    Ok(())
 }
 
 /// The head of what is held: that of the last segment with a record that verifies.
