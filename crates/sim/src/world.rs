@@ -234,6 +234,8 @@ struct World<'a> {
     stats: Stats,
     steps: u64,
     canary_done: bool,
+    /// How often the end was looked at again.
+    looks: u32,
 }
 
 /// Runs a line.
@@ -248,6 +250,10 @@ pub fn run(line: &Line, options: Options) -> Outcome {
         world.stats.events += 1;
         world.eat(&at.to_le_bytes());
         if matches!(happening, Happening::End) {
+            if world.under_way() {
+                world.put(world.now + SECOND, Happening::End);
+                continue;
+            }
             world.end();
             break;
         }
@@ -370,6 +376,7 @@ impl<'a> World<'a> {
             stats: Stats::default(),
             steps: 0,
             canary_done: false,
+            looks: 0,
             knobs,
         }
     }

@@ -5,6 +5,8 @@ use super::*;
 /// What a start may take of the processor: so much, and so much more for each record.
 const START_NS: u64 = 1_000_000_000;
 const RECORD_NS: u64 = 2_000;
+/// How often the end is looked at again, a second each: the longest way to the exchange and back is shorter.
+const LOOKS: u32 = 5;
 
 fn processor_ns() -> u64 {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -45,6 +47,14 @@ impl World<'_> {
             self.disk = self.disk.kill();
             self.put(self.now + SECOND, Happening::Boot);
         }
+    }
+
+    /// Whether the end fell into something that is being done, such as a stop on its way from one price to the next:
+    /// what must hold once the faults are over does not hold yet, and is looked at again.
+    pub(super) fn under_way(&mut self) -> bool {
+        let again = self.live().is_err() && self.looks < LOOKS;
+        self.looks += u32::from(again);
+        again
     }
 
     pub(super) fn end(&mut self) {
