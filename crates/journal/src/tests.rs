@@ -12,6 +12,7 @@ mod crash;
 mod damage;
 mod format;
 mod rows;
+mod told;
 
 pub(crate) const ID: Identity = Identity { journal_id: *b"specimen-journal", schema: 1, mode: 2 };
 pub(crate) const EXPECT: Expect = Expect { journal_id: Some(ID.journal_id), schema: 1, mode: 2 };

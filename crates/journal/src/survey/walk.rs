@@ -499,11 +499,12 @@ impl<R: StorageRead> Walk<'_, R> {
             };
             self.refuse_newer(&scan, flaw)?;
             let clear = flaw == Flaw::Zeros && self.rest_is_zero(&mut scan);
-            let mut ahead = Ahead::default();
+            let mut ahead = None;
             if !looked_ahead && !clear {
-                ahead = look_ahead(&mut scan, proves);
-                self.proven = self.proven.max(ahead.claimed);
+                let found = look_ahead(&mut scan, proves);
+                self.proven = self.proven.max(found.claimed);
                 looked_ahead = true;
+                ahead = Some(found);
             }
             // What cannot be read may be what was acknowledged; a torn write is never unreadable.
             let flaw = if scan.unreadable_behind() { Flaw::Unreadable } else { flaw };
@@ -525,6 +526,8 @@ impl<R: StorageRead> Walk<'_, R> {
                 row @ (Row::B | Row::C | Row::D) => {
                     let content_end = if row == Row::B { scan.offset } else { scan.content_end() };
                     if row != Row::B {
+                        // Behind rot it was not looked from here yet; and behind this nothing is looked at any more.
+                        let ahead = ahead.unwrap_or_else(|| look_ahead(&mut scan, proves));
                         self.cut = Some(Cut {
                             row,
                             segment: scan.number,
@@ -547,7 +550,8 @@ impl<R: StorageRead> Walk<'_, R> {
                 }
                 Row::E => {
                     untouchable = true;
-                    let checkpoint = self.base >= scan.link.lsn && ahead.claimed < scan.link.lsn;
+                    let claimed = ahead.map_or(0, |ahead| ahead.claimed);
+                    let checkpoint = self.base >= scan.link.lsn && claimed < scan.link.lsn;
                     let proof = if checkpoint {
                         Proof::Checkpoint(self.base)
                     } else {
@@ -590,7 +594,7 @@ pub(crate) fn content_end<F: Source>(source: &F, file_bytes: u64) -> Option<u64>
 }
 
 /// What is behind a stop in the newest segment.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Ahead {
     claimed: Lsn,
     last_lsn: Lsn,
