@@ -193,3 +193,55 @@ fn a_poll_and_a_new_record_open_and_list_nothing() {
     }
     assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), before);
 }
+
+/// A directory whose durable end is told by the test.
+struct Published {
+    read: MemReader,
+    live: std::sync::Arc<std::sync::Mutex<Option<Live>>>,
+}
+
+impl StorageRead for Published {
+    type Source = MemSource;
+
+    fn list(&self) -> std::io::Result<Vec<Entry>> {
+        self.read.list()
+    }
+
+    fn open(&self, name: &str) -> std::io::Result<MemSource> {
+        self.read.open(name)
+    }
+
+    fn live(&self) -> std::io::Result<Option<Live>> {
+        Ok(*self.live.lock().unwrap())
+    }
+
+    fn writer_is_alive(&self) -> std::io::Result<bool> {
+        self.read.writer_is_alive()
+    }
+}
+
+#[test]
+fn a_segment_whose_durable_end_is_not_published_yet_holds_nothing() {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    while writer.stats().rotations < 1 {
+        append(&mut writer, 3, 1).unwrap();
+    }
+    writer.sync().unwrap();
+    let end = disk.file("0000000001.seg").unwrap().len() as u64 - SEAL_BYTES;
+    let before = crate::layout::u64_at(&disk.file("0000000002.seg").unwrap(), 48);
+    let now = Storage::reader(&disk).live().unwrap().expect("its writer lives");
+    assert_eq!(now.segment, 2);
+    // Between the rename and the publishing, a reader finds the file and not how far it may be believed.
+    let old = Live { segment: 1, offset: end, durable_lsn: before - 1 };
+    let live = std::sync::Arc::new(std::sync::Mutex::new(Some(old)));
+    let read = || Published { read: writer.reader(), live: live.clone() };
+    let mut reader = JournalReader::open(read()).unwrap();
+    assert_eq!(drain(&mut reader).last(), Some(&(before - 1)));
+    let mut behind = JournalReader::open(read()).unwrap();
+    behind.seek(before).unwrap();
+    assert_eq!(drain(&mut behind), []);
+    *live.lock().unwrap() = Some(now);
+    let all: Vec<u64> = (before..=now.durable_lsn).collect();
+    assert_eq!((drain(&mut reader), drain(&mut behind)), (all.clone(), all));
+}

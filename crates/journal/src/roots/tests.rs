@@ -134,3 +134,170 @@ fn what_a_writer_did_not_live_to_trim_the_next_opening_trims() {
         assert_eq!(disk.file("0000000001.seg").unwrap(), trimmed);
     }
 }
+
+// The steps themselves, whatever portions they come in.
+
+use super::{AHEAD_BYTES, Before, LAG_BYTES_MAX, PORTION_BYTES, Unhashed, Work};
+use crate::layout::{Header, PAGE_BYTES, Root};
+use proptest::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+fn work(disk: &MemStorage) -> Work<MemStorage> {
+    Work {
+        read: Storage::reader(disk),
+        names: Storage::names(disk).expect("a simulated disk"),
+        stop: Arc::new(AtomicBool::new(false)),
+        before: Some(NO_ROOT),
+        backlog: Default::default(),
+        hashing: None,
+        buffer: Vec::new(),
+    }
+}
+
+/// A file with the header of segment `number` and bytes behind it up to `end`, and its root upon another.
+fn stored(disk: &MemStorage, number: u64, end: u64) -> Header {
+    let header = Header {
+        version: 2,
+        identity: ID,
+        number,
+        epoch: 1,
+        first_lsn: number * 1000,
+        segment_bytes: end + 4096,
+        chain: 7,
+        root_before: NO_ROOT,
+        gaps: Vec::new(),
+    };
+    let mut bytes = header.encode().to_vec();
+    bytes.extend((bytes.len() as u64..end).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8));
+    disk.set_file(&format!("{number:010}.seg"), &bytes);
+    header
+}
+
+fn root_of(disk: &MemStorage, header: &Header, end: u64, before: &Root) -> Root {
+    let bytes = disk.file(&format!("{:010}.seg", header.number)).expect("it is there");
+    let mut hasher = header.root_hasher();
+    hasher.update(&bytes[PAGE_BYTES as usize..end as usize]);
+    header.root(hasher, before)
+}
+
+proptest! {
+    #[test]
+    fn a_root_is_the_same_in_whatever_portions_its_segment_is_taken(
+        words in 0_u64..80_000,
+        cuts in proptest::collection::vec(0_u64..80_000, 0..6),
+        fast: bool,
+    ) {
+        let disk = MemStorage::new();
+        let end = PAGE_BYTES + words * 8;
+        let header = stored(&disk, 1, end);
+        let mut work = work(&disk);
+        work.hashing = Some(work.hashing(header.clone(), None));
+        let mut cuts: Vec<u64> = cuts.into_iter().filter(|cut| *cut <= words).collect();
+        cuts.sort_unstable();
+        for cut in cuts {
+            work.reached(PAGE_BYTES + cut * 8, fast);
+            prop_assert_eq!(work.hashing.as_ref().map(|hashing| hashing.taken), Some(PAGE_BYTES + cut * 8));
+        }
+        prop_assert_eq!(work.finish(end).ok(), Some(Some(root_of(&disk, &header, end, &NO_ROOT))));
+    }
+}
+
+#[test]
+fn a_backlog_is_worked_off_by_portions_and_the_present_segment_waits_behind_it() {
+    let disk = MemStorage::new();
+    let ends = [PAGE_BYTES + 3 * PORTION_BYTES, PAGE_BYTES + PORTION_BYTES + 8, PAGE_BYTES + 80];
+    let headers: Vec<Header> = (1..).zip(ends).map(|(number, end)| stored(&disk, number, end)).collect();
+    let first = [5; 32];
+    let mut root = first;
+    for (header, end) in headers.iter().zip(ends) {
+        root = root_of(&disk, header, end, &root);
+    }
+    let backlog =
+        || (0..2).map(|n| Unhashed { header: headers[n].clone(), end: ends[n] }).collect::<Vec<_>>();
+    let mut late = work(&disk);
+    late.carry_out(super::Command::Backlog(Before { root: first, unhashed: backlog() }));
+    late.hashing = Some(late.hashing(headers[2].clone(), None));
+    assert_eq!(late.finish(ends[2]).expect("a good disk"), None, "it would be waited for");
+    // Three portions, two, and one.
+    let portions = std::iter::repeat_with(|| late.work_off()).take_while(|more| *more).count();
+    assert_eq!((portions, late.before), (6, Some(root)));
+    // Worked off before, there is nothing to wait for.
+    let mut early = work(&disk);
+    early.carry_out(super::Command::Backlog(Before { root: first, unhashed: backlog() }));
+    while early.work_off() {}
+    early.hashing = Some(early.hashing(headers[2].clone(), None));
+    assert_eq!(early.finish(ends[2]).expect("a good disk"), Some(root));
+    // Rot in it: the root is not known, and neither is any that builds on it.
+    disk.read_error("0000000001.seg", 3);
+    let mut rotten = work(&disk);
+    rotten.carry_out(super::Command::Backlog(Before { root: first, unhashed: backlog() }));
+    while rotten.work_off() {}
+    rotten.hashing = Some(rotten.hashing(headers[2].clone(), None));
+    assert_eq!(rotten.finish(ends[2]).expect("its own file is good"), None);
+}
+
+#[test]
+fn what_would_take_long_to_hash_is_not_waited_for() {
+    let disk = MemStorage::new();
+    for (more, waits) in [(0, false), (8, true)] {
+        let end = PAGE_BYTES + LAG_BYTES_MAX + more;
+        let header = stored(&disk, 1, end);
+        let mut work = work(&disk);
+        work.hashing = Some(work.hashing(header.clone(), None));
+        let root = root_of(&disk, &header, end, &NO_ROOT);
+        assert_eq!(work.finish(end).expect("a good disk"), (!waits).then_some(root), "{more}");
+        while work.work_off() {}
+        assert_eq!(work.before, Some(root));
+    }
+}
+
+#[test]
+fn a_writer_that_goes_away_wants_no_roots() {
+    let disk = MemStorage::new();
+    let end = PAGE_BYTES + 800;
+    let header = stored(&disk, 1, end);
+    let mut work = work(&disk);
+    work.hashing = Some(work.hashing(header, None));
+    work.stop.store(true, Ordering::Relaxed);
+    assert_eq!(work.finish(end).expect("nothing is read"), None);
+    assert!(work.work_off(), "there was something");
+    assert_eq!((work.work_off(), work.before), (false, None));
+}
+
+#[test]
+fn without_a_handle_to_read_with_a_root_waits_and_a_short_file_is_an_error() {
+    let disk = MemStorage::new();
+    let end = PAGE_BYTES + 800;
+    let header = stored(&disk, 1, end);
+    let mut work = work(&disk);
+    work.hashing = Some(work.hashing(header.clone(), None));
+    disk.handles_used_up(true);
+    assert_eq!(work.finish(end).expect("it says nothing of the file"), None);
+    assert!(!work.work_off(), "not now");
+    disk.handles_used_up(false);
+    assert!(work.work_off());
+    assert_eq!(work.before, Some(root_of(&disk, &header, end, &NO_ROOT)));
+    work.hashing = Some(work.hashing(header, None));
+    let error = work.finish(end + 8).expect_err("eight bytes are missing").to_string();
+    assert!(error.contains("read back") && error.contains("0000000001.seg"), "{error}");
+    assert!(error.contains("shorter than what was stored"), "{error}");
+}
+
+#[test]
+fn pages_ahead_of_a_fast_writer_are_touched_once() {
+    let disk = MemStorage::new();
+    let header = stored(&disk, 1, PAGE_BYTES + 4 * AHEAD_BYTES);
+    let mut work = work(&disk);
+    let touched = Arc::new(Mutex::new(Vec::new()));
+    let seen = touched.clone();
+    let ahead: crate::storage::TouchAhead =
+        Box::new(move |from, bytes| seen.lock().expect("no panic").push((from, bytes)));
+    work.hashing = Some(work.hashing(header, Some(ahead)));
+    let (a, b, c) = (PAGE_BYTES + 800, PAGE_BYTES + 8_000, PAGE_BYTES + 3 * AHEAD_BYTES);
+    for (offset, fast) in [(PAGE_BYTES, false), (a, true), (b, true), (b, true), (c, true)] {
+        work.reached(offset, fast);
+    }
+    let expected = [(a, AHEAD_BYTES), (a + AHEAD_BYTES, b - a), (b + AHEAD_BYTES, 0), (c, AHEAD_BYTES)];
+    assert_eq!(*touched.lock().expect("no panic"), expected);
+}

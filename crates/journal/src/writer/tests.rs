@@ -292,3 +292,57 @@ fn a_journal_that_nobody_touches_stays_in_its_place_through_changes_of_segment()
     writer.sync().unwrap();
     writer.check_place().unwrap();
 }
+
+#[test]
+fn a_cause_lies_no_further_back_than_its_field_can_say() {
+    let disk = MemStorage::new();
+    let reach = u64::from(u32::MAX);
+    let start = crate::writer::Start {
+        number: 1,
+        epoch: 1,
+        first_lsn: reach + 10,
+        chain: 0,
+        root_before: crate::layout::NO_ROOT,
+        before: crate::roots::Before { root: crate::layout::NO_ROOT, unhashed: Vec::new() },
+        untrimmed: Vec::new(),
+        pinned: Vec::new(),
+        gaps: Vec::new(),
+    };
+    let mut writer = Writer::begin(disk.clone(), ID, SMALL, start).unwrap();
+    let lsn = writer.next_lsn();
+    for (back, taken) in [(reach + 1, false), (reach + 5, false), (reach, true)] {
+        let record = NewRecord { cause: lsn - back, ..one(b"x") };
+        match writer.append(&[record], Room::Normal) {
+            Ok(_) => assert!(taken, "{back}"),
+            Err(Fault::Refused(Refusal::BadRecord { index: 0, what })) if !taken => {
+                assert!(what.contains("2^32"), "{what}");
+            }
+            Err(e) => panic!("{back}: {e}"),
+        }
+    }
+    writer.sync().unwrap();
+    let mut reader = JournalReader::open(writer.reader()).unwrap();
+    assert_eq!(reader.next().unwrap().map(|record| (record.lsn, record.cause)), Some((lsn, lsn - reach)));
+}
+
+#[test]
+fn behind_its_small_first_segment_an_opening_has_full_ones() {
+    let config = Config { segment_bytes: 8 << 20, ..Config::default() };
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, config).unwrap();
+    let payload = vec![7; (1 << 20) - 40];
+    while writer.stats().rotations < 1 {
+        writer.append(&[one(&payload)], Room::Normal).unwrap();
+    }
+    writer.sync().unwrap();
+    let lsn = writer.durable_lsn();
+    // Seven batches fit into a full one beside header and seal; the one that began it is in it.
+    for _ in 0..6 {
+        writer.append(&[one(&payload)], Room::Normal).unwrap();
+    }
+    writer.sync().unwrap();
+    assert_eq!((writer.stats().rotations, writer.durable_lsn()), (1, lsn + 6));
+    writer.check_place().unwrap();
+    let bytes = disk.file("0000000002.seg").unwrap();
+    assert_eq!((bytes.len(), crate::layout::u64_at(&bytes, 56)), (8 << 20, 8 << 20));
+}
