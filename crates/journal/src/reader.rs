@@ -10,11 +10,11 @@ use std::path::Path;
 use crate::begin::Pruned;
 use crate::error::{Damage, Newer, OpenError};
 use crate::frame::Flaw;
-use crate::layout::{DeclaredGap, Header, Mark, PAGE_BYTES};
+use crate::layout::{DeclaredGap, Header, Mark, NO_ROOT, PACKED_VERSION, PAGE_BYTES};
 use crate::scan::{SegmentScan, Step, is_declared};
 use crate::segment::{open_segment, segment_file, segment_name};
 use crate::storage::{DirReader, LIVE, Live, Source, StorageRead};
-use crate::survey::Listing;
+use crate::survey::{Listing, rebuilt};
 use crate::{Checkpoint, Identity, Lsn, Record};
 
 /// A cursor over a whole journal.
@@ -25,12 +25,16 @@ pub struct JournalReader<R: StorageRead> {
     pruned: Option<Pruned>,
     /// Declared gaps with the number of the declaring segment.
     gaps: Vec<(u64, DeclaredGap)>,
+    /// Of the segment that is read; put together from its neighbours when its own is damaged.
+    header: Header,
     scan: SegmentScan<R::Source>,
     /// Offset of the next record of the batch being handed out, and where that batch ends; equal when there is none.
     at: u64,
     batch_end: u64,
     /// Behind damage that no header declares, nothing is folded any more.
     undeclared_gap: bool,
+    /// The places of that damage, segment and LSN.
+    undeclared: Vec<(u64, Lsn)>,
     /// The beginning of the journal is gone; said before the first record.
     missing: Option<Damage>,
     last_lsn: Lsn,
@@ -39,6 +43,8 @@ pub struct JournalReader<R: StorageRead> {
     looked_at: Option<(u64, u64, u64)>,
     /// Damage behind which nothing could be read; it is reported once.
     reported: Option<(u64, u64)>,
+    /// A segment that was told of and behind which no header could be read.
+    unheaded: Option<u64>,
 }
 
 impl JournalReader<DirReader> {
@@ -62,21 +68,14 @@ impl<R: StorageRead> JournalReader<R> {
             return Err(OpenError::Newer { file, what: Newer::Format { version } });
         }
         let identity = listing.identity(None).ok_or(OpenError::Unidentified)?;
-        let first = listing.files.keys().copied().find(|n| header_of(&listing, *n, &identity).is_some());
-        let number = first.ok_or(OpenError::Unidentified)?;
-        let header = header_of(&listing, number, &identity).expect("found just now");
-        let gaps = listing.declared();
-        let scan = scan_segment(&read, &header)?;
         let begin = listing.begin(&identity);
         let begins = begin.number + 1;
+        let header = first_header(&read, &listing, &identity).ok_or(OpenError::Unidentified)?;
+        let number = header.number;
+        let gaps = listing.declared();
+        let scan = scan_segment(&read, &header)?;
         let undeclared_gap = number != begins && !is_declared(&gaps, number - 1, begin.first_lsn);
-        let missing = undeclared_gap.then(|| Damage {
-            file: listing.name(begins),
-            segment: begins,
-            offset: 0,
-            lsn: begin.first_lsn,
-            flaw: if listing.files.contains_key(&begins) { Flaw::Checksum } else { Flaw::Short },
-        });
+        let missing = undeclared_gap.then(|| unheaded(&listing, begins, begin.first_lsn));
         let last_lsn = header.first_lsn - 1;
         Ok(JournalReader {
             read,
@@ -84,15 +83,18 @@ impl<R: StorageRead> JournalReader<R> {
             durable_only: true,
             pruned: begin.pruned(),
             gaps,
+            header,
             scan,
             at: 0,
             batch_end: 0,
             undeclared_gap,
+            undeclared: missing.iter().map(|damage| (number - 1, damage.lsn)).collect(),
             missing,
             last_lsn,
             skip_below: 0,
             looked_at: None,
             reported: None,
+            unheaded: None,
         })
     }
 
@@ -155,13 +157,15 @@ impl<R: StorageRead> JournalReader<R> {
         let listing = Listing::headers(&self.read)?;
         let headers: Vec<Header> =
             listing.files.keys().filter_map(|n| header_of(&listing, *n, &self.identity)).collect();
-        let at = headers.iter().rposition(|h| h.first_lsn <= lsn).unwrap_or(0);
-        let header = headers.get(at).ok_or(OpenError::NoJournal)?;
-        self.scan = scan_segment(&self.read, header)?;
+        let at = headers.into_iter().rev().find(|header| header.first_lsn <= lsn);
+        let header = at.or_else(|| first_header(&self.read, &listing, &self.identity));
+        self.header = header.ok_or(OpenError::NoJournal)?;
+        self.scan = scan_segment(&self.read, &self.header)?;
         self.gaps = listing.declared();
         (self.at, self.batch_end) = (0, 0);
         self.undeclared_gap = false;
-        self.reported = None;
+        self.undeclared.clear();
+        (self.reported, self.unheaded) = (None, None);
         self.skip_below = lsn;
         Ok(())
     }
@@ -333,7 +337,8 @@ impl<R: StorageRead> JournalReader<R> {
     fn pass_damage(&mut self, flaw: Flaw) -> Result<After, Damage> {
         let place = (self.scan.number, self.scan.offset);
         if self.reported == Some(place) {
-            return Ok(After::End);
+            // Nothing whole follows in this segment; there may be a next one, now or after a recovery.
+            return Ok(if self.enter_next()? { After::TryAgain } else { After::End });
         }
         if let Ok(listing) = Listing::headers(&self.read) {
             self.gaps = listing.declared();
@@ -342,16 +347,13 @@ impl<R: StorageRead> JournalReader<R> {
         let declared = is_declared(&self.gaps, damage.segment, damage.lsn);
         match self.scan.find_behind().found {
             Some(found) => self.scan.jump(found),
-            None => {
-                if !self.enter_next()? {
-                    self.reported = Some(place);
-                }
-            }
+            None => self.reported = Some(place),
         }
         if declared {
             return Ok(After::TryAgain);
         }
         self.undeclared_gap = true;
+        self.undeclared.push((damage.segment, damage.lsn));
         Err(damage)
     }
 
@@ -369,30 +371,29 @@ impl<R: StorageRead> JournalReader<R> {
         let listing = Listing::headers(&self.read).map_err(|_| self.damage(Flaw::Unreadable))?;
         self.gaps = listing.declared();
         let after = self.scan.number + 1;
-        let found = (after..=newest).find_map(|n| header_of(&listing, n, &self.identity));
-        let Some(header) = found else {
-            if self.reported == Some((after, 0)) {
+        // What the next one must continue, where all of this one was read.
+        let before =
+            Header { first_lsn: self.scan.link.lsn, chain: self.scan.link.chain, ..self.header.clone() };
+        let Some(header) = following(&self.read, &listing, before, newest) else {
+            if self.unheaded == Some(after) {
                 return Ok(false);
             }
-            self.reported = Some((after, 0));
-            let damage = Damage {
-                file: listing.name(after),
-                segment: after,
-                offset: 0,
-                ..self.damage(Flaw::Checksum)
-            };
-            return Err(damage);
+            self.unheaded = Some(after);
+            return Err(unheaded(&listing, after, self.scan.link.lsn));
         };
         let expected = self.scan.link.lsn;
         let scan = scan_segment(&self.read, &header).map_err(|_| self.damage(Flaw::Unreadable))?;
         let skipped = header.number != after;
         let before = self.scan.number;
-        self.scan = scan;
+        (self.scan, self.header) = (scan, header);
         self.looked_at = None;
-        if skipped && !is_declared(&self.gaps, before, expected) && !self.undeclared_gap {
+        // An opening declares what was found: what it then appends is folded again.
+        self.undeclared.retain(|(number, lsn)| !is_declared(&self.gaps, *number, *lsn));
+        self.undeclared_gap = !self.undeclared.is_empty();
+        if skipped && !is_declared(&self.gaps, before, expected) {
             self.undeclared_gap = true;
-            let file = listing.name(after);
-            return Err(Damage { file, segment: after, offset: 0, lsn: expected, flaw: Flaw::Short });
+            self.undeclared.push((before, expected));
+            return Err(unheaded(&listing, after, expected));
         }
         Ok(true)
     }
@@ -402,6 +403,43 @@ impl<R: StorageRead> JournalReader<R> {
 enum After {
     TryAgain,
     End,
+}
+
+/// The header of the first segment that can be read.
+fn first_header<R: StorageRead>(read: &R, listing: &Listing, identity: &Identity) -> Option<Header> {
+    let begin = listing.begin(identity);
+    let before = Header {
+        version: PACKED_VERSION,
+        identity: *identity,
+        number: begin.number,
+        epoch: begin.epoch.max(1),
+        first_lsn: begin.first_lsn,
+        segment_bytes: 0,
+        chain: begin.chain,
+        root_before: NO_ROOT,
+        gaps: Vec::new(),
+    };
+    following(read, listing, before, listing.files.keys().last().copied()?)
+}
+
+/// The header of the first segment behind `before` that can be read, up to `newest`. That of the very next one, when it
+/// is damaged, is what makes its records continue those of `before`, of which LSN and chain value are those that come
+/// next.
+fn following<R: StorageRead>(read: &R, listing: &Listing, before: Header, newest: u64) -> Option<Header> {
+    let after = before.number + 1;
+    let whole = |number| header_of(listing, number, &before.identity);
+    let damaged = || {
+        let segment_bytes = listing.files.get(&after)?.bytes;
+        let likely = Header { number: after, segment_bytes, gaps: Vec::new(), ..before.clone() };
+        rebuilt(read, likely, segment_bytes, whole(after + 1).as_ref()).ok()?
+    };
+    whole(after).or_else(damaged).or_else(|| (after + 1..=newest).find_map(whole))
+}
+
+/// A segment without a header that could be read, or without a file.
+fn unheaded(listing: &Listing, number: u64, lsn: Lsn) -> Damage {
+    let flaw = if listing.files.contains_key(&number) { Flaw::Checksum } else { Flaw::Short };
+    Damage { file: listing.name(number), segment: number, offset: 0, lsn, flaw }
 }
 
 /// The header of segment `number`, when it is whole and in its place.

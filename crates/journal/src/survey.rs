@@ -25,7 +25,7 @@ use crate::storage::{Live, Source, StorageRead};
 use crate::{Checkpoint, Config, Identity, Lsn, Progress, checkpoint};
 use conclude::conclude;
 use walk::Walk;
-pub(crate) use walk::content_end;
+pub(crate) use walk::{content_end, rebuilt};
 
 /// Damaged places told apart in one journal; the last one then stands for all that follows.
 const WOUNDS_MAX: usize = 1000;

@@ -245,3 +245,46 @@ fn a_segment_whose_durable_end_is_not_published_yet_holds_nothing() {
     let all: Vec<u64> = (before..=now.durable_lsn).collect();
     assert_eq!((drain(&mut reader), drain(&mut behind)), (all.clone(), all));
 }
+
+#[test]
+fn a_reader_that_met_damage_at_the_end_goes_on_with_what_a_recovery_begins_behind_it() {
+    // In the last batch that was durable; and in the last segment's header and its first batch, so that nothing of it
+    // can be read.
+    for header in [false, true] {
+        let disk = MemStorage::new();
+        let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+        while writer.stats().rotations < 1 {
+            append(&mut writer, 3, 1).unwrap();
+        }
+        writer.sync().unwrap();
+        let (told, durable) = (writer.durable_lsn(), writer.appended_lsn());
+        writer.close().unwrap();
+        let name = "0000000002.seg";
+        let bytes = disk.file(name).unwrap();
+        let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        if header {
+            disk.patch(name, 50, &[0xff]);
+        }
+        disk.patch(name, if header { 4096 + 41 } else { last as u64 }, &[0xff]);
+        let mut reader = JournalReader::open(Storage::reader(&disk)).unwrap();
+        let mut shown = Vec::new();
+        let mut damages = 0;
+        for _ in 0..10_000 {
+            match reader.next() {
+                Ok(Some(record)) => shown.push(record.lsn),
+                Ok(None) => {}
+                Err(_) => damages += 1,
+            }
+        }
+        assert_eq!((damages, told), (1, durable), "told once, however often it is asked");
+        let (mut writer, kept, _) = recover(&disk).unwrap();
+        assert_eq!(kept.len(), shown.len(), "header: {header}");
+        let ours = append(&mut writer, 2, 9).unwrap();
+        writer.sync().unwrap();
+        let mut behind = Vec::new();
+        while let Some(record) = reader.next().unwrap() {
+            behind.push((record.lsn, record.after_gap));
+        }
+        assert_eq!(behind, ours.iter().map(|record| (record.lsn, false)).collect::<Vec<_>>());
+    }
+}

@@ -85,32 +85,19 @@ impl<R: StorageRead> Walk<'_, R> {
             return Ok(None);
         }
         let epoch_before = before.map_or(self.begin.epoch.max(1), |s| s.header.epoch);
-        let tried = epoch_before..epoch_before + EPOCH_TRIES;
-        for epoch in tried.chain(next.map(|h| h.epoch)) {
-            let header = Header {
-                version: before
-                    .map(|s| s.header.version)
-                    .or(next.map(|h| h.version))
-                    .unwrap_or(PACKED_VERSION),
-                identity: self.identity,
-                number,
-                epoch,
-                first_lsn: self.expected_lsn,
-                segment_bytes: self.config.segment_bytes.max(file_bytes),
-                chain: self.chain,
-                root_before: self.root.unwrap_or(NO_ROOT),
-                gaps: Vec::new(),
-            };
-            let mut scan = SegmentScan::new(self.open(number)?, &header, file_bytes);
-            match scan.next_batch() {
-                Step::Batch(_) | Step::Sealed(_) => return Ok(Some(header)),
-                Step::Stop(Flaw::Zeros) if scan.rest_is_zero() && file_bytes > PAGE_BYTES => {
-                    return Ok(Some(header));
-                }
-                Step::Stop(_) => {}
-            }
-        }
-        Ok(None)
+        let likely = Header {
+            version: before.map(|s| s.header.version).or(next.map(|h| h.version)).unwrap_or(PACKED_VERSION),
+            identity: self.identity,
+            number,
+            epoch: epoch_before,
+            first_lsn: self.expected_lsn,
+            segment_bytes: self.config.segment_bytes.max(file_bytes),
+            chain: self.chain,
+            root_before: self.root.unwrap_or(NO_ROOT),
+            gaps: Vec::new(),
+        };
+        rebuilt(self.read, likely, file_bytes, next)
+            .map_err(|e| OpenError::io("open", &self.listing.name(number), &e))
     }
 
     pub(super) fn enter(&mut self, header: Header, listed: &Listed, header_whole: bool) {
@@ -568,6 +555,29 @@ impl<R: StorageRead> Walk<'_, R> {
             }
         }
     }
+}
+
+/// The header of a segment whose own is damaged, from what it must be but for the epoch; `None` when no epoch makes its
+/// records verify.
+pub(crate) fn rebuilt<R: StorageRead>(
+    read: &R,
+    likely: Header,
+    file_bytes: u64,
+    next: Option<&Header>,
+) -> std::io::Result<Option<Header>> {
+    let tried = likely.epoch..likely.epoch + EPOCH_TRIES;
+    for epoch in tried.chain(next.map(|h| h.epoch)) {
+        let header = Header { epoch, ..likely.clone() };
+        let mut scan = SegmentScan::new(open_segment(read, header.number)?, &header, file_bytes);
+        match scan.next_batch() {
+            Step::Batch(_) | Step::Sealed(_) => return Ok(Some(header)),
+            Step::Stop(Flaw::Zeros) if scan.rest_is_zero() && file_bytes > PAGE_BYTES => {
+                return Ok(Some(header));
+            }
+            Step::Stop(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a seal in this segment says that what is before it was durable. Under version 1 it was written only then;

@@ -5,7 +5,7 @@
 //! that an opening reports.
 
 use super::*;
-use crate::{Cut, DeclaredGap, Finding, Flaw, GapEvidence, Note, Proof, Row, verify};
+use crate::{Cut, Damage, DeclaredGap, Finding, Flaw, GapEvidence, Note, Proof, Row, verify};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -549,6 +549,78 @@ impl Reckoning<'_> {
         }
     }
 
+    /// What a reader shows, each with whether it stands behind damage, and the damage that it tells of.
+    fn read(&self) -> (Vec<(u64, bool)>, Vec<Damage>) {
+        let (mut shown, mut damages) = (Vec::new(), Vec::new());
+        let damage = |segment, offset, lsn, flaw| Damage { file: name(segment), segment, offset, lsn, flaw };
+        let unheaded = |number, lsn| {
+            let missing = self.is(Hurt::Missing(number));
+            damage(number, 0, lsn, if missing { Flaw::Short } else { Flaw::Checksum })
+        };
+        let mut number = 0;
+        let mut expected = 1;
+        let mut chained = true;
+        while number < self.laid.last {
+            let after = number + 1;
+            let first = self.laid.batches.iter().position(|batch| batch.segment == after).expect("batches");
+            // As when it is opened: what its header must be follows from what is before it.
+            let rebuilt = chained && !self.is(Hurt::Missing(after)) && self.whole(first);
+            let found =
+                (after..=self.laid.last).find(|number| self.headed(*number) || (*number == after && rebuilt));
+            let Some(next) = found else {
+                damages.push(unheaded(after, expected));
+                break;
+            };
+            if next != after {
+                damages.push(unheaded(after, expected));
+            }
+            number = next;
+            let newest = number == self.laid.last;
+            let batches: Vec<usize> =
+                (0..self.laid.batches.len()).filter(|at| self.laid.batches[*at].segment == number).collect();
+            let mut at = 0;
+            while at < batches.len() {
+                let batch = &self.laid.batches[batches[at]];
+                expected = batch.first;
+                if self.whole(batches[at]) {
+                    shown.extend((batch.first..=batch.last).map(|lsn| (lsn, !damages.is_empty())));
+                    expected = batch.last + 1;
+                    at += 1;
+                    continue;
+                }
+                let flaw = self.flaw(batches[at]);
+                if newest && !self.says_durable(number, &batches[at..], flaw) {
+                    return (shown, damages);
+                }
+                damages.push(damage(number, batch.offset, batch.first, flaw));
+                let Some(next) = self.next_whole(&batches, at) else { break };
+                at = next;
+            }
+            chained = at >= batches.len();
+            if !chained || self.sealed(number) {
+                continue;
+            }
+            let offset = self.end_of_all(&batches);
+            let readable = self.readable(number, offset, offset + 40);
+            if newest && !readable {
+                damages.push(damage(number, offset, expected, Flaw::Unreadable));
+            }
+            if !newest && !self.headed(number + 1) {
+                let flaw = if readable { Flaw::Seal } else { Flaw::Unreadable };
+                damages.push(damage(number, offset, expected, flaw));
+            }
+        }
+        (shown, damages)
+    }
+
+    /// Whether a reader takes what is missing from the first of these batches on for durable.
+    fn says_durable(&self, number: u64, batches: &[usize], flaw: Flaw) -> bool {
+        let batch = &self.laid.batches[batches[0]];
+        let marked = !self.is(Hurt::Marks(number)) && self.laid.marks[&number] >= batch.first;
+        let mut claims = batches.iter().filter(|batch| self.claims(**batch));
+        flaw == Flaw::Unreadable || marked || claims.any(|at| self.laid.batches[*at].durable >= batch.first)
+    }
+
     fn end_of_all(&self, batches: &[usize]) -> u64 {
         self.laid.end_of(*batches.last().expect("batches"))
     }
@@ -611,7 +683,12 @@ fn name(number: u64) -> String {
 }
 
 /// What is told when records that a checkpoint covers are believed, or when all are read.
-fn reckon(laid: &Laid, hurts: &BTreeSet<Hurt>, disk: &MemStorage, believing: bool) -> Told {
+fn reckon<'a>(
+    laid: &'a Laid,
+    hurts: &'a BTreeSet<Hurt>,
+    disk: &'a MemStorage,
+    believing: bool,
+) -> Reckoning<'a> {
     let damaged = laid.checkpoint > 0 && hurts.contains(&Hurt::Checkpoint);
     let checkpoint = if damaged { 0 } else { laid.checkpoint };
     let base = if believing { checkpoint } else { 0 };
@@ -640,7 +717,7 @@ fn reckon(laid: &Laid, hurts: &BTreeSet<Hurt>, disk: &MemStorage, believing: boo
     for number in 1..=laid.last {
         reckoning.segment(number);
     }
-    reckoning.sum()
+    reckoning
 }
 
 /// What the next segment declares: what a checkpoint holds up to that, and the rest up to the end, each as one gap.
@@ -658,8 +735,39 @@ fn declared(told: &Told) -> Vec<DeclaredGap> {
 /// Hurts a journal, compares what is told, and goes on with it.
 fn check(laid: &Laid, hurts: &BTreeSet<Hurt>) {
     let disk = laid.hurt(hurts);
-    let expected = reckon(laid, hurts, &disk, true);
+    let expected = reckon(laid, hurts, &disk, true).sum();
     let all = reckon(laid, hurts, &disk, false);
+    let (shows, damages) = all.read();
+    if (1..=laid.last).any(|number| all.headed(number)) {
+        let (shown, met) =
+            read_all(crate::Storage::reader(&disk)).unwrap_or_else(|e| panic!("{hurts:?}: {e}"));
+        assert_eq!(met, damages, "{hurts:?}");
+        assert_eq!(
+            shown.iter().map(|(record, behind)| (record.lsn, *behind)).collect::<Vec<_>>(),
+            shows,
+            "{hurts:?}"
+        );
+        assert!(
+            shown.iter().all(|(record, _)| *record == laid.records[record.lsn as usize - 1]),
+            "{hurts:?}"
+        );
+    }
+    if let Ok(mut reader) = JournalReader::open(crate::Storage::reader(&disk)) {
+        for lsn in [1, 2, 90, laid.records.len() as u64] {
+            reader.seek(lsn).unwrap_or_else(|e| panic!("{hurts:?}: {e}"));
+            let mut found = Vec::new();
+            loop {
+                match reader.next() {
+                    Ok(Some(record)) => found.push(record.lsn),
+                    Ok(None) => break,
+                    Err(_) => {}
+                }
+            }
+            let behind = shows.iter().map(|(shown, _)| *shown).filter(|shown| *shown >= lsn);
+            assert_eq!(found, behind.collect::<Vec<_>>(), "{hurts:?} from {lsn}");
+        }
+    }
+    let all = all.sum();
     let opened =
         || crate::open(disk.clone(), EXPECT, laid.config).unwrap_or_else(|e| panic!("{hurts:?}: {e}"));
     let report = verify(&crate::Storage::reader(&disk), |_| ()).unwrap_or_else(|e| panic!("{hurts:?}: {e}"));
