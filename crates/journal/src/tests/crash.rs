@@ -295,6 +295,13 @@ fn a_full_disk_leaves_the_reserve_to_exits() {
                 Ok(_) => kept += 1,
                 Err(fault) => break fault,
             }
+            if kept == 9 {
+                assert_eq!(
+                    writer.space(),
+                    Space::Normal,
+                    "no next segment can be made, and half of this one is left"
+                );
+            }
         };
         assert!(
             matches!(refusal, Fault::Refused(crate::Refusal::OnlyReserve { records_left }) if records_left > 50),

@@ -616,7 +616,9 @@ impl Reckoning<'_> {
     /// Whether a reader takes what is missing from the first of these batches on for durable.
     fn says_durable(&self, number: u64, batches: &[usize], flaw: Flaw) -> bool {
         let batch = &self.laid.batches[batches[0]];
-        let marked = !self.is(Hurt::Marks(number)) && self.laid.marks[&number] >= batch.first;
+        let marked = !self.is(Hurt::Marks(number))
+            && !self.is(Hurt::Unreadable(number, 0))
+            && self.laid.marks[&number] >= batch.first;
         let mut claims = batches.iter().filter(|batch| self.claims(**batch));
         flaw == Flaw::Unreadable || marked || claims.any(|at| self.laid.batches[*at].durable >= batch.first)
     }
@@ -866,6 +868,42 @@ fn what_is_told_of_each_damage_is_what_was_done() {
         check(laid, &BTreeSet::new());
         for hurt in all(laid) {
             check(laid, &BTreeSet::from([hurt]));
+        }
+    }
+}
+
+/// Where segments begin and end: what the one has lost decides what is known of the other.
+#[test]
+fn what_is_told_of_two_damages_around_a_change_of_segment_is_what_was_done() {
+    for laid in &journals()[1..4] {
+        let edges = |number: u64| {
+            let of = |(_, batch): &(usize, &Batch)| batch.segment == number;
+            let mut batches = laid.batches.iter().enumerate().filter(of).map(|(at, _)| at);
+            let (first, last) =
+                (batches.next().expect("batches"), batches.next_back().expect("more than one"));
+            let frame = laid.batches[last].frames.len() - 1;
+            let mut edges = vec![
+                Hurt::Header(number),
+                Hurt::Marks(number),
+                Hurt::Unreadable(number, 0),
+                Hurt::Zeros(first),
+                Hurt::Frame(first, 0),
+                Hurt::Zeros(last),
+                Hurt::Frame(last, frame),
+            ];
+            if number < laid.last {
+                edges.extend([Hurt::Seal(number), Hurt::Missing(number)]);
+            }
+            edges
+        };
+        for number in 1..=laid.last {
+            let one = edges(number);
+            let next = if number < laid.last { edges(number + 1) } else { Vec::new() };
+            for (at, first) in one.iter().enumerate() {
+                for second in one[at + 1..].iter().chain(&next) {
+                    check(laid, &BTreeSet::from([*first, *second]));
+                }
+            }
         }
     }
 }
