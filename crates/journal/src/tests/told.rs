@@ -870,11 +870,13 @@ fn what_is_told_of_each_damage_is_what_was_done() {
             check(laid, &BTreeSet::from([hurt]));
         }
     }
+    println!("{} damages", journals().iter().map(|laid| all(laid).len()).sum::<usize>());
 }
 
 /// Where segments begin and end: what the one has lost decides what is known of the other.
 #[test]
 fn what_is_told_of_two_damages_around_a_change_of_segment_is_what_was_done() {
+    let mut pairs = 0;
     for laid in &journals()[1..4] {
         let edges = |number: u64| {
             let of = |(_, batch): &(usize, &Batch)| batch.segment == number;
@@ -902,10 +904,12 @@ fn what_is_told_of_two_damages_around_a_change_of_segment_is_what_was_done() {
             for (at, first) in one.iter().enumerate() {
                 for second in one[at + 1..].iter().chain(&next) {
                     check(laid, &BTreeSet::from([*first, *second]));
+                    pairs += 1;
                 }
             }
         }
     }
+    println!("{pairs} pairs");
 }
 
 proptest! {
