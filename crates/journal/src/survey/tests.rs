@@ -4,7 +4,7 @@ use crate::decide::Row;
 use crate::layout::{PAGE_BYTES, SEAL_BYTES};
 use crate::segment::segment_name;
 use crate::tests::*;
-use crate::{JournalReader, MemStorage, Room, Storage, create, verify};
+use crate::{DeclaredGap, JournalReader, MemStorage, Room, Storage, create, verify};
 
 /// A journal of at least four segments, each batch synced, and the first LSN of each segment.
 fn long(seed: u64) -> (MemStorage, Vec<Owned>, Vec<u64>) {
@@ -87,4 +87,29 @@ fn a_seal_behind_which_a_file_was_cut_proves_what_is_before_it() {
     whole.set_file(&segment_name(1), &cut);
     let report = opened(&whole).expect("it opens").report().clone();
     assert_eq!((report.row, report.last_lsn, report.gap), (Row::C, 10, None));
+}
+
+/// Somebody finds a whole copy of what was declared lost and puts it back: nothing is found that does not fit, and what
+/// was declared stays declared.
+#[test]
+fn a_segment_that_comes_back_whole_after_its_loss_was_declared_is_no_new_loss() {
+    let (disk, told, starts) = long(1);
+    let name = segment_name(starts.len() as u64);
+    let whole = disk.file(&name).expect("it is there");
+    // Nothing of it can be read, so how many records it held is not known: their LSNs are never given again.
+    disk.patch(&name, 50, &[0xff]);
+    disk.patch(&name, PAGE_BYTES + 41, &[0xff]);
+    let (mut writer, _, report) = recover(&disk).expect("it opens");
+    assert!(report.next_lsn > told.len() as u64 + 1, "{report:?}");
+    let ours = append(&mut writer, 2, 3).expect("room");
+    writer.close().expect("a good disk");
+    disk.set_file(&name, &whole);
+    let mut opening = opened(&disk).expect("it opens");
+    let first_lsn = *starts.last().expect("segments");
+    let declared = DeclaredGap { first_lsn, through_lsn: ours[0].lsn - 1, by_checkpoint: false };
+    let report = opening.report();
+    assert_eq!((&report.gap, &report.known_gaps), (&None, &vec![declared]));
+    let kept = [&told[..first_lsn as usize - 1], &ours].concat();
+    assert_eq!(folded(&mut opening, 1).expect("the rest"), kept);
+    assert!(verify(&Storage::reader(&disk), |_| ()).expect("a journal").findings.is_empty());
 }

@@ -838,3 +838,25 @@ fn a_batch_of_more_than_a_mebibyte_is_not_believed() {
         assert_eq!((report.row, report.last_lsn), (row, records as u64), "{bytes}");
     }
 }
+
+#[test]
+fn a_seal_is_read_wherever_the_window_of_its_reader_ends() {
+    let config = crate::Config { segment_bytes: 1 << 20, ..SMALL };
+    let window = 4096 + (256 << 10);
+    for seal in (window - 80..=window + 8).step_by(8) {
+        let disk = MemStorage::new();
+        let mut writer = create(disk.clone(), ID, config).unwrap();
+        let mut batch = batch_of(1, 1, 1);
+        batch[0].payload.resize(1_000, 1);
+        writer.append(&new_records(&batch), Room::Normal).unwrap();
+        let mut batch = batch_of(2, 1, 1);
+        batch[0].payload.resize(seal - 4096 - 1_040 - 40, 1);
+        writer.append(&new_records(&batch), Room::Normal).unwrap();
+        writer.sync().unwrap();
+        drop(writer);
+        drop(recover_with(&disk, config).unwrap());
+        assert!(disk.file(SEGMENT).unwrap().len() >= seal + 72);
+        let report = verify(&crate::Storage::reader(&disk), |_| ()).unwrap();
+        assert_eq!((report.records, report.findings), (2, Vec::new()), "seal at {seal}");
+    }
+}

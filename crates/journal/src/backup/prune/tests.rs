@@ -581,3 +581,47 @@ proptest::proptest! {
         }
     }
 }
+
+/// The root of a segment that recovery sealed stands in no seal and no header; what is hashed behind it later is hashed
+/// upon the one that the begin page tells.
+#[test]
+fn what_follows_a_pruned_segment_whose_root_stood_nowhere_is_hashed_upon_the_begin_page() {
+    let disk = MemStorage::new();
+    let mut told = Vec::new();
+    let mut writer = create(disk.clone(), ID, SMALL).expect("an empty disk");
+    grow(&mut writer, 0, &mut told);
+    drop(writer);
+    let disk = disk.kill();
+    let mut writer = recover(&disk).expect("it was only killed").0;
+    for _ in 0..2 {
+        grow(&mut writer, 0, &mut told);
+        mark_state(&mut writer);
+    }
+    let second = writer.stats().rotations;
+    assert_eq!(second, 0, "all of it is in segment 2");
+    drop(writer);
+    let (disk, target) = (disk.kill(), MemStorage::new());
+    back_up(&disk, &target, HOW).expect("a whole journal");
+    let begins = pruned(&disk, &target, ALL).unwrap().pruned.expect("segment 1 goes");
+    assert_eq!(begins.segment, 1);
+    let header = disk.file("0000000002.seg").expect("it is there");
+    assert_eq!(header[72..104], [0; 32], "its header does not know what it continues");
+    assert_ne!(begin_root(&disk), [0; 32]);
+    goes_on(&disk, &told);
+    // Also where nothing is left but the page and the checkpoints.
+    let (whole, told_until) = (disk.fork(), told.len() as u64);
+    whole.remove_file("0000000002.seg");
+    let mut writer = from_checkpoint(&whole);
+    assert!(writer.next_lsn() > told_until, "no LSN is given again");
+    grow(&mut writer, 1, &mut Vec::new());
+    drop(writer);
+    // The next segment has the number of the one that nobody knows of, and is hashed upon the page as well.
+    let report = verify(&whole.reader(), |_| ()).expect("a journal");
+    assert!(report.findings.is_empty(), "{report:?}");
+    let second = whole.file("0000000002.seg").expect("it is there");
+    assert_eq!(second[72..104], begin_root(&whole), "its header names what it continues");
+}
+
+fn begin_root(disk: &MemStorage) -> [u8; 32] {
+    disk.file("0000000001.seg").expect("the page")[72..104].try_into().expect("32 bytes")
+}
