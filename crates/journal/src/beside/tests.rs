@@ -41,7 +41,7 @@ proptest::proptest! {
         });
         let range = from as usize..until as usize;
         // As many as it takes, of which only the first may be short of whole pages.
-        let portions = (until.next_multiple_of(PAGE_BYTES) / PAGE_BYTES - from / PAGE_BYTES).div_ceil(pages);
+        let portions = (until.div_ceil(PAGE_BYTES) - from / PAGE_BYTES).div_ceil(pages);
         if bytes == 0 {
             assert!(all && taken.is_empty());
         } else if stop == 0 || stop as u64 > portions {
