@@ -135,6 +135,47 @@ fn what_a_writer_did_not_live_to_trim_the_next_opening_trims() {
     }
 }
 
+/// Two lives: a segment that recovery sealed, so that its root stands nowhere, and one behind it.
+fn two_lives(forged: bool) -> MemStorage {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    let mut batch = batch_of(1, 3, 5);
+    batch[1].payload = vec![u8::from(forged); 40];
+    writer.append(&new_records(&batch), Room::Normal).unwrap();
+    writer.sync().unwrap();
+    drop(writer);
+    let mut writer = recover(&disk).unwrap().0;
+    while writer.stats().rotations < 1 {
+        append(&mut writer, 3, 5).unwrap();
+    }
+    writer.close().unwrap();
+    disk
+}
+
+#[test]
+fn a_rewritten_segment_whose_root_stood_nowhere_is_found_out_by_the_root_behind_it() {
+    let (ours, theirs) = (two_lives(false), two_lives(true));
+    assert!(verify(&Storage::reader(&theirs), |_| ()).unwrap().findings.is_empty());
+    // Every checksum, chain value and seal is made anew; only the root of the second segment is left as it was.
+    let name = "0000000002.seg";
+    let kept = seal_of(&ours.file(name).unwrap()).root;
+    let mut bytes = theirs.file(name).unwrap();
+    let seal = seal_of(&bytes);
+    assert_ne!((seal.root, kept), (kept, NO_ROOT));
+    let at = bytes.len() - 72;
+    bytes[at..].copy_from_slice(&Seal { root: kept, ..seal }.encode());
+    theirs.set_file(name, &bytes);
+    let third = theirs.file("0000000003.seg").unwrap();
+    let mut header = crate::layout::Header::decode(&third).unwrap();
+    header.root_before = kept;
+    let marks = third[3072..4096].to_vec();
+    theirs.patch("0000000003.seg", 0, &header.encode());
+    theirs.patch("0000000003.seg", 3072, &marks);
+    let findings = verify(&Storage::reader(&theirs), |_| ()).unwrap().findings;
+    let [Finding::Rot(gap)] = &findings[..] else { panic!("{findings:?}") };
+    assert_eq!((gap.segment, gap.flaw), (2, Flaw::Seal));
+}
+
 // The steps themselves, whatever portions they come in.
 
 use super::{AHEAD_BYTES, Before, LAG_BYTES_MAX, PORTION_BYTES, Unhashed, Work};

@@ -346,3 +346,14 @@ fn behind_its_small_first_segment_an_opening_has_full_ones() {
     let bytes = disk.file("0000000002.seg").unwrap();
     assert_eq!((bytes.len(), crate::layout::u64_at(&bytes, 56)), (8 << 20, 8 << 20));
 }
+
+#[test]
+fn asking_for_the_next_segment_hurries_the_change_of_this_one() {
+    let (disk, mut writer) = writer();
+    while writer.stats().rotations < 1 {
+        append(&mut writer, 3, 1).unwrap();
+    }
+    assert_eq!(disk.names().iter().filter(|name| name.ends_with(".seg")).count(), 1, "it is under way");
+    assert!(writer.next_segment_is_ready());
+    assert_eq!(disk.names().iter().filter(|name| name.ends_with(".seg")).count(), 2, "it is done");
+}
