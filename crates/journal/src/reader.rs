@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::begin::Pruned;
 use crate::error::{Damage, Newer, OpenError};
 use crate::frame::Flaw;
-use crate::layout::{DeclaredGap, Header, Mark, NO_ROOT, PACKED_VERSION, PAGE_BYTES};
+use crate::layout::{DeclaredGap, Header, HeaderFlaw, Mark, NO_ROOT, PACKED_VERSION, PAGE_BYTES};
 use crate::scan::{SegmentScan, Step, is_declared};
 use crate::segment::{open_segment, segment_file, segment_name};
 use crate::storage::{DirReader, LIVE, Live, Source, StorageRead};
@@ -41,8 +41,8 @@ pub struct JournalReader<R: StorageRead> {
     skip_below: Lsn,
     /// Segment, offset and limit at which the file was read again after a stop.
     looked_at: Option<(u64, u64, u64)>,
-    /// Damage behind which nothing could be read; it is reported once.
-    reported: Option<(u64, u64)>,
+    /// Damage behind which nothing could be read up to some offset; it is reported once.
+    reported: Option<((u64, u64), u64)>,
     /// A segment that was told of and behind which no header could be read.
     unheaded: Option<u64>,
 }
@@ -70,7 +70,7 @@ impl<R: StorageRead> JournalReader<R> {
         let identity = listing.identity(None).ok_or(OpenError::Unidentified)?;
         let begin = listing.begin(&identity);
         let begins = begin.number + 1;
-        let header = first_header(&read, &listing, &identity).ok_or(OpenError::Unidentified)?;
+        let header = first_header(&read, &listing, &identity)?.ok_or(OpenError::Unidentified)?;
         let number = header.number;
         let gaps = listing.declared();
         let scan = scan_segment(&read, &header)?;
@@ -158,7 +158,10 @@ impl<R: StorageRead> JournalReader<R> {
         let headers: Vec<Header> =
             listing.files.keys().filter_map(|n| header_of(&listing, *n, &self.identity)).collect();
         let at = headers.into_iter().rev().find(|header| header.first_lsn <= lsn);
-        let header = at.or_else(|| first_header(&self.read, &listing, &self.identity));
+        let header = match at {
+            Some(header) => Some(header),
+            None => first_header(&self.read, &listing, &self.identity)?,
+        };
         self.header = header.ok_or(OpenError::NoJournal)?;
         self.scan = scan_segment(&self.read, &self.header)?;
         self.gaps = listing.declared();
@@ -336,8 +339,18 @@ impl<R: StorageRead> JournalReader<R> {
     /// Goes on behind damage. Declared damage is passed in silence, any other is reported once.
     fn pass_damage(&mut self, flaw: Flaw) -> Result<After, Damage> {
         let place = (self.scan.number, self.scan.offset);
-        if self.reported == Some(place) {
-            // Nothing whole follows in this segment; there may be a next one, now or after a recovery.
+        let end = self.scan.file_end();
+        if let Some((reported, until)) = self.reported
+            && reported == place
+        {
+            // What was appended since lies behind the damage, in this segment or in a next one.
+            if until != end {
+                self.reported = Some((place, end));
+                if let Some(found) = self.scan.find_behind().found {
+                    self.scan.jump(found);
+                    return Ok(After::TryAgain);
+                }
+            }
             return Ok(if self.enter_next()? { After::TryAgain } else { After::End });
         }
         if let Ok(listing) = Listing::headers(&self.read) {
@@ -347,7 +360,7 @@ impl<R: StorageRead> JournalReader<R> {
         let declared = is_declared(&self.gaps, damage.segment, damage.lsn);
         match self.scan.find_behind().found {
             Some(found) => self.scan.jump(found),
-            None => self.reported = Some(place),
+            None => self.reported = Some((place, end)),
         }
         if declared {
             return Ok(After::TryAgain);
@@ -374,7 +387,8 @@ impl<R: StorageRead> JournalReader<R> {
         // What the next one must continue, where all of this one was read.
         let before =
             Header { first_lsn: self.scan.link.lsn, chain: self.scan.link.chain, ..self.header.clone() };
-        let Some(header) = following(&self.read, &listing, before, newest) else {
+        let found = following(&self.read, &listing, before, newest);
+        let Some(header) = found.map_err(|_| self.damage(Flaw::Unreadable))? else {
             if self.unheaded == Some(after) {
                 return Ok(false);
             }
@@ -393,7 +407,9 @@ impl<R: StorageRead> JournalReader<R> {
         if skipped && !is_declared(&self.gaps, before, expected) {
             self.undeclared_gap = true;
             self.undeclared.push((before, expected));
-            return Err(unheaded(&listing, after, expected));
+            if self.unheaded != Some(after) {
+                return Err(unheaded(&listing, after, expected));
+            }
         }
         Ok(true)
     }
@@ -406,7 +422,11 @@ enum After {
 }
 
 /// The header of the first segment that can be read.
-fn first_header<R: StorageRead>(read: &R, listing: &Listing, identity: &Identity) -> Option<Header> {
+fn first_header<R: StorageRead>(
+    read: &R,
+    listing: &Listing,
+    identity: &Identity,
+) -> Result<Option<Header>, OpenError> {
     let begin = listing.begin(identity);
     let before = Header {
         version: PACKED_VERSION,
@@ -419,21 +439,39 @@ fn first_header<R: StorageRead>(read: &R, listing: &Listing, identity: &Identity
         root_before: NO_ROOT,
         gaps: Vec::new(),
     };
-    following(read, listing, before, listing.files.keys().last().copied()?)
+    let newest = listing.files.keys().last().copied().unwrap_or(begin.number);
+    following(read, listing, before, newest)
+        .map_err(|e| OpenError::io("open", &segment_name(begin.number + 1), &e))
 }
 
 /// The header of the first segment behind `before` that can be read, up to `newest`. That of the very next one, when it
 /// is damaged, is what makes its records continue those of `before`, of which LSN and chain value are those that come
 /// next.
-fn following<R: StorageRead>(read: &R, listing: &Listing, before: Header, newest: u64) -> Option<Header> {
+fn following<R: StorageRead>(
+    read: &R,
+    listing: &Listing,
+    before: Header,
+    newest: u64,
+) -> std::io::Result<Option<Header>> {
     let after = before.number + 1;
     let whole = |number| header_of(listing, number, &before.identity);
-    let damaged = || {
-        let segment_bytes = listing.files.get(&after)?.bytes;
+    if let Some(header) = whole(after) {
+        return Ok(Some(header));
+    }
+    // What a newer program wrote is not damaged, and is not guessed at.
+    let damaged = listing.files.get(&after).filter(|listed| {
+        !matches!(Header::decode(&listed.page), Err(HeaderFlaw::Newer(_))) && listed.newer.is_none()
+    });
+    if let Some(listed) = damaged {
+        let next = whole(after + 1);
+        let segment_bytes = listed.bytes;
         let likely = Header { number: after, segment_bytes, gaps: Vec::new(), ..before.clone() };
-        rebuilt(read, likely, segment_bytes, whole(after + 1).as_ref()).ok()?
-    };
-    whole(after).or_else(damaged).or_else(|| (after + 1..=newest).find_map(whole))
+        // Nothing but zeros says nothing of the epoch; in the newest segment records may yet come.
+        if let Some(header) = rebuilt(read, likely, segment_bytes, next.as_ref(), next.is_some())? {
+            return Ok(Some(header));
+        }
+    }
+    Ok((after + 1..=newest).find_map(whole))
 }
 
 /// A segment without a header that could be read, or without a file.

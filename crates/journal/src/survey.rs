@@ -281,7 +281,7 @@ pub(crate) struct Listed {
     /// Whether it is compressed.
     pub(crate) packed: bool,
     /// The version a compressed file needs, when that is newer than this program's.
-    newer: Option<u16>,
+    pub(crate) newer: Option<u16>,
 }
 
 /// The segments and checkpoints of a directory, headers read and nothing judged yet.

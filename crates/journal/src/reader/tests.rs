@@ -288,3 +288,77 @@ fn a_reader_that_met_damage_at_the_end_goes_on_with_what_a_recovery_begins_behin
         assert_eq!(behind, ours.iter().map(|record| (record.lsn, false)).collect::<Vec<_>>());
     }
 }
+
+/// A journal of two segments that nobody writes, and the LSN that the second one begins with.
+fn two_segments() -> (MemStorage, u64) {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    while writer.stats().rotations < 1 {
+        append(&mut writer, 3, 1).unwrap();
+    }
+    writer.sync().unwrap();
+    writer.close().unwrap();
+    let second = crate::layout::u64_at(&disk.file("0000000002.seg").unwrap(), 48);
+    (disk, second)
+}
+
+#[test]
+fn a_header_of_a_newer_program_is_told_and_not_guessed_at() {
+    let (disk, second) = two_segments();
+    let mut reader = JournalReader::open(Storage::reader(&disk)).unwrap();
+    for _ in 1..second {
+        reader.next().unwrap().unwrap();
+    }
+    // It follows, and another program begins a segment.
+    let bytes = disk.file("0000000002.seg").unwrap();
+    let header = crate::layout::Header::decode(&bytes).unwrap();
+    disk.patch("0000000002.seg", 0, &crate::layout::Header { version: 99, ..header }.encode());
+    let damage = reader.next().unwrap_err();
+    assert_eq!((damage.segment, damage.offset, damage.lsn), (2, 0, second));
+    assert!(reader.next().unwrap().is_none());
+}
+
+#[test]
+fn a_newest_segment_of_zeros_is_told_and_read_once_it_is_more() {
+    let (disk, second) = two_segments();
+    let bytes = disk.file("0000000002.seg").unwrap();
+    disk.set_file("0000000002.seg", &vec![0; bytes.len()]);
+    let mut reader = JournalReader::open(Storage::reader(&disk)).unwrap();
+    for _ in 1..second {
+        reader.next().unwrap().unwrap();
+    }
+    let damage = reader.next().unwrap_err();
+    assert_eq!((damage.segment, damage.offset, damage.lsn), (2, 0, second));
+    assert!(reader.next().unwrap().is_none(), "once");
+    // The records without the header: what that must be follows from the segment before.
+    let mut zeroed = bytes;
+    zeroed[..4096].fill(0);
+    disk.set_file("0000000002.seg", &zeroed);
+    assert_eq!(drain(&mut reader).first(), Some(&second));
+}
+
+#[test]
+fn what_is_appended_behind_damage_that_was_told_is_shown() {
+    let disk = MemStorage::new();
+    let mut writer = create(disk.clone(), ID, SMALL).unwrap();
+    append(&mut writer, 3, 1).unwrap();
+    writer.sync().unwrap();
+    let mut reader = JournalReader::open(writer.reader()).unwrap();
+    let bytes = disk.file("0000000001.seg").unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    disk.patch("0000000001.seg", last as u64, &[bytes[last] ^ 1]);
+    assert_eq!(reader.next().unwrap_err().lsn, 1);
+    for _ in 0..3 {
+        assert!(reader.next().unwrap().is_none());
+    }
+    for n in 0..3 {
+        append(&mut writer, 2, n).unwrap();
+        writer.sync().unwrap();
+        let from = 4 + 2 * n;
+        let mut shown = Vec::new();
+        while let Some(record) = reader.next().unwrap() {
+            shown.push((record.lsn, record.after_gap));
+        }
+        assert_eq!(shown, [(from, true), (from + 1, true)]);
+    }
+}

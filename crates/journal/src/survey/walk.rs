@@ -96,7 +96,7 @@ impl<R: StorageRead> Walk<'_, R> {
             root_before: self.root.unwrap_or(NO_ROOT),
             gaps: Vec::new(),
         };
-        rebuilt(self.read, likely, file_bytes, next)
+        rebuilt(self.read, likely, file_bytes, next, true)
             .map_err(|e| OpenError::io("open", &self.listing.name(number), &e))
     }
 
@@ -558,20 +558,21 @@ impl<R: StorageRead> Walk<'_, R> {
 }
 
 /// The header of a segment whose own is damaged, from what it must be but for the epoch; `None` when no epoch makes its
-/// records verify.
+/// records verify. `zeros` says that a segment without any is one that had none.
 pub(crate) fn rebuilt<R: StorageRead>(
     read: &R,
     likely: Header,
     file_bytes: u64,
     next: Option<&Header>,
+    zeros: bool,
 ) -> std::io::Result<Option<Header>> {
-    let tried = likely.epoch..likely.epoch + EPOCH_TRIES;
+    let tried = likely.epoch..likely.epoch.saturating_add(EPOCH_TRIES);
     for epoch in tried.chain(next.map(|h| h.epoch)) {
         let header = Header { epoch, ..likely.clone() };
         let mut scan = SegmentScan::new(open_segment(read, header.number)?, &header, file_bytes);
         match scan.next_batch() {
             Step::Batch(_) | Step::Sealed(_) => return Ok(Some(header)),
-            Step::Stop(Flaw::Zeros) if scan.rest_is_zero() && file_bytes > PAGE_BYTES => {
+            Step::Stop(Flaw::Zeros) if zeros && scan.rest_is_zero() && file_bytes > PAGE_BYTES => {
                 return Ok(Some(header));
             }
             Step::Stop(_) => {}
