@@ -154,7 +154,7 @@ impl Catalog {
         let bought = self.bought.get(instrument.0 as usize).copied().flatten();
         let end = self.closed.iter().filter(of).map(|c| c.lsn).max().unwrap_or(Lsn::NONE);
         // A buy behind the last end opens a cycle even if no stop was armed for it yet.
-        let open = if bought > Some(end) { closed.unwrap_or(0) + 1 } else { 0 };
+        let open = if bought > Some(end) { closed.unwrap_or(0).saturating_add(1) } else { 0 };
         Some(known.unwrap_or(0).max(open)).filter(|cycle| *cycle > 0)
     }
 }
