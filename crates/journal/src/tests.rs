@@ -13,6 +13,7 @@ mod damage;
 mod format;
 mod rows;
 mod told;
+mod window;
 
 pub(crate) const ID: Identity = Identity { journal_id: *b"specimen-journal", schema: 1, mode: 2 };
 pub(crate) const EXPECT: Expect = Expect { journal_id: Some(ID.journal_id), schema: 1, mode: 2 };
@@ -91,6 +92,13 @@ pub(crate) fn append<S: crate::Storage>(
     let first = writer.append(&new_records(&batch), Room::Normal)?;
     assert_eq!(first, batch[0].lsn);
     Ok(batch)
+}
+
+/// Appends batches of three until so many changes of segment were begun.
+pub(crate) fn rotate<S: crate::Storage>(writer: &mut Writer<S>, rotations: u64, seed: u64) {
+    while writer.stats().rotations < rotations {
+        append(writer, 3, seed).expect("room");
+    }
 }
 
 /// A journal of `batches` batches of one to four records, synced after each, on a disk of its own.

@@ -224,9 +224,7 @@ impl StorageRead for Published {
 fn a_segment_whose_durable_end_is_not_published_yet_holds_nothing() {
     let disk = MemStorage::new();
     let mut writer = create(disk.clone(), ID, SMALL).unwrap();
-    while writer.stats().rotations < 1 {
-        append(&mut writer, 3, 1).unwrap();
-    }
+    rotate(&mut writer, 1, 1);
     writer.sync().unwrap();
     let end = disk.file("0000000001.seg").unwrap().len() as u64 - SEAL_BYTES;
     let before = crate::layout::u64_at(&disk.file("0000000002.seg").unwrap(), 48);
@@ -251,14 +249,7 @@ fn a_reader_that_met_damage_at_the_end_goes_on_with_what_a_recovery_begins_behin
     // In the last batch that was durable; and in the last segment's header and its first batch, so that nothing of it
     // can be read.
     for header in [false, true] {
-        let disk = MemStorage::new();
-        let mut writer = create(disk.clone(), ID, SMALL).unwrap();
-        while writer.stats().rotations < 1 {
-            append(&mut writer, 3, 1).unwrap();
-        }
-        writer.sync().unwrap();
-        let (told, durable) = (writer.durable_lsn(), writer.appended_lsn());
-        writer.close().unwrap();
+        let (disk, _) = two_segments();
         let name = "0000000002.seg";
         let bytes = disk.file(name).unwrap();
         let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
@@ -276,7 +267,7 @@ fn a_reader_that_met_damage_at_the_end_goes_on_with_what_a_recovery_begins_behin
                 Err(_) => damages += 1,
             }
         }
-        assert_eq!((damages, told), (1, durable), "told once, however often it is asked");
+        assert_eq!(damages, 1, "told once, however often it is asked");
         let (mut writer, kept, _) = recover(&disk).unwrap();
         assert_eq!(kept.len(), shown.len(), "header: {header}");
         let ours = append(&mut writer, 2, 9).unwrap();
@@ -293,9 +284,7 @@ fn a_reader_that_met_damage_at_the_end_goes_on_with_what_a_recovery_begins_behin
 fn two_segments() -> (MemStorage, u64) {
     let disk = MemStorage::new();
     let mut writer = create(disk.clone(), ID, SMALL).unwrap();
-    while writer.stats().rotations < 1 {
-        append(&mut writer, 3, 1).unwrap();
-    }
+    rotate(&mut writer, 1, 1);
     writer.sync().unwrap();
     writer.close().unwrap();
     let second = crate::layout::u64_at(&disk.file("0000000002.seg").unwrap(), 48);

@@ -12,9 +12,7 @@ fn seal_of(bytes: &[u8]) -> Seal {
 /// Fills and changes segments in a way that depends on nothing but its arguments.
 fn filled<S: Storage>(storage: S) -> Writer<S> {
     let mut writer = create(storage, ID, SMALL).unwrap();
-    while writer.stats().rotations < 3 {
-        append(&mut writer, 3, 5).unwrap();
-    }
+    rotate(&mut writer, 3, 5);
     writer.sync().unwrap();
     writer
 }
@@ -46,9 +44,7 @@ fn a_segment_that_recovery_sealed_is_in_the_root_of_its_successor() {
     let (disk, records) = specimen(20);
     let mut writer = recover(&disk).unwrap().0;
     assert_eq!(seal_of(&disk.file("0000000001.seg").unwrap()).root, NO_ROOT);
-    while writer.stats().rotations < 1 {
-        append(&mut writer, 3, 5).unwrap();
-    }
+    rotate(&mut writer, 1, 5);
     writer.close().unwrap();
     assert_ne!(seal_of(&disk.file("0000000002.seg").unwrap()).root, NO_ROOT);
     assert!(verify(&Storage::reader(&disk), |_| ()).unwrap().findings.is_empty());
@@ -106,9 +102,7 @@ fn a_segment_that_cannot_be_read_back_latches_at_its_end() {
 fn what_a_writer_did_not_live_to_trim_the_next_opening_trims() {
     let disk = MemStorage::new();
     let mut writer = create(disk.clone(), ID, SMALL).unwrap();
-    while writer.stats().rotations < 2 {
-        append(&mut writer, 3, 5).unwrap();
-    }
+    rotate(&mut writer, 2, 5);
     writer.sync().unwrap();
     drop(writer);
     let trimmed = disk.file("0000000001.seg").unwrap();
@@ -145,9 +139,7 @@ fn two_lives(forged: bool) -> MemStorage {
     writer.sync().unwrap();
     drop(writer);
     let mut writer = recover(&disk).unwrap().0;
-    while writer.stats().rotations < 1 {
-        append(&mut writer, 3, 5).unwrap();
-    }
+    rotate(&mut writer, 1, 5);
     writer.close().unwrap();
     disk
 }

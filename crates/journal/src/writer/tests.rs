@@ -350,9 +350,7 @@ fn behind_its_small_first_segment_an_opening_has_full_ones() {
 #[test]
 fn asking_for_the_next_segment_hurries_the_change_of_this_one() {
     let (disk, mut writer) = writer();
-    while writer.stats().rotations < 1 {
-        append(&mut writer, 3, 1).unwrap();
-    }
+    rotate(&mut writer, 1, 1);
     assert_eq!(disk.names().iter().filter(|name| name.ends_with(".seg")).count(), 1, "it is under way");
     assert!(writer.next_segment_is_ready());
     assert_eq!(disk.names().iter().filter(|name| name.ends_with(".seg")).count(), 2, "it is done");

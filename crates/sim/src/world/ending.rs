@@ -49,12 +49,24 @@ impl World<'_> {
         }
     }
 
-    /// Whether the end fell into something that is being done, such as a stop on its way from one price to the next:
-    /// what must hold once the faults are over does not hold yet, and is looked at again.
+    /// Whether the end fell into the moment in which a stop is on its way from one price to the next: what is held has no
+    /// stop at the exchange then, and is looked at again. Nothing else is excused.
     pub(super) fn under_way(&mut self) -> bool {
-        let again = self.live().is_err() && self.looks < LOOKS;
+        let bare = self.live().is_err_and(|violation| violation.rule == "L3");
+        let again = bare && self.looks < LOOKS && self.stop_moves();
         self.looks += u32::from(again);
         again
+    }
+
+    /// Whether a stop was intended, or its cancel, and the exchange has not answered yet.
+    fn stop_moves(&self) -> bool {
+        let Some(process) = &self.process else { return false };
+        let state = process.node.machine().state();
+        let live = state.instruments.iter().flat_map(|instrument| &instrument.live);
+        live.filter_map(|id| state.order(*id)).any(|order| {
+            matches!(order.kind, OrderKind::StopLoss { .. })
+                && (order.status == aegis_model::order::OrderStatus::Intended || order.cancel.is_some())
+        })
     }
 
     pub(super) fn end(&mut self) {
